@@ -1,0 +1,44 @@
+import type { Result } from "./result.ts";
+
+/** Every failure an operator can meet, with its exit code (sysexits). Numbers are public: add, never reuse. */
+export const EXIT_CODES = {
+  FAILED: 1,
+  PARTIAL: 2,
+  USAGE: 64,
+  BAD_INPUT: 65,
+  UNAVAILABLE: 69,
+  INTERNAL: 70,
+  CANNOT_CREATE: 73,
+  IO: 74,
+  NOT_YET: 75,
+  NOT_AUTHORISED: 77,
+  CONFIG: 78,
+} as const;
+export type ErrorCode = keyof typeof EXIT_CODES;
+
+/** A failure with a meaning for the operator: `Cannot <action> <thing>: <state found>, <state needed>`. */
+export class FleetError extends Error {
+  override readonly name = "FleetError";
+  readonly code: ErrorCode;
+  /** A next step for the operator, printed below the message. */
+  readonly hint: string | undefined;
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options?.hint;
+  }
+}
+
+/** The exit code for anything thrown; what is not a `FleetError` is a bug. */
+export const exitCodeOf = (thrown: unknown): number =>
+  thrown instanceof FleetError ? EXIT_CODES[thrown.code] : EXIT_CODES.INTERNAL;
+
+/** The value, or a `FleetError` with `code`: how a pure `Result` leaves the core. */
+export function requireOk<T>(code: ErrorCode, result: Result<T, string>): T {
+  if (result.ok) return result.value;
+  throw new FleetError(code, result.error);
+}
+
+/** The message of anything thrown, for a log line or a longer message. */
+export const messageOf = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message : String(thrown);
