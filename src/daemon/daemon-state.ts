@@ -1,0 +1,85 @@
+import type { Clock } from "../base/ports/clock.ts";
+import { Bell } from "./loop.ts";
+
+/** A failure of the remote is told at once and then at most this often while it lasts. */
+const TROUBLE_EVERY_MS = 60_000;
+
+/** What the loops and the control socket of one daemon share: bells, a revision, and the last news of the remote. */
+export class DaemonState {
+  readonly pushBell = new Bell();
+  readonly receiveBell = new Bell();
+  readonly startedWallMs: number;
+  lastFetchWallMs: number | null = null;
+  lastPushWallMs: number | null = null;
+  autoReplies = 0;
+  /** When the own card has to be on the remote, monotonic ms; null when nothing in it waits. */
+  cardDueMonoMs: number | null = null;
+  /** When queued receipts have to be pushed, monotonic ms. */
+  receiptsDueMonoMs: number | null = null;
+  readonly #clock: Clock;
+  readonly #troubles = new Map<"fetch" | "push", { detail: string; toldMonoMs: number; count: number }>();
+  readonly #waiting = new Set<() => void>();
+  #revision = 1;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.startedWallMs = clock.wallMs();
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The failure that lasts, fetch before push; null while all is well. */
+  get trouble(): string | null {
+    return (this.#troubles.get("fetch") ?? this.#troubles.get("push"))?.detail ?? null;
+  }
+
+  /** Something changed in the databases: whoever waits for a change looks again. */
+  bump(): void {
+    this.#revision += 1;
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+
+  /** Resolves with the revision once it is above `since`, or after `timeoutMs`. */
+  async waitForChange(since: number, timeoutMs: number, signal: AbortSignal): Promise<number> {
+    if (this.#revision > since) return this.#revision;
+    const changed = new AbortController();
+    const wake = (): void => changed.abort();
+    this.#waiting.add(wake);
+    // A change, the timeout and the end of the daemon all mean "answer now".
+    await this.#clock.sleep(timeoutMs, AbortSignal.any([changed.signal, signal])).catch(() => undefined);
+    this.#waiting.delete(wake);
+    return this.#revision;
+  }
+
+  /** Asks for the card to be published within `withinMs`; an earlier date stays. */
+  wantCard(withinMs: number): void {
+    const dueMs = this.#clock.monotonicMs() + withinMs;
+    if (this.cardDueMonoMs === null || dueMs < this.cardDueMonoMs) this.cardDueMonoMs = dueMs;
+    this.pushBell.ring();
+  }
+
+  /** Asks for queued receipts to be pushed within `withinMs`; an earlier date stays. */
+  wantReceipts(withinMs: number): void {
+    const dueMs = this.#clock.monotonicMs() + withinMs;
+    if (this.receiptsDueMonoMs === null || dueMs < this.receiptsDueMonoMs) this.receiptsDueMonoMs = dueMs;
+    this.pushBell.ring();
+  }
+
+  /** Notes a failure. Answers how many came in a row, and whether the operator should be told now. */
+  noteTrouble(during: "fetch" | "push", detail: string): { count: number; tell: boolean } {
+    const nowMs = this.#clock.monotonicMs();
+    const known = this.#troubles.get(during);
+    const tell = known === undefined || nowMs - known.toldMonoMs >= TROUBLE_EVERY_MS;
+    const count = (known?.count ?? 0) + 1;
+    this.#troubles.set(during, { detail, count, toldMonoMs: tell ? nowMs : (known?.toldMonoMs ?? nowMs) });
+    return { count, tell };
+  }
+
+  /** Notes a success; true when it ended a failure. */
+  noteSuccess(during: "fetch" | "push"): boolean {
+    return this.#troubles.delete(during);
+  }
+}

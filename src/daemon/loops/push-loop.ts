@@ -1,0 +1,88 @@
+import { messageOf } from "../../base/errors.ts";
+import { flushOutbox } from "../../fleet/messaging/flush-outbox.ts";
+import type { SendPorts } from "../../fleet/messaging/mailbox-ports.ts";
+import { forgetBytes, hasQueued, unpushedBatches, unstoredBatches } from "../../fleet/messaging/outbox.ts";
+import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
+import { tryLock } from "../../platform/process-lock.ts";
+import type { DaemonState } from "../daemon-state.ts";
+import type { Report } from "../events.ts";
+
+/** A heartbeat is a new card on the remote: at most this often, and only when no push carried one. */
+const HEARTBEAT_MS = 5 * 60_000;
+
+/** A push without progress is given up after this time and tried again. */
+export const PUSH_TIMEOUT_MS = 30_000;
+
+/** First pause after a failed push or fetch; it doubles up to the longest. */
+export const RETRY_MS_FIRST = 1_000;
+export const RETRY_MS_MAX = 60_000;
+
+/** Batches whose bytes are kept in the database until their objects are made safe together. */
+const UNSTORED_MAX = 64;
+
+/** What the push loop works with. */
+export interface PushLoopContext {
+  readonly ports: SendPorts;
+  readonly daemon: DaemonState;
+  readonly flushLock: string;
+  readonly facts: () => ServerFacts;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+/** One round of pushing: what is queued and due goes to the remote. Answers how long to wait for the next, ms. */
+export async function pushRound(context: PushLoopContext): Promise<number> {
+  const { ports, daemon } = context;
+  const waitMs = untilDue(context);
+  if (waitMs > 0) return waitMs;
+  const lock = tryLock(context.flushLock);
+  // A command of this server pushes right now; it takes what is queued with it.
+  if (lock === null) return 50;
+  try {
+    const timeoutMs = PUSH_TIMEOUT_MS;
+    const outcome = await flushOutbox(ports, context.facts(), { timeoutMs, signal: context.signal, card: true });
+    if (outcome.status === "waiting") return trouble(context, outcome.failure.detail);
+    daemon.cardDueMonoMs = null;
+    daemon.receiptsDueMonoMs = null;
+    daemon.lastPushWallMs = ports.clock.wallMs();
+    if (daemon.noteSuccess("push")) context.report({ kind: "recovered", during: "push" });
+    if (outcome.entries > 0) context.report({ kind: "pushed", entries: outcome.entries });
+    daemon.bump();
+    makeObjectsSafe(ports);
+    return untilDue(context);
+  } catch (thrown) {
+    return trouble(context, messageOf(thrown));
+  } finally {
+    lock.release();
+  }
+}
+
+/** 0 when something has to be pushed now. */
+function untilDue({ ports, daemon }: PushLoopContext): number {
+  const nowMs = ports.clock.monotonicMs();
+  if (hasQueued(ports.state, "urgent") || unpushedBatches(ports.state).length > 0) return 0;
+  const dues = [daemon.cardDueMonoMs, hasQueued(ports.state, "receipts") ? (daemon.receiptsDueMonoMs ?? 0) : null];
+  const lastPush = daemon.lastPushWallMs === null ? 0 : ports.clock.wallMs() - daemon.lastPushWallMs;
+  const heartbeatMs = Math.min(HEARTBEAT_MS, Math.max(0, HEARTBEAT_MS - lastPush));
+  const waits = dues.flatMap((due) => (due === null ? [] : [due - nowMs]));
+  return Math.max(0, Math.min(heartbeatMs, ...waits));
+}
+
+function trouble({ daemon, report }: PushLoopContext, detail: string): number {
+  const { count, tell } = daemon.noteTrouble("push", detail);
+  const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(count - 1, 10));
+  if (tell) report({ kind: "trouble", during: "push", detail, retryMs });
+  return retryMs;
+}
+
+/** Makes the objects of confirmed batches survive a power cut, then drops the bytes that stood in for them. */
+export function makeObjectsSafe(ports: SendPorts): void {
+  const unstored = unstoredBatches(ports.state);
+  const last = unstored.at(-1);
+  if (last === undefined || unstored.length < UNSTORED_MAX) return;
+  ports.store.writeObjects(
+    unstored.flatMap((batch) => batch.objects),
+    true,
+  );
+  ports.state.transaction(() => forgetBytes(ports.state, last.number));
+}

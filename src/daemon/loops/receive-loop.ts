@@ -1,0 +1,69 @@
+import { messageOf } from "../../base/errors.ts";
+import { type AnswerSettings, answerMessages, type HandledMessage } from "../../fleet/messaging/answer-messages.ts";
+import type { ReceivePorts } from "../../fleet/messaging/mailbox-ports.ts";
+import { receiveMessages } from "../../fleet/messaging/receive-messages.ts";
+import type { DaemonState } from "../daemon-state.ts";
+import type { Report } from "../events.ts";
+import { RETRY_MS_FIRST, RETRY_MS_MAX } from "./push-loop.ts";
+
+/** A fetch without an end is ended after this time. */
+export const FETCH_TIMEOUT_MS = 30_000;
+
+/** Cursors are on the remote this soon after a message that somebody may wait for; below the 2 s of the format. */
+const CARD_WITHIN_MS = 200;
+
+/** What the receive loop works with. */
+export interface ReceiveLoopContext {
+  readonly ports: ReceivePorts;
+  readonly daemon: DaemonState;
+  readonly answers: AnswerSettings;
+  readonly intervalMs: number;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+  /** Called after a look that reached the remote, when there may be folders to watch. */
+  readonly onFetched: () => void;
+}
+
+/** One look at the remote and what follows from it. Answers how long to wait for the next, ms. */
+export async function receiveRound(context: ReceiveLoopContext): Promise<number> {
+  const { ports, daemon, report } = context;
+  const received = await receiveMessages(ports, { timeoutMs: FETCH_TIMEOUT_MS, signal: context.signal });
+  if (!received.ok) return trouble(context, received.error.detail);
+  context.onFetched();
+  daemon.lastFetchWallMs = ports.clock.wallMs();
+  if (daemon.noteSuccess("fetch")) {
+    report({ kind: "recovered", during: "fetch" });
+    // What waits for the remote need not wait for its own retry.
+    daemon.pushBell.ring();
+  }
+  const { acceptedLines, quarantined, cardsTaken, ownRefBehind } = received.value;
+  if (quarantined > 0) report({ kind: "quarantined", count: quarantined });
+  if (ownRefBehind) daemon.wantCard(0);
+  const handled = answerMessages(ports, context.answers);
+  for (const one of handled) report({ kind: "message", handled: one });
+  noteHandled(daemon, handled);
+  if (acceptedLines + quarantined + cardsTaken + handled.length > 0) daemon.bump();
+  return jittered(ports, context.intervalMs);
+}
+
+/** Senders of direct messages, and of those that ask for an ack, may be waiting to see that they arrived. */
+function noteHandled(daemon: DaemonState, handled: readonly HandledMessage[]): void {
+  const replies = handled.filter((one) => one.replyId !== null).length;
+  daemon.autoReplies += replies;
+  if (replies > 0) daemon.pushBell.ring();
+  const awaited = handled.some((one) => one.direct || one.message.ack_required === true);
+  if (awaited) daemon.wantCard(CARD_WITHIN_MS);
+}
+
+function trouble({ ports, daemon, report }: ReceiveLoopContext, detail: string): number {
+  const { count, tell } = daemon.noteTrouble("fetch", detail);
+  const retryMs = jittered(ports, Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(count - 1, 10)));
+  if (tell) report({ kind: "trouble", during: "fetch", detail: messageOf(detail), retryMs });
+  return retryMs;
+}
+
+/** Up to a tenth more or less, so that a fleet does not ask its remote in step. */
+function jittered(ports: ReceivePorts, durationMs: number): number {
+  const [byte = 128] = ports.cryptography.randomBytes(1);
+  return durationMs * (0.9 + (0.2 * byte) / 255);
+}

@@ -1,0 +1,94 @@
+/**
+ * Wiring of one server's mailbox: its files, databases, object store, key and remote. The daemon opens it once, a
+ * command without a daemon opens just what it needs, so every part is opened at its first use.
+ */
+import { FleetError } from "../base/errors.ts";
+import type { SigningKey } from "../base/ports/cryptography.ts";
+import type { Database } from "../base/ports/database.ts";
+import type { GitRemote } from "../base/ports/git-remote.ts";
+import type { GitStore } from "../base/ports/git-store.ts";
+import { type Identity, loadIdentity } from "../fleet/messaging/identity.ts";
+import { prepareIndex, prepareState } from "../fleet/messaging/mailbox-tables.ts";
+import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
+import { systemClock } from "../platform/clock.ts";
+import { systemCryptography } from "../platform/cryptography.ts";
+import { openGitRemote } from "../platform/git/git-remote.ts";
+import { openGitStore } from "../platform/git/local-git-store.ts";
+import { readKeyFile } from "../platform/key-file.ts";
+import type { ServerPaths } from "../platform/paths.ts";
+import { openDatabase } from "../platform/sqlite-database.ts";
+
+/** An opened server. `close` ends its helper processes and databases. */
+export interface Mailbox {
+  readonly paths: ServerPaths;
+  readonly identity: Identity;
+  readonly state: Database;
+  /** The index, with the state database attached as `mine`. */
+  index(): Database;
+  store(): GitStore;
+  remote(): GitRemote;
+  sendPorts(): Promise<SendPorts>;
+  receivePorts(): ReceivePorts;
+  close(): Promise<void>;
+}
+
+/** Opens the server whose files are at `paths`. @throws FleetError CONFIG when nothing was made there yet */
+export function openMailbox(paths: ServerPaths): Mailbox {
+  const state = openState(paths, false);
+  const identity = loadIdentity(state);
+  if (identity === null) {
+    state.close();
+    throw new FleetError("CONFIG", `Cannot use "${paths.folder}": its "fleetd init" did not finish`, {
+      hint: `Remove the folder and run "fleetd init" again`,
+    });
+  }
+  const index = lazy(() => openIndex(paths));
+  const store = lazy(() => openGitStore(paths.store, identity.format));
+  const remote = lazy(() => openGitRemote({ url: identity.remoteUrl, storeFolder: paths.store, environment: process.env }));
+  let key: Promise<SigningKey> | null = null;
+  const shared = { identity, state, clock: systemClock, cryptography: systemCryptography };
+  return {
+    paths,
+    identity,
+    state,
+    index: index.get,
+    store: store.get,
+    remote: remote.get,
+    async sendPorts() {
+      key ??= readKeyFile(paths.key);
+      return { ...shared, store: store.get(), remote: remote.get(), key: await key };
+    },
+    receivePorts: () => ({ ...shared, index: index.get(), store: store.get(), remote: remote.get(), groups: [] }),
+    async close() {
+      await store.opened()?.close();
+      index.opened()?.close();
+      state.close();
+    },
+  };
+}
+
+/** Opens `state.db`, making it when asked. @throws FleetError IO */
+export function openState(paths: ServerPaths, create: boolean): Database {
+  const state = openDatabase(paths.state, { create, durability: "full" });
+  prepareState(state);
+  return state;
+}
+
+/** Opens `index.db`, making it where it is missing: it can always be made again. @throws FleetError IO */
+export function openIndex(paths: ServerPaths): Database {
+  const index = openDatabase(paths.index, { create: true, durability: "process" });
+  prepareIndex(index);
+  index.run("ATTACH DATABASE ? AS mine", paths.state);
+  return index;
+}
+
+function lazy<T>(open: () => T): { get: () => T; opened: () => T | null } {
+  let value: { readonly it: T } | null = null;
+  return {
+    get() {
+      value ??= { it: open() };
+      return value.it;
+    },
+    opened: () => value?.it ?? null,
+  };
+}

@@ -1,0 +1,86 @@
+/**
+ * The card: the last value of a server's `state` ref. Who it is, how far its log goes, and how far it has read the
+ * others, which is how senders learn that a message was seen.
+ */
+import * as v from "valibot";
+import { fromUtf8, toUtf8 } from "../../base/bytes.ts";
+import type { GitObject } from "../../base/ports/git-store.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import { parseStrictJson } from "../../base/strict-json.ts";
+import { type BatchTools, toObjects } from "./build-batch.ts";
+import { type Cursor, FORMAT, LIMITS } from "./model.ts";
+import { signSsh } from "./ssh-signature.ts";
+
+const cursor = v.object({
+  epoch: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/)),
+  seq: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  hash: v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/)),
+});
+const serverName = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/));
+const word = v.pipe(v.string(), v.maxLength(200));
+
+const cardSchema = v.looseObject({
+  v: v.literal(FORMAT),
+  server: serverName,
+  fleet: word,
+  /** Rises with every card of a server; a reader takes no card with a lower or equal number. */
+  n: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  /** Random, new with every start of the server's daemon. */
+  run: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/)),
+  at: v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)),
+  version: word,
+  public_key: word,
+  capabilities: v.array(word),
+  groups: v.array(serverName),
+  health: v.looseObject({ status: word }),
+  log: cursor,
+  cursors: v.record(serverName, cursor),
+});
+
+/** What a server says of itself; see the fields of the schema. `log` is the end of its log, `cursors` what it has read. */
+export type Card = v.InferOutput<typeof cardSchema>;
+
+/** Parses the bytes of `card.json` of `server`. */
+export function parseCard(bytes: Uint8Array, server: string): Result<Card> {
+  if (bytes.length > LIMITS.cardBytesMax) return fail("card over 64 KiB");
+  const text = fromUtf8(bytes);
+  if (text === null) return fail("card is not UTF-8");
+  const json = parseStrictJson(text, LIMITS.jsonDepthMax);
+  if (!json.ok) return json;
+  const parsed = v.safeParse(cardSchema, json.value, { abortEarly: true });
+  if (!parsed.success) {
+    return fail(`card: ${v.getDotPath(parsed.issues[0]) ?? ""} ${parsed.issues[0].message.slice(0, 160)}`);
+  }
+  if (parsed.output.server !== server) return fail(`card is of "${parsed.output.server}", the ref of "${server}"`);
+  return ok(parsed.output);
+}
+
+/** What a card is made of besides the server's constants. */
+export interface CardFacts {
+  readonly card: Card;
+  /** The card before it, where the remote refuses replacing and cards form a chain; else null. */
+  readonly parent: string | null;
+  readonly committedMs: number;
+}
+
+/** The signed objects of a card, the commit last. Throws a plain `Error` when the card exceeds its limit. */
+export async function buildCard(
+  facts: CardFacts,
+  tools: BatchTools,
+): Promise<{ readonly objects: readonly GitObject[]; readonly commitId: string }> {
+  const json = toUtf8(`${JSON.stringify(facts.card)}\n`);
+  if (json.length > LIMITS.cardBytesMax) throw new Error(`Broken invariant: card of ${json.length} bytes`);
+  const signature = await signSsh(json, "fleetd-card", tools);
+  const objects = toObjects({ "card.json": json, "card.sig": signature }, tools, (tree) => ({
+    tree,
+    parent: facts.parent,
+    server: tools.server,
+    committedMs: facts.committedMs,
+    message: `${tools.server}: card ${facts.card.n}`,
+  }));
+  return { objects: objects.all, commitId: objects.commitId };
+}
+
+/** Whether `cursor` says that the entry `seq` of `epoch` was read. */
+export const hasPassed = (passed: Cursor | undefined, entry: { epoch: string; seq: number }): boolean =>
+  passed !== undefined && passed.epoch === entry.epoch && passed.seq >= entry.seq;

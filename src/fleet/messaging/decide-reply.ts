@@ -1,0 +1,94 @@
+/**
+ * Whether a message is answered automatically. This is the loop guard of the protocol: every check that keeps two
+ * machines from answering each other for ever stands here, in the order in which it is asked.
+ */
+import { type Bucket, type BucketLimits, refill, takeToken } from "../../resilience/token-bucket.ts";
+import { HOPS_MAX, isAddressedTo, isDirect, type MessageEntry, threadOf } from "./model.ts";
+
+/** Automatic answers at most: per conversation, per peer, per host. Only the last bounds peers that lie. */
+export interface ReplyBudgets {
+  readonly thread: BucketLimits;
+  readonly peer: BucketLimits;
+  readonly host: BucketLimits;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Defaults of the design: 3 per conversation in 10 minutes, 10 per peer and 50 per host in an hour. */
+export const REPLY_BUDGETS: ReplyBudgets = {
+  thread: { capacity: 3, periodMs: 10 * 60_000 },
+  peer: { capacity: 10, periodMs: HOUR_MS },
+  host: { capacity: 50, periodMs: HOUR_MS },
+};
+
+/** What the decision needs to know about this machine. */
+export interface ReplySituation {
+  readonly server: string;
+  readonly groups: readonly string[];
+  readonly nowMs: number;
+  /** Whether the journal says that this message was answered before. */
+  readonly answered: boolean;
+  readonly expired: boolean;
+  readonly budgets: ReplyBudgets;
+  /** The bucket of a name as stored; a missing one is full. */
+  readonly bucket: (name: string) => Bucket | null;
+}
+
+/** Why a message was not answered; only `budget-*` is worth an operator's attention. */
+export type Silence =
+  | "not-for-me"
+  | "automatic"
+  | "hops"
+  | "broadcast"
+  | "expired"
+  | "no-rule"
+  | "answered"
+  | "budget-thread"
+  | "budget-peer"
+  | "budget-host";
+
+export type ReplyDecision =
+  | { readonly reply: true; readonly buckets: ReadonlyMap<string, Bucket> }
+  | { readonly reply: false; readonly silence: Silence };
+
+/** Decides on one message. With `reply`, the buckets are what has to be stored together with the answer. */
+export function decideReply(message: MessageEntry, situation: ReplySituation): ReplyDecision {
+  const silence = silenceOf(message, situation);
+  if (silence !== null) return { reply: false, silence };
+  const buckets = new Map<string, Bucket>();
+  for (const [scope, name] of bucketNames(message)) {
+    const limits = situation.budgets[scope];
+    const stored = situation.bucket(name) ?? { tokens: limits.capacity, updatedMs: situation.nowMs };
+    const taken = takeToken(refill(stored, limits, situation.nowMs));
+    if (taken === null) return { reply: false, silence: `budget-${scope}` };
+    buckets.set(name, taken);
+  }
+  return { reply: true, buckets };
+}
+
+/** The default rule: a request, a question, or a word that asks how this server is. */
+export function asksForStatus(message: MessageEntry): boolean {
+  if (message.kind === "request") return true;
+  const texts = [message.subject.trim(), message.body.trim()];
+  return texts.some((text) => text.endsWith("?") || /\b(?:status|ping|health|report)\b/i.test(text));
+}
+
+function silenceOf(message: MessageEntry, situation: ReplySituation): Silence | null {
+  const forMe = isAddressedTo(message.to, situation.server, situation.groups);
+  if (!forMe || message.from === situation.server) return "not-for-me";
+  if (message.auto === true) return "automatic";
+  if ((message.hops ?? 0) >= HOPS_MAX) return "hops";
+  if (!isDirect(message.to, situation.server) && message.ack_required !== true) return "broadcast";
+  if (situation.expired) return "expired";
+  if (!asksForStatus(message)) return "no-rule";
+  return situation.answered ? "answered" : null;
+}
+
+/** Narrow budgets are asked first, and tokens are only stored when all agree. A thread is one's peers' word, so it is kept apart per peer. */
+function bucketNames(message: MessageEntry): readonly (readonly [keyof ReplyBudgets, string])[] {
+  return [
+    ["thread", `thread:${message.from}:${threadOf(message)}`],
+    ["peer", `peer:${message.from}`],
+    ["host", "host"],
+  ];
+}

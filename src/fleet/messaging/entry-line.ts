@@ -1,0 +1,160 @@
+/**
+ * One line of `entries.jsonl`: written by `encodeLine`, read by `parseLine`.
+ *
+ * A reader never trusts a line: the bytes are limited before they are decoded, JSON is parsed strictly, and every
+ * field has a type and a bound. The idea to keep in mind: a line that is wrong is *one* wrong line. It still takes
+ * its place in the writer's chain, so `envelope` is parsed apart from the body and the entries around it live on.
+ */
+import * as v from "valibot";
+import { fromUtf8, toUtf8 } from "../../base/bytes.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import { parseStrictJson } from "../../base/strict-json.ts";
+import {
+  type Entry,
+  FORMAT,
+  LIMITS,
+  MESSAGE_KINDS,
+  PRIORITIES,
+  parseRecipient,
+  parseServerId,
+  RECEIPT_STATES,
+} from "./model.ts";
+
+const uuid = v.pipe(v.string(), v.regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/));
+/** A thread or a reply may name a message that an older system wrote, so these are short printable words, not UUIDs. */
+const reference = v.pipe(v.string(), v.regex(/^[A-Za-z0-9._:-]{1,128}$/));
+const hash = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/));
+const instant = v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/));
+const server = v.pipe(
+  v.string(),
+  v.check((text) => parseServerId(text).ok, "not a server id"),
+);
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const shortText = v.pipe(v.string(), v.maxLength(LIMITS.subjectCharactersMax));
+
+const envelope = {
+  v: v.literal(FORMAT),
+  id: uuid,
+  seq: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  prev: v.nullable(hash),
+  from: server,
+  at: instant,
+};
+
+const keySchema = v.looseObject({
+  ...envelope,
+  type: v.literal("key"),
+  fleet: uuid,
+  epoch: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/)),
+  public_key: v.pipe(v.string(), v.regex(/^ssh-ed25519 [A-Za-z0-9+/=]{68}$/)),
+  format: v.literal(FORMAT),
+});
+
+const messageSchema = v.looseObject({
+  ...envelope,
+  type: v.literal("message"),
+  to: v.pipe(
+    v.array(
+      v.pipe(
+        v.string(),
+        v.check((text) => parseRecipient(text).ok, "not a recipient"),
+      ),
+    ),
+    v.minLength(1),
+    v.maxLength(LIMITS.recipientsMax),
+  ),
+  subject: shortText,
+  body: v.pipe(
+    v.string(),
+    v.check((text) => utf8Length(text) <= LIMITS.bodyBytesMax, "body over 256 KiB"),
+  ),
+  kind: v.optional(v.picklist(MESSAGE_KINDS)),
+  priority: v.optional(v.picklist(PRIORITIES)),
+  thread: v.optional(reference),
+  in_reply_to: v.optional(reference),
+  ack_required: v.optional(v.boolean()),
+  expires_at: v.optional(instant),
+  auto: v.optional(v.boolean()),
+  hops: v.optional(v.pipe(count, v.maxValue(1000))),
+  labels: v.optional(
+    v.pipe(
+      v.record(v.pipe(v.string(), v.regex(/^[A-Za-z0-9._/-]{1,63}$/)), shortText),
+      v.check((labels) => Object.keys(labels).length <= LIMITS.labelsMax, "over 64 labels"),
+    ),
+  ),
+  attachments: v.optional(
+    v.array(
+      v.looseObject({
+        name: v.pipe(v.string(), v.regex(/^[^/\\]{1,255}$/)),
+        size: count,
+        sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+      }),
+    ),
+  ),
+  idempotency_key: v.optional(shortText),
+});
+
+const receiptSchema = v.looseObject({
+  ...envelope,
+  type: v.literal("receipt"),
+  message: reference,
+  message_from: server,
+  state: v.picklist(RECEIPT_STATES),
+  exit_code: v.optional(v.pipe(v.number(), v.safeInteger())),
+});
+
+const compactedSchema = v.looseObject({
+  ...envelope,
+  type: v.literal("compacted"),
+  hash,
+  count,
+  keys: v.pipe(v.array(keySchema), v.minLength(1)),
+  receipts: v.array(receiptSchema),
+});
+
+const entrySchema = v.variant("type", [messageSchema, receiptSchema, keySchema, compactedSchema]);
+
+/** What one line turned out to be. `parked`: a format or an entry type of the future, kept and reported. */
+export type ParsedLine =
+  | { readonly status: "entry"; readonly entry: Entry }
+  | { readonly status: "parked"; readonly reason: string }
+  | { readonly status: "invalid"; readonly reason: string };
+
+/** The bytes of `entry` as one line, LF included. Keys keep the order in which the entry was made. */
+export const encodeLine = (entry: Entry): Uint8Array => toUtf8(`${JSON.stringify(entry)}\n`);
+
+/** Parses one line (without its LF) of a log. Never throws, whatever the bytes. */
+export function parseLine(line: Uint8Array): ParsedLine {
+  if (line.length > LIMITS.lineBytesMax) return { status: "invalid", reason: "line over 2 MiB" };
+  const text = fromUtf8(line);
+  if (text === null) return { status: "invalid", reason: "not UTF-8" };
+  const json = parseStrictJson(text, LIMITS.jsonDepthMax);
+  if (!json.ok) return { status: "invalid", reason: json.error };
+  const parked = reasonToPark(json.value);
+  if (parked !== null) return { status: "parked", reason: parked };
+  const entry = parseEntry(json.value);
+  return entry.ok ? { status: "entry", entry: entry.value } : { status: "invalid", reason: entry.error };
+}
+
+/** The entry in a parsed JSON value, with the first thing that is wrong as the error. */
+export function parseEntry(value: unknown): Result<Entry> {
+  const parsed = v.safeParse(entrySchema, value, { abortEarly: true });
+  if (parsed.success) return ok(parsed.output as Entry);
+  const [issue] = parsed.issues;
+  return fail(`${v.getDotPath(issue) ?? "entry"}: ${issue.message.slice(0, 160)}`);
+}
+
+const TYPES_KNOWN: readonly unknown[] = ["key", "message", "receipt", "compacted"];
+
+/** Later versions and entry types are no errors of the writer: this reader is older than the writer. */
+function reasonToPark(value: unknown): string | null {
+  if (typeof value !== "object" || value === null || !("v" in value)) return null;
+  if (typeof value.v === "number" && value.v !== FORMAT) return `format version ${value.v}`;
+  if (!("type" in value) || typeof value.type !== "string" || TYPES_KNOWN.includes(value.type)) return null;
+  return `entry type "${value.type.slice(0, 40)}"`;
+}
+
+/** The length of `text` in UTF-8; a body is rarely near the limit, so it is encoded only when it may be. */
+function utf8Length(text: string): number {
+  return text.length * 3 <= LIMITS.bodyBytesMax ? text.length : toUtf8(text).length;
+}

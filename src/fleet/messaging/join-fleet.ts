@@ -1,0 +1,144 @@
+/**
+ * Joining: find the fleet on a remote or found it, take the server's id, and tell what was found.
+ */
+import { fromUtf8, toUtf8 } from "../../base/bytes.ts";
+import { FleetError } from "../../base/errors.ts";
+import { toInstant } from "../../base/instant.ts";
+import type { GitRemote, RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
+import { parseStrictJson } from "../../base/strict-json.ts";
+import { toObjects } from "./build-batch.ts";
+import { type Identity, saveIdentity } from "./identity.ts";
+import type { SendPorts } from "./mailbox-ports.ts";
+import { FORMAT, LIMITS } from "./model.ts";
+import { enqueue } from "./outbox.ts";
+import { renewRun } from "./publish-card.ts";
+import { toOpenSsh } from "./ssh-signature.ts";
+
+/** Where refs may live on a remote: the second where a host refuses refs of its users' own making. */
+export const NAMESPACES = ["refs/fleet/", "refs/heads/fleet/"] as const;
+
+/** What joining found out about the remote. */
+export interface JoinReport {
+  readonly identity: Identity;
+  /** True when this server founded the fleet. */
+  readonly founded: boolean;
+  readonly customRefs: boolean;
+}
+
+interface Meta {
+  readonly fleet: string;
+  readonly namespace: string;
+}
+
+type JoinPorts = Omit<SendPorts, "identity">;
+
+/**
+ * Finds or founds the fleet and stores this server's identity with its first entry, the key.
+ * @throws FleetError UNAVAILABLE, NOT_AUTHORISED, BAD_INPUT
+ */
+export async function joinFleet(
+  ports: JoinPorts,
+  wanted: { readonly server: string; readonly remoteUrl: string },
+  options: RemoteOptions,
+): Promise<JoinReport> {
+  const found = await findMeta(ports, options);
+  const meta = found ?? (await foundFleet(ports, wanted.server, options));
+  await requireFreeId(ports, { server: wanted.server, namespace: meta.namespace }, options);
+  const nowMs = ports.clock.wallMs();
+  const identity: Identity = {
+    server: wanted.server,
+    fleet: meta.fleet,
+    namespace: meta.namespace,
+    format: ports.store.format,
+    remoteUrl: wanted.remoteUrl,
+    publicKey: toOpenSsh(ports.key.publicKey),
+    epoch: ports.cryptography.randomBytes(8).toHex(),
+    createdWallMs: nowMs,
+  };
+  ports.state.transaction(() => {
+    saveIdentity(ports.state, identity);
+    renewRun(ports);
+    const { fleet, epoch, publicKey } = identity;
+    const body = { type: "key", fleet, epoch, public_key: publicKey, format: FORMAT } as const;
+    enqueue(ports.state, { id: ports.cryptography.uuidV7(nowMs), at: toInstant(nowMs), body }, nowMs);
+  });
+  return { identity, founded: found === null, customRefs: meta.namespace === NAMESPACES[0] };
+}
+
+/** The failure of a remote operation as the error of a command that cannot go on without it. */
+export function toRemoteError(action: string, remote: Pick<GitRemote, "displayUrl">, failure: RemoteFailure): FleetError {
+  const code = failure.kind === "unauthorised" ? "NOT_AUTHORISED" : "UNAVAILABLE";
+  const state = failure.kind === "failed" ? "git failed" : failure.kind;
+  return new FleetError(code, `Cannot ${action} "${remote.displayUrl}": ${state}: ${failure.detail}`);
+}
+
+async function findMeta(ports: JoinPorts, options: RemoteOptions): Promise<Meta | null> {
+  const refs = NAMESPACES.map((namespace) => `${namespace}meta`);
+  const listed = await ports.remote.listRefs(refs, options);
+  if (!listed.ok) throw toRemoteError("read", ports.remote, listed.error);
+  const ref = refs.find((name) => listed.value.refs.has(name));
+  const commit = ref === undefined ? undefined : listed.value.refs.get(ref);
+  if (ref === undefined || commit === undefined) return null;
+  const fetched = await ports.remote.fetch([`+${ref}:refs/fleet/meta`], options);
+  if (!fetched.ok) throw toRemoteError("read", ports.remote, fetched.error);
+  const [json] = await ports.store.readObjects([`${commit}:meta.json`], LIMITS.cardBytesMax);
+  const meta = json?.status === "found" ? parseMeta(json.content) : null;
+  if (meta !== null) return meta;
+  throw new FleetError("BAD_INPUT", `Cannot join the fleet on "${ports.remote.displayUrl}": "${ref}" is not of format ${FORMAT}`);
+}
+
+function parseMeta(bytes: Uint8Array): Meta | null {
+  const text = fromUtf8(bytes);
+  const json = text === null ? null : parseStrictJson(text, LIMITS.jsonDepthMax);
+  if (json?.ok !== true || typeof json.value !== "object" || json.value === null) return null;
+  const value: Partial<Record<string, unknown>> = { ...json.value };
+  const { v, format, fleet, namespace } = value as { v: unknown; format: unknown; fleet: unknown; namespace: unknown };
+  if (v !== FORMAT || format !== FORMAT || typeof fleet !== "string" || !/^[0-9a-f-]{36}$/.test(fleet)) return null;
+  const known = NAMESPACES.find((one) => one === namespace);
+  return known === undefined ? null : { fleet, namespace: known };
+}
+
+/** Creates `meta` where the host lets us; whoever creates it first decides, so a lost race means joining. */
+async function foundFleet(ports: JoinPorts, server: string, options: RemoteOptions): Promise<Meta> {
+  const nowMs = ports.clock.wallMs();
+  const fleet = ports.cryptography.uuidV7(nowMs);
+  let refusal = "";
+  for (const namespace of NAMESPACES) {
+    const json = toUtf8(`${JSON.stringify({ v: FORMAT, fleet, format: FORMAT, namespace })}\n`);
+    const tools = { format: ports.store.format, cryptography: ports.cryptography };
+    const commit = toObjects({ "meta.json": json }, tools, (tree) => ({
+      tree,
+      parent: null,
+      server,
+      committedMs: nowMs,
+      message: `fleet ${fleet}`,
+    }));
+    ports.store.writeObjects(commit.all, true);
+    const update = { ref: `${namespace}meta`, id: commit.commitId, expected: null };
+    const pushed = await ports.remote.push([update], { ...options, atomic: false });
+    if (!pushed.ok) throw toRemoteError("write to", ports.remote, pushed.error);
+    const [report] = pushed.value;
+    if (report?.status === "pushed" || report?.status === "up-to-date") return { fleet, namespace };
+    const other = await findMeta(ports, options);
+    if (other !== null) return other;
+    refusal = report?.reason ?? "";
+  }
+  const message = `Cannot found a fleet on "${ports.remote.displayUrl}": it refuses our refs: ${refusal}`;
+  throw new FleetError("NOT_AUTHORISED", message);
+}
+
+async function requireFreeId(
+  ports: JoinPorts,
+  wanted: { server: string; namespace: string },
+  options: RemoteOptions,
+): Promise<void> {
+  const ref = `${wanted.namespace}log/${wanted.server}`;
+  const listed = await ports.remote.listRefs([ref], options);
+  if (!listed.ok) throw toRemoteError("read", ports.remote, listed.error);
+  if (!listed.value.refs.has(ref)) return;
+  throw new FleetError(
+    "NOT_AUTHORISED",
+    `Cannot join as "${wanted.server}": the fleet on "${ports.remote.displayUrl}" has a server of that id`,
+    { hint: "Choose another id with --server ID, or restore that server's state directory" },
+  );
+}

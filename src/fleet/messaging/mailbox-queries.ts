@@ -1,0 +1,113 @@
+/**
+ * Questions to the index, for people and scripts. The index has the state database attached as `mine`, so what was
+ * read and acknowledged here can be asked in the same query.
+ */
+import type { Database, SqlValue } from "../../base/ports/database.ts";
+import { type IndexedMessage, MESSAGE_COLUMNS, type MessageRow, toIndexedMessage } from "./message-index.ts";
+
+/** Which messages of the inbox. `sinceWallMs`: received here at or after. */
+export interface InboxFilter {
+  readonly unread?: boolean | undefined;
+  readonly from?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly sinceWallMs?: number | undefined;
+  readonly thread?: string | undefined;
+  readonly afterPosition?: number | undefined;
+  readonly limit: number;
+}
+
+/** A message of the inbox with what was done with it here. */
+export interface InboxMessage extends IndexedMessage {
+  readonly readWallMs: number | null;
+  readonly ackedWallMs: number | null;
+}
+
+type InboxRow = MessageRow & { read_wall_ms: number | null; acked_wall_ms: number | null };
+
+const FROM_INBOX = `FROM entries LEFT JOIN mine.marks AS mark ON mark.message_from = entries.writer AND mark.message_id = entries.id
+  WHERE entries.type = 'message' AND entries.to_me = 1`;
+const UNREAD = "(mark.read_wall_ms IS NULL AND entries.history = 0)";
+const COLUMNS = `${MESSAGE_COLUMNS}, mark.read_wall_ms, mark.acked_wall_ms`;
+
+/** Messages to this server: urgent unread ones first, then the newest. */
+export function listInbox(index: Database, filter: InboxFilter): InboxMessage[] {
+  const { where, values } = conditionsOf(filter);
+  const sql = `SELECT ${COLUMNS} ${FROM_INBOX} ${where}
+    ORDER BY CASE WHEN ${UNREAD} AND urgency >= 2 THEN urgency ELSE 0 END DESC, position DESC LIMIT ?`;
+  return index.all<InboxRow>(sql, ...values, filter.limit).map(toInboxMessage);
+}
+
+/** The oldest message after `afterPosition` that fits, or null: what `wait` and `watch` go by. */
+export function nextInbox(index: Database, filter: InboxFilter): InboxMessage | null {
+  const { where, values } = conditionsOf(filter);
+  const row = index.get<InboxRow>(`SELECT ${COLUMNS} ${FROM_INBOX} ${where} ORDER BY position LIMIT 1`, ...values);
+  return row === null ? null : toInboxMessage(row);
+}
+
+/** How many messages to this server nobody has read here. */
+export function countUnread(index: Database): number {
+  return index.get<{ count: number }>(`SELECT count(*) AS count ${FROM_INBOX} AND ${UNREAD}`)?.count ?? 0;
+}
+
+/** The newest position of all; 0 in an empty index. */
+export const lastPosition = (index: Database): number =>
+  index.get<{ position: number | null }>("SELECT max(position) AS position FROM entries")?.position ?? 0;
+
+/** Messages this server wrote that are in its log, newest first. */
+export function listSent(index: Database, server: string, limit: number): IndexedMessage[] {
+  const sql = `SELECT ${MESSAGE_COLUMNS} FROM entries WHERE writer = ? AND type = 'message' ORDER BY position DESC LIMIT ?`;
+  return index.all<MessageRow>(sql, server, limit).map(toIndexedMessage);
+}
+
+/** Messages whose id starts with `prefix`; at most two, since more than one is an error. */
+export function findByPrefix(index: Database, prefix: string): IndexedMessage[] {
+  const sql = `SELECT ${MESSAGE_COLUMNS} FROM entries WHERE type = 'message' AND id >= ? AND id < ? ORDER BY position LIMIT 2`;
+  return index.all<MessageRow>(sql, prefix, `${prefix}\uffff`).map(toIndexedMessage);
+}
+
+/** A conversation in the order of arrival here. */
+export function listThread(index: Database, thread: string): IndexedMessage[] {
+  const sql = `SELECT ${MESSAGE_COLUMNS} FROM entries WHERE thread = ? AND type = 'message' ORDER BY position`;
+  return index.all<MessageRow>(sql, thread).map(toIndexedMessage);
+}
+
+/** The first answer to message `id` by another server, or null. */
+export function findReply(index: Database, id: string, server: string): IndexedMessage | null {
+  const sql = `SELECT ${MESSAGE_COLUMNS} FROM entries WHERE in_reply_to = ? AND writer <> ? AND to_me = 1 ORDER BY position LIMIT 1`;
+  const row = index.get<MessageRow>(sql, id, server);
+  return row === null ? null : toIndexedMessage(row);
+}
+
+/** What was done here with one message. */
+export function marksOf(
+  index: Database,
+  message: { from: string; id: string },
+): { readWallMs: number | null; ackedWallMs: number | null } {
+  const row = index.get<{ read_wall_ms: number | null; acked_wall_ms: number | null }>(
+    "SELECT read_wall_ms, acked_wall_ms FROM mine.marks WHERE message_from = ? AND message_id = ?",
+    message.from,
+    message.id,
+  );
+  return { readWallMs: row?.read_wall_ms ?? null, ackedWallMs: row?.acked_wall_ms ?? null };
+}
+
+function toInboxMessage(row: InboxRow): InboxMessage {
+  return { ...toIndexedMessage(row), readWallMs: row.read_wall_ms, ackedWallMs: row.acked_wall_ms };
+}
+
+function conditionsOf(filter: InboxFilter): { where: string; values: SqlValue[] } {
+  const parts: string[] = [];
+  const values: SqlValue[] = [];
+  const add = (sql: string, value: SqlValue | undefined): void => {
+    if (value === undefined) return;
+    parts.push(` AND ${sql}`);
+    values.push(value);
+  };
+  if (filter.unread === true) parts.push(` AND ${UNREAD}`);
+  add("entries.writer = ?", filter.from);
+  add("entries.kind = ?", filter.kind);
+  add("entries.received_wall_ms >= ?", filter.sinceWallMs);
+  add("entries.thread = ?", filter.thread);
+  add("entries.position > ?", filter.afterPosition);
+  return { where: parts.join(""), values };
+}

@@ -1,0 +1,96 @@
+/**
+ * The tables of a server's two databases.
+ *
+ * `state.db` must survive: what was promised to senders, what was answered, whose key is whose. `index.db` is made
+ * from the git store and may be deleted at any time. Nothing is in both, so they cannot disagree.
+ */
+import { FleetError } from "../../base/errors.ts";
+import type { Database } from "../../base/ports/database.ts";
+
+const STATE_TABLES = `
+CREATE TABLE settings(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE outbox(
+  position INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, draft TEXT NOT NULL, created_wall_ms INTEGER NOT NULL,
+  state TEXT NOT NULL DEFAULT 'queued', batch INTEGER, epoch TEXT, seq INTEGER, pushed_wall_ms INTEGER);
+CREATE INDEX outbox_queued ON outbox(position) WHERE state = 'queued';
+CREATE INDEX outbox_batch ON outbox(batch);
+CREATE TABLE batches(
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  commit_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL DEFAULT 'built', built_wall_ms INTEGER NOT NULL, objects BLOB);
+CREATE INDEX batches_unstored ON batches(number) WHERE objects IS NOT NULL;
+CREATE TABLE peers(
+  server TEXT PRIMARY KEY, public_key TEXT NOT NULL, pinned_wall_ms INTEGER NOT NULL,
+  epoch TEXT NOT NULL DEFAULT '', seq INTEGER NOT NULL DEFAULT 0, hash TEXT NOT NULL DEFAULT '',
+  history_epoch TEXT NOT NULL DEFAULT '', history_seq INTEGER NOT NULL DEFAULT 0, card_n INTEGER NOT NULL DEFAULT 0,
+  forgotten_wall_ms INTEGER) WITHOUT ROWID;
+CREATE TABLE journal(
+  message_from TEXT NOT NULL, message_id TEXT NOT NULL, rule TEXT NOT NULL, reply_id TEXT NOT NULL,
+  answered_wall_ms INTEGER NOT NULL, PRIMARY KEY(message_from, message_id)) WITHOUT ROWID;
+CREATE TABLE buckets(
+  name TEXT PRIMARY KEY, tokens REAL NOT NULL, updated_wall_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE marks(
+  message_from TEXT NOT NULL, message_id TEXT NOT NULL, read_wall_ms INTEGER, acked_wall_ms INTEGER,
+  PRIMARY KEY(message_from, message_id)) WITHOUT ROWID;
+CREATE TABLE expected(
+  message_id TEXT NOT NULL, server TEXT NOT NULL, PRIMARY KEY(message_id, server)) WITHOUT ROWID;
+`;
+
+const INDEX_TABLES = `
+CREATE TABLE entries(
+  position INTEGER PRIMARY KEY,
+  writer TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL,
+  id TEXT NOT NULL, type TEXT NOT NULL, at TEXT NOT NULL, to_me INTEGER NOT NULL, direct INTEGER NOT NULL,
+  history INTEGER NOT NULL, thread TEXT, in_reply_to TEXT, kind TEXT, urgency INTEGER, received_wall_ms INTEGER NOT NULL,
+  json TEXT NOT NULL);
+CREATE UNIQUE INDEX entries_chain ON entries(writer, epoch, seq);
+CREATE INDEX entries_writer ON entries(writer, position);
+CREATE INDEX entries_id ON entries(id);
+CREATE INDEX entries_thread ON entries(thread) WHERE thread IS NOT NULL;
+CREATE INDEX entries_reply ON entries(in_reply_to) WHERE in_reply_to IS NOT NULL;
+CREATE INDEX entries_to_me ON entries(position) WHERE to_me = 1;
+CREATE TABLE receipts(
+  message_from TEXT NOT NULL, message_id TEXT NOT NULL, server TEXT NOT NULL, state TEXT NOT NULL,
+  exit_code INTEGER, at TEXT NOT NULL, PRIMARY KEY(message_from, message_id, server, state)) WITHOUT ROWID;
+CREATE TABLE progress(
+  writer TEXT PRIMARY KEY, epoch TEXT NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL, tip TEXT NOT NULL)
+  WITHOUT ROWID;
+CREATE TABLE cards(
+  server TEXT PRIMARY KEY, n INTEGER NOT NULL, commit_id TEXT NOT NULL, json TEXT NOT NULL,
+  received_wall_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE quarantine(
+  server TEXT NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL, seen_wall_ms INTEGER NOT NULL,
+  PRIMARY KEY(server, place)) WITHOUT ROWID;
+CREATE TABLE alarms(
+  server TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL, first_wall_ms INTEGER NOT NULL,
+  rounds INTEGER NOT NULL, PRIMARY KEY(server, kind)) WITHOUT ROWID;
+`;
+
+/** The version of both layouts; `PRAGMA user_version` holds it. */
+const LAYOUT = 1;
+
+/** Makes the tables of `state.db` in an empty database. @throws FleetError IO when a newer fleetd made the file. */
+export const prepareState = (database: Database): void => prepare(database, STATE_TABLES, "state.db");
+
+/** Makes the tables of `index.db` in an empty database. @throws FleetError IO when a newer fleetd made the file. */
+export const prepareIndex = (database: Database): void => prepare(database, INDEX_TABLES, "index.db");
+
+function prepare(database: Database, tables: string, file: string): void {
+  if (layoutOf(database, file) === LAYOUT) return;
+  database.transaction(() => {
+    // Two processes may come here at once; the second finds the tables made.
+    if (layoutOf(database, file) === LAYOUT) return;
+    for (const statement of tables.split(";")) {
+      if (statement.trim() !== "") database.run(statement);
+    }
+    database.run(`PRAGMA user_version = ${LAYOUT}`);
+  });
+}
+
+function layoutOf(database: Database, file: string): number {
+  const layout = database.get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
+  if (layout <= LAYOUT) return layout;
+  throw new FleetError("IO", `Cannot open "${file}": its layout is ${layout}, this fleetd knows up to ${LAYOUT}`, {
+    hint: "Use the newer fleetd that made it",
+  });
+}

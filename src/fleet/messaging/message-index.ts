@@ -1,0 +1,245 @@
+/**
+ * Writing `index.db`: accepted lines, how far each log was read, cards, receipts, and what was refused.
+ *
+ * The index is a cache. Everything in it follows from the git store and the pins, so nobody repairs it: it is made
+ * again. Functions here run inside the caller's transaction.
+ */
+import { fromUtf8 } from "../../base/bytes.ts";
+import type { Database } from "../../base/ports/database.ts";
+import type { AcceptedLine } from "./accept-batch.ts";
+import type { Card } from "./card.ts";
+import {
+  type Cursor,
+  type Entry,
+  isAddressedTo,
+  isDirect,
+  type MessageEntry,
+  PRIORITIES,
+  type ReceiptEntry,
+  threadOf,
+} from "./model.ts";
+
+/** For whom lines are indexed: what `to_me` and `history` mean. */
+export interface Reader {
+  readonly server: string;
+  readonly groups: readonly string[];
+  readonly history: { readonly epoch: string; readonly seq: number };
+  readonly nowWallMs: number;
+}
+
+/** How far a log was read into the index. */
+export interface Progress extends Cursor {
+  readonly tip: string;
+}
+
+/** How far the log of `writer` was read, or null. */
+export function loadProgress(index: Database, writer: string): Progress | null {
+  return index.get<{ epoch: string; seq: number; hash: string; tip: string }>(
+    "SELECT epoch, seq, hash, tip FROM progress WHERE writer = ?",
+    writer,
+  );
+}
+
+/** Everybody's progress by writer. */
+export function listProgress(index: Database): Map<string, Progress> {
+  const rows = index.all<{ writer: string; epoch: string; seq: number; hash: string; tip: string }>(
+    "SELECT writer, epoch, seq, hash, tip FROM progress",
+  );
+  return new Map(rows.map(({ writer, ...progress }) => [writer, progress]));
+}
+
+/** Stores how far a log was read. */
+export function saveProgress(index: Database, writer: string, progress: Progress): void {
+  index.run(
+    "INSERT OR REPLACE INTO progress(writer, epoch, seq, hash, tip) VALUES(?, ?, ?, ?, ?)",
+    writer,
+    progress.epoch,
+    progress.seq,
+    progress.hash,
+    progress.tip,
+  );
+}
+
+/** Adds accepted lines of `writer`. What cannot be read is quarantined in its place and counts as an entry. */
+export function insertLines(index: Database, writer: string, lines: readonly AcceptedLine[], reader: Reader): void {
+  for (const line of lines) {
+    const { parsed } = line;
+    if (parsed.status === "entry") {
+      insertEntry(index, line, parsed.entry, reader);
+    } else {
+      const place = `${line.epoch}:${line.seq}`;
+      addQuarantine(index, { server: writer, place, reason: parsed.reason }, reader.nowWallMs);
+    }
+  }
+}
+
+const INSERT_ENTRY = `INSERT OR IGNORE INTO entries(writer, epoch, seq, hash, id, type, at, to_me, direct, history, thread,
+  in_reply_to, kind, urgency, received_wall_ms, json) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+function insertEntry(index: Database, line: AcceptedLine, entry: Entry, reader: Reader): void {
+  if (entry.type === "receipt") insertReceipt(index, entry);
+  if (entry.type === "compacted") for (const old of entry.receipts) if (old.type === "receipt") insertReceipt(index, old);
+  const message = entry.type === "message" ? entry : null;
+  const toMe = message !== null && entry.from !== reader.server && isAddressedTo(message.to, reader.server, reader.groups);
+  const isHistory = line.epoch === reader.history.epoch && line.seq <= reader.history.seq;
+  index.run(
+    INSERT_ENTRY,
+    entry.from,
+    line.epoch,
+    line.seq,
+    line.hash,
+    entry.id,
+    entry.type,
+    entry.at,
+    toMe ? 1 : 0,
+    message !== null && isDirect(message.to, reader.server) ? 1 : 0,
+    isHistory ? 1 : 0,
+    message === null ? null : threadOf(message),
+    message?.in_reply_to ?? null,
+    message === null ? null : (message.kind ?? "info"),
+    message === null ? null : PRIORITIES.indexOf(message.priority ?? "normal"),
+    reader.nowWallMs,
+    fromUtf8(line.text) ?? "",
+  );
+}
+
+function insertReceipt(index: Database, entry: ReceiptEntry): void {
+  index.run(
+    "INSERT OR IGNORE INTO receipts(message_from, message_id, server, state, exit_code, at) VALUES(?, ?, ?, ?, ?, ?)",
+    entry.message_from,
+    entry.message,
+    entry.from,
+    entry.state,
+    entry.exit_code ?? null,
+    entry.at,
+  );
+}
+
+/** Something of a server that was not taken, and why. `place`: a commit id, or `"<epoch>:<seq>"`. */
+export interface Quarantined {
+  readonly server: string;
+  readonly place: string;
+  readonly reason: string;
+}
+
+/** Records what was refused; the first reason for a place stays. */
+export function addQuarantine(index: Database, one: Quarantined, nowWallMs: number): void {
+  index.run(
+    "INSERT OR IGNORE INTO quarantine(server, place, reason, seen_wall_ms) VALUES(?, ?, ?, ?)",
+    one.server,
+    one.place,
+    one.reason,
+    nowWallMs,
+  );
+}
+
+/** Everything refused, newest first. */
+export function listQuarantine(index: Database): (Quarantined & { readonly seenWallMs: number })[] {
+  return index
+    .all<{ server: string; place: string; reason: string; seen_wall_ms: number }>(
+      "SELECT server, place, reason, seen_wall_ms FROM quarantine ORDER BY seen_wall_ms DESC, server, place",
+    )
+    .map(({ seen_wall_ms, ...one }) => ({ ...one, seenWallMs: seen_wall_ms }));
+}
+
+/** Something that an operator should look at. `rounds`: in how many looks at the remote it was so. */
+export interface Alarm {
+  readonly server: string;
+  readonly kind: string;
+  readonly detail: string;
+}
+
+/** Raises an alarm or counts it once more. */
+export function raiseAlarm(index: Database, alarm: Alarm, nowWallMs: number): void {
+  index.run(
+    `INSERT INTO alarms(server, kind, detail, first_wall_ms, rounds) VALUES(?, ?, ?, ?, 1)
+     ON CONFLICT(server, kind) DO UPDATE SET rounds = rounds + 1, detail = excluded.detail`,
+    alarm.server,
+    alarm.kind,
+    alarm.detail,
+    nowWallMs,
+  );
+}
+
+/** Ends an alarm whose cause is gone. */
+export function clearAlarm(index: Database, server: string, kind: string): void {
+  index.run("DELETE FROM alarms WHERE server = ? AND kind = ?", server, kind);
+}
+
+/** Alarms that stood for at least two looks: refs are not fetched at one instant, so once may be chance. */
+export const listAlarms = (index: Database): (Alarm & { readonly rounds: number })[] =>
+  index.all<{ server: string; kind: string; detail: string; rounds: number }>(
+    "SELECT server, kind, detail, rounds FROM alarms WHERE rounds >= 2 ORDER BY server, kind",
+  );
+
+/** A card as it was last taken. */
+export interface StoredCard {
+  readonly server: string;
+  readonly commitId: string;
+  readonly card: Card;
+  readonly receivedWallMs: number;
+}
+
+/** Stores the newest card of a server. */
+export function saveCard(index: Database, stored: StoredCard): void {
+  index.run(
+    "INSERT OR REPLACE INTO cards(server, n, commit_id, json, received_wall_ms) VALUES(?, ?, ?, ?, ?)",
+    stored.server,
+    stored.card.n,
+    stored.commitId,
+    JSON.stringify(stored.card),
+    stored.receivedWallMs,
+  );
+}
+
+/** The last card of every server, by name. */
+export function listCards(index: Database): StoredCard[] {
+  return index
+    .all<{ server: string; commit_id: string; json: string; received_wall_ms: number }>(
+      "SELECT server, commit_id, json, received_wall_ms FROM cards ORDER BY server",
+    )
+    .map((row) => ({
+      server: row.server,
+      commitId: row.commit_id,
+      // Stored by `saveCard` after `parseCard` had accepted it.
+      card: JSON.parse(row.json) as Card,
+      receivedWallMs: row.received_wall_ms,
+    }));
+}
+
+/** Declares all that the index holds now history; for a server that just joined. */
+export const markAllHistory = (index: Database): void => {
+  index.run("UPDATE entries SET history = 1");
+};
+
+/** A message as the index holds it. `position` rises in the order of arrival here. */
+export interface IndexedMessage {
+  readonly position: number;
+  readonly epoch: string;
+  readonly message: MessageEntry;
+  readonly toMe: boolean;
+  readonly history: boolean;
+  readonly receivedWallMs: number;
+}
+
+/** Columns for `toIndexedMessage`. */
+export const MESSAGE_COLUMNS = "position, epoch, json, to_me, history, received_wall_ms";
+export type MessageRow = {
+  position: number;
+  epoch: string;
+  json: string;
+  to_me: number;
+  history: number;
+  received_wall_ms: number;
+};
+
+/** One row of `entries` with type `message`. */
+export const toIndexedMessage = (row: MessageRow): IndexedMessage => ({
+  position: row.position,
+  epoch: row.epoch,
+  // Stored by `insertEntry` after the line had been accepted as a message.
+  message: JSON.parse(row.json) as MessageEntry,
+  toMe: row.to_me === 1,
+  history: row.history === 1,
+  receivedWallMs: row.received_wall_ms,
+});

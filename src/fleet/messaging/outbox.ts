@@ -1,0 +1,213 @@
+/**
+ * The outbox: what this server promised to send. Rows go `queued` → `built` (part of a batch whose exact bytes are
+ * stored) → `pushed` (the remote's answer confirmed the commit). A row is never dropped once it is built, since it may
+ * already be on the remote.
+ */
+import { concatBytes, toUtf8 } from "../../base/bytes.ts";
+import type { Database } from "../../base/ports/database.ts";
+import type { GitObject, ObjectKind } from "../../base/ports/git-store.ts";
+import type { Batch, EntryDraft, LogHead } from "./build-batch.ts";
+import { readSetting, writeSetting } from "./identity.ts";
+import type { EntryBody } from "./model.ts";
+
+export type OutboxState = "queued" | "built" | "pushed";
+
+/** One promised entry as the outbox knows it. `epoch` and `seq` from the moment it is built. */
+export interface OutboxItem {
+  readonly id: string;
+  readonly state: OutboxState;
+  readonly createdWallMs: number;
+  readonly epoch: string | null;
+  readonly seq: number | null;
+  readonly pushedWallMs: number | null;
+}
+
+/** A batch that was built here and is not known to be on the remote, or not yet safe in the object store. */
+export interface StoredBatch {
+  readonly number: number;
+  readonly commitId: string;
+  readonly objects: readonly GitObject[];
+}
+
+/**
+ * Puts `draft` into the outbox unless its id is there already; false then. A message's expected recipients are fixed
+ * at this moment. Inside the caller's transaction.
+ */
+export function enqueue(state: Database, draft: EntryDraft, nowWallMs: number): boolean {
+  const added = state.run(
+    "INSERT INTO outbox(id, type, draft, created_wall_ms) VALUES(?, ?, ?, ?) ON CONFLICT(id) DO NOTHING",
+    draft.id,
+    draft.body.type,
+    JSON.stringify({ at: draft.at, body: draft.body }),
+    nowWallMs,
+  );
+  if (added === 0) return false;
+  if (draft.body.type === "message") expectRecipients(state, draft.id, draft.body.to);
+  return true;
+}
+
+/** A group's members are known only to themselves, so only named servers and `all` have an expected set. */
+function expectRecipients(state: Database, id: string, to: readonly string[]): void {
+  for (const server of to) {
+    if (server === "all") {
+      const sql = "INSERT OR IGNORE INTO expected SELECT ?, server FROM peers WHERE forgotten_wall_ms IS NULL";
+      state.run(sql, id);
+    } else if (!server.startsWith("@")) {
+      state.run("INSERT OR IGNORE INTO expected(message_id, server) VALUES(?, ?)", id, server);
+    }
+  }
+}
+
+/** Whether anything is queued: receipts, which may wait a while, or anything else. */
+export function hasQueued(state: Database, what: "urgent" | "receipts"): boolean {
+  const comparison = what === "receipts" ? "=" : "<>";
+  return state.get(`SELECT 1 FROM outbox WHERE state = 'queued' AND type ${comparison} 'receipt' LIMIT 1`) !== null;
+}
+
+/** The oldest queued entries, at most `countMax`, in order. */
+export function queuedDrafts(state: Database, countMax: number): EntryDraft[] {
+  const rows = state.all<{ id: string; draft: string }>(
+    "SELECT id, draft FROM outbox WHERE state = 'queued' ORDER BY position LIMIT ?",
+    countMax,
+  );
+  return rows.map((row) => {
+    const draft = JSON.parse(row.draft) as { at: string; body: EntryBody };
+    return { id: row.id, at: draft.at, body: draft.body };
+  });
+}
+
+/** What the outbox knows of one entry, or null. */
+export function outboxItem(state: Database, id: string): OutboxItem | null {
+  const row = state.get<ItemRow>(`SELECT ${ITEM_COLUMNS} FROM outbox WHERE id = ?`, id);
+  return row === null ? null : toItem(row);
+}
+
+/** Everything promised and not confirmed, oldest first, with its draft. */
+export function unconfirmedDrafts(state: Database): (OutboxItem & { readonly draft: EntryDraft })[] {
+  return state
+    .all<ItemRow & { draft: string }>(
+      `SELECT ${ITEM_COLUMNS}, draft FROM outbox WHERE state <> 'pushed' ORDER BY position`,
+    )
+    .map((row) => {
+      const draft = JSON.parse(row.draft) as { at: string; body: EntryBody };
+      return { ...toItem(row), draft: { id: row.id, ...draft } };
+    });
+}
+
+/** How many entries of all types the remote has not confirmed. */
+export const countUnconfirmed = (state: Database): number =>
+  state.get<{ count: number }>("SELECT count(*) AS count FROM outbox WHERE state <> 'pushed'")?.count ?? 0;
+
+/** How much waits, and since when (wall ms, null when nothing does). */
+export function queueDepth(state: Database): { count: number; oldestWallMs: number | null } {
+  const row = state.get<{ count: number; oldest: number | null }>(
+    "SELECT count(*) AS count, min(created_wall_ms) AS oldest FROM outbox WHERE state <> 'pushed' AND type <> 'receipt'",
+  );
+  return { count: row?.count ?? 0, oldestWallMs: row?.oldest ?? null };
+}
+
+/** The end of the own log as built. */
+export function loadHead(state: Database): LogHead | null {
+  const json = readSetting(state, "head");
+  return json === null ? null : (JSON.parse(json) as LogHead);
+}
+
+/**
+ * Stores a built batch with its exact bytes, moves the head, and marks its entries. Inside the caller's transaction.
+ * False, with nothing changed, when the head is not `from` any more: somebody else built meanwhile.
+ */
+export function recordBatch(state: Database, batch: Batch, from: LogHead, nowWallMs: number): boolean {
+  if ((loadHead(state)?.tip ?? null) !== from.tip) return false;
+  state.run(
+    "INSERT INTO batches(commit_id, built_wall_ms, objects) VALUES(?, ?, ?)",
+    batch.commitId,
+    nowWallMs,
+    packObjects(batch.objects),
+  );
+  const number = state.get<{ number: number }>("SELECT max(number) AS number FROM batches")?.number ?? 0;
+  for (const entry of batch.entries) {
+    state.run(
+      "UPDATE outbox SET state = 'built', batch = ?, epoch = ?, seq = ? WHERE id = ? AND state = 'queued'",
+      number,
+      batch.head.epoch,
+      entry.seq,
+      entry.id,
+    );
+  }
+  writeSetting(state, "head", JSON.stringify(batch.head));
+  return true;
+}
+
+/** Batches the remote has not confirmed, oldest first. */
+export const unpushedBatches = (state: Database): StoredBatch[] => batchesWhere(state, "state = 'built'");
+
+/** Batches whose bytes are still kept because their objects were never fsynced, oldest first. */
+export const unstoredBatches = (state: Database): StoredBatch[] => batchesWhere(state, "objects IS NOT NULL");
+
+/** Whether `commitId` is a batch that this server built. */
+export const isOwnBatch = (state: Database, commitId: string): boolean =>
+  state.get("SELECT number FROM batches WHERE commit_id = ?", commitId) !== null;
+
+/** Marks the batch `commitId` and all before it as confirmed by the remote. Inside the caller's transaction. */
+export function markPushed(state: Database, commitId: string, nowWallMs: number): void {
+  const row = state.get<{ number: number }>("SELECT number FROM batches WHERE commit_id = ?", commitId);
+  if (row === null) return;
+  state.run("UPDATE batches SET state = 'pushed' WHERE number <= ? AND state = 'built'", row.number);
+  state.run(
+    "UPDATE outbox SET state = 'pushed', pushed_wall_ms = ?, draft = '' WHERE state = 'built' AND batch <= ?",
+    nowWallMs,
+    row.number,
+  );
+}
+
+/** Drops the bytes of confirmed batches up to `number`: their objects were fsynced. Inside the caller's transaction. */
+export function forgetBytes(state: Database, number: number): void {
+  state.run("UPDATE batches SET objects = NULL WHERE number <= ? AND state = 'pushed'", number);
+}
+
+type ItemRow = {
+  id: string;
+  state: string;
+  created_wall_ms: number;
+  epoch: string | null;
+  seq: number | null;
+  pushed_wall_ms: number | null;
+};
+const ITEM_COLUMNS = "id, state, created_wall_ms, epoch, seq, pushed_wall_ms";
+
+const toItem = (row: ItemRow): OutboxItem => ({
+  id: row.id,
+  state: row.state as OutboxState,
+  createdWallMs: row.created_wall_ms,
+  epoch: row.epoch,
+  seq: row.seq,
+  pushedWallMs: row.pushed_wall_ms,
+});
+
+function batchesWhere(state: Database, condition: string): StoredBatch[] {
+  return state
+    .all<{ number: number; commit_id: string; objects: Uint8Array | null }>(
+      `SELECT number, commit_id, objects FROM batches WHERE ${condition} ORDER BY number`,
+    )
+    .map((row) => ({
+      number: row.number,
+      commitId: row.commit_id,
+      objects: row.objects === null ? [] : unpackObjects(row.objects),
+    }));
+}
+
+/** Objects as one value: a JSON line of kinds, ids and sizes, then the contents one after the other. */
+function packObjects(objects: readonly GitObject[]): Uint8Array {
+  const header = objects.map(({ kind, id, content }) => [kind, id, content.length]);
+  return concatBytes([toUtf8(`${JSON.stringify(header)}\n`), ...objects.map(({ content }) => content)]);
+}
+
+function unpackObjects(bytes: Uint8Array): GitObject[] {
+  const end = bytes.indexOf(0x0a);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))) as [ObjectKind, string, number][];
+  let offset = end + 1;
+  return header.map(([kind, id, size]) => {
+    offset += size;
+    return { kind, id, content: bytes.slice(offset - size, offset) };
+  });
+}

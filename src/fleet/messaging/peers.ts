@@ -1,0 +1,93 @@
+/**
+ * The other servers as `state.db` remembers them: the key that was pinned on first sight, how far their messages were
+ * handled here, and where history ends (what was there before this server joined is readable but never handled).
+ */
+import type { Database } from "../../base/ports/database.ts";
+import type { Cursor } from "./model.ts";
+
+/** What must survive about one writer. `handled.seq` 0: nothing yet. */
+export interface Peer {
+  readonly server: string;
+  /** `"ssh-ed25519 <base64>"`. */
+  readonly publicKey: string;
+  readonly pinnedWallMs: number;
+  readonly handled: Cursor;
+  readonly history: { readonly epoch: string; readonly seq: number };
+  readonly cardN: number;
+  readonly forgotten: boolean;
+}
+
+type PeerRow = {
+  server: string;
+  public_key: string;
+  pinned_wall_ms: number;
+  epoch: string;
+  seq: number;
+  hash: string;
+  history_epoch: string;
+  history_seq: number;
+  card_n: number;
+  forgotten_wall_ms: number | null;
+};
+
+const toPeer = (row: PeerRow): Peer => ({
+  server: row.server,
+  publicKey: row.public_key,
+  pinnedWallMs: row.pinned_wall_ms,
+  handled: { epoch: row.epoch, seq: row.seq, hash: row.hash },
+  history: { epoch: row.history_epoch, seq: row.history_seq },
+  cardN: row.card_n,
+  forgotten: row.forgotten_wall_ms !== null,
+});
+
+/** All peers by name; this server itself is not one. */
+export const listPeers = (state: Database): Peer[] =>
+  state.all<PeerRow>("SELECT * FROM peers ORDER BY server").map(toPeer);
+
+/** One peer, or null while it is unknown. */
+export function findPeer(state: Database, server: string): Peer | null {
+  const row = state.get<PeerRow>("SELECT * FROM peers WHERE server = ?", server);
+  return row === null ? null : toPeer(row);
+}
+
+/** Pins the key of a server seen for the first time; an existing pin is kept. Inside the caller's transaction. */
+export function pinPeer(state: Database, server: string, publicKey: string, nowWallMs: number): void {
+  state.run(
+    "INSERT INTO peers(server, public_key, pinned_wall_ms) VALUES(?, ?, ?) ON CONFLICT(server) DO NOTHING",
+    server,
+    publicKey,
+    nowWallMs,
+  );
+}
+
+/** Moves the handled cursor of a peer. Inside the caller's transaction. */
+export function setHandled(state: Database, server: string, cursor: Cursor): void {
+  state.run(
+    "UPDATE peers SET epoch = ?, seq = ?, hash = ? WHERE server = ?",
+    cursor.epoch,
+    cursor.seq,
+    cursor.hash,
+    server,
+  );
+}
+
+/** Declares everything of a peer up to `cursor` history: handled without ever being answered. */
+export function setHistory(state: Database, server: string, cursor: Cursor): void {
+  setHandled(state, server, cursor);
+  state.run(
+    "UPDATE peers SET history_epoch = ?, history_seq = ? WHERE server = ?",
+    cursor.epoch,
+    cursor.seq,
+    server,
+  );
+}
+
+/** Remembers the number of the last card taken, so that an older card is never taken again. */
+export function setCardNumber(state: Database, server: string, n: number): void {
+  state.run("UPDATE peers SET card_n = ? WHERE server = ? AND card_n < ?", n, server, n);
+}
+
+/** Leaves a server out of broadcasts and views (or takes it back in). False when it is unknown. */
+export function setForgotten(state: Database, server: string, nowWallMs: number | null): boolean {
+  return state.run("UPDATE peers SET forgotten_wall_ms = ? WHERE server = ?", nowWallMs, server) === 1;
+}

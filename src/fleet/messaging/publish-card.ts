@@ -1,0 +1,77 @@
+import { toInstant } from "../../base/instant.ts";
+import type { GitObject } from "../../base/ports/git-store.ts";
+import { buildCard, type Card } from "./card.ts";
+import { type CardMode, readSetting, writeSetting } from "./identity.ts";
+import type { SendPorts } from "./mailbox-ports.ts";
+import { FORMAT } from "./model.ts";
+import { loadHead } from "./outbox.ts";
+import { listPeers } from "./peers.ts";
+
+/** What only the running program knows of the server. */
+export interface ServerFacts {
+  readonly version: string;
+  readonly capabilities: readonly string[];
+  readonly groups: readonly string[];
+  readonly health: { readonly status: string };
+}
+
+/** What is remembered of the last card: its number, the commit on the remote as far as known, how cards are replaced. */
+export interface CardState {
+  readonly n: number;
+  readonly commitId: string | null;
+  readonly mode: CardMode;
+}
+
+/** The state of the own card; before the first one n is 0. */
+export function loadCardState(ports: Pick<SendPorts, "state">): CardState {
+  const json = readSetting(ports.state, "card");
+  return json === null ? { n: 0, commitId: null, mode: "replace" } : (JSON.parse(json) as CardState);
+}
+
+/** Stores the state of the own card; inside the caller's transaction. */
+export const saveCardState = (ports: Pick<SendPorts, "state">, card: CardState): void =>
+  writeSetting(ports.state, "card", JSON.stringify(card));
+
+/** The nonce of this run of the server's daemon, or of `init` before the first one. */
+export const loadRun = (ports: Pick<SendPorts, "state">): string => readSetting(ports.state, "run") ?? "0".repeat(16);
+
+/** Draws a new nonce; every start of a daemon does. Inside the caller's transaction. */
+export const renewRun = (ports: Pick<SendPorts, "state" | "cryptography">): void =>
+  writeSetting(ports.state, "run", ports.cryptography.randomBytes(8).toHex());
+
+/** Builds the next card from what is in `state.db` now. Its number is taken, even if it is never pushed. */
+export async function buildNextCard(
+  ports: SendPorts,
+  facts: ServerFacts,
+): Promise<{ readonly n: number; readonly objects: readonly GitObject[]; readonly commitId: string }> {
+  const { identity, state, clock } = ports;
+  const last = loadCardState(ports);
+  const head = loadHead(state);
+  const n = last.n + 1;
+  state.relaxedTransaction(() => saveCardState(ports, { ...last, n }));
+  const nowMs = clock.wallMs();
+  const card: Card = {
+    v: FORMAT,
+    server: identity.server,
+    fleet: identity.fleet,
+    n,
+    run: loadRun(ports),
+    at: toInstant(nowMs),
+    version: facts.version,
+    public_key: identity.publicKey,
+    capabilities: [...facts.capabilities],
+    groups: [...facts.groups],
+    health: facts.health,
+    log: { epoch: identity.epoch, seq: head?.seq ?? 0, hash: head?.hash ?? "" },
+    cursors: cursorsOf(ports),
+  };
+  const tools = { server: identity.server, format: ports.store.format, cryptography: ports.cryptography, key: ports.key };
+  const parent = last.mode === "chain" ? last.commitId : null;
+  const built = await buildCard({ card, parent, committedMs: nowMs }, tools);
+  return { n, ...built };
+}
+
+function cursorsOf(ports: SendPorts): Card["cursors"] {
+  const read = listPeers(ports.state).filter((peer) => peer.handled.seq > 0);
+  return Object.fromEntries(read.map((peer) => [peer.server, { ...peer.handled }]));
+}

@@ -1,0 +1,158 @@
+/**
+ * SSHSIG: the signature format of `ssh-keygen -Y` (OpenSSH's PROTOCOL.sshsig), for Ed25519 and SHA-512 only.
+ *
+ * What is signed is not the file but a small structure that names the namespace and the file's hash, so a signature
+ * for a log can never pass for a signature of a card.
+ */
+import { concatBytes, equalBytes, fromBase64, fromUtf8, toUtf8 } from "../../base/bytes.ts";
+import type { Cryptography, SigningKey } from "../../base/ports/cryptography.ts";
+
+/** What a signature is for: the entries of a log, or a card. */
+export type SignatureNamespace = "fleetd-log" | "fleetd-card";
+
+const MAGIC = toUtf8("SSHSIG");
+const KEY_TYPE = "ssh-ed25519";
+const HASH = "sha512";
+const BEGIN = "-----BEGIN SSH SIGNATURE-----";
+const END = "-----END SSH SIGNATURE-----";
+
+/** The armored signature of `bytes`, as `ssh-keygen -Y sign -n <namespace>` would write it. */
+export async function signSsh(
+  bytes: Uint8Array,
+  namespace: SignatureNamespace,
+  tools: { readonly cryptography: Cryptography; readonly key: SigningKey },
+): Promise<Uint8Array> {
+  const signature = await tools.key.sign(signedStructure(bytes, namespace, tools.cryptography));
+  const blob = concatBytes([
+    MAGIC,
+    uint32(1),
+    sshString(publicKeyBlob(tools.key.publicKey)),
+    sshString(toUtf8(namespace)),
+    sshString(new Uint8Array(0)),
+    sshString(toUtf8(HASH)),
+    sshString(concatBytes([sshString(toUtf8(KEY_TYPE)), sshString(signature)])),
+  ]);
+  const base64 = blob.toBase64().replace(/.{70}(?=.)/g, "$&\n");
+  return toUtf8(`${BEGIN}\n${base64}\n${END}\n`);
+}
+
+/** Whether `armored` is a signature of `bytes` for `namespace` made with the raw Ed25519 `publicKey`. */
+export async function verifySsh(
+  bytes: Uint8Array,
+  armored: Uint8Array,
+  expected: {
+    readonly namespace: SignatureNamespace;
+    readonly publicKey: Uint8Array;
+    readonly cryptography: Cryptography;
+  },
+): Promise<boolean> {
+  const parsed = parseArmored(armored);
+  if (parsed === null || parsed.namespace !== expected.namespace) return false;
+  if (!equalBytes(parsed.publicKey, expected.publicKey)) return false;
+  const structure = signedStructure(bytes, expected.namespace, expected.cryptography);
+  return await expected.cryptography.verifyEd25519(expected.publicKey, structure, parsed.signature);
+}
+
+/** The OpenSSH form `"ssh-ed25519 <base64>"` of a raw public key. */
+export const toOpenSsh = (publicKey: Uint8Array): string =>
+  `${KEY_TYPE} ${publicKeyBlob(publicKey).toBase64()}`;
+
+/** The raw 32 bytes of an OpenSSH public key, or null when it is not an Ed25519 key. A comment is ignored. */
+export function fromOpenSsh(text: string): Uint8Array | null {
+  const [type, base64] = text.trim().split(/\s+/);
+  const blob = type === KEY_TYPE && base64 !== undefined ? fromBase64(base64) : null;
+  return blob === null ? null : publicKeyOf(blob);
+}
+
+/** The fingerprint that `ssh-keygen -l` prints: `"SHA256:<base64 without padding>"`. */
+export function fingerprintOf(publicKey: Uint8Array, cryptography: Cryptography): string {
+  const digest = cryptography.hash("sha256", publicKeyBlob(publicKey));
+  return `SHA256:${digest.toBase64({ omitPadding: true })}`;
+}
+
+const publicKeyBlob = (publicKey: Uint8Array): Uint8Array =>
+  concatBytes([sshString(toUtf8(KEY_TYPE)), sshString(publicKey)]);
+
+function publicKeyOf(blob: Uint8Array): Uint8Array | null {
+  const reader = createReader(blob);
+  const type = reader.string();
+  const key = reader.string();
+  if (type === null || key === null || !reader.isAtEnd()) return null;
+  return fromUtf8(type) === KEY_TYPE && key.length === 32 ? key : null;
+}
+
+function signedStructure(bytes: Uint8Array, namespace: string, cryptography: Cryptography): Uint8Array {
+  return concatBytes([
+    MAGIC,
+    sshString(toUtf8(namespace)),
+    sshString(new Uint8Array(0)),
+    sshString(toUtf8(HASH)),
+    sshString(cryptography.hash(HASH, bytes)),
+  ]);
+}
+
+interface ParsedSignature {
+  readonly publicKey: Uint8Array;
+  readonly namespace: string;
+  readonly signature: Uint8Array;
+}
+
+function parseArmored(armored: Uint8Array): ParsedSignature | null {
+  const text = fromUtf8(armored)?.trim();
+  if (text === undefined || !text.startsWith(BEGIN) || !text.endsWith(END)) return null;
+  const blob = fromBase64(text.slice(BEGIN.length, -END.length));
+  if (blob === null || !equalBytes(blob.subarray(0, MAGIC.length), MAGIC)) return null;
+  const reader = createReader(blob.subarray(MAGIC.length));
+  if (reader.uint32() !== 1) return null;
+  const [key, namespace, reserved, hash, signature] = [
+    reader.string(),
+    reader.string(),
+    reader.string(),
+    reader.string(),
+    reader.string(),
+  ];
+  if (key === null || namespace === null || reserved === null || hash === null || signature === null) return null;
+  if (!reader.isAtEnd() || fromUtf8(hash) !== HASH) return null;
+  const publicKey = publicKeyOf(key);
+  const raw = rawSignatureOf(signature);
+  const name = fromUtf8(namespace);
+  return publicKey === null || raw === null || name === null ? null : { publicKey, namespace: name, signature: raw };
+}
+
+function rawSignatureOf(blob: Uint8Array): Uint8Array | null {
+  const reader = createReader(blob);
+  const type = reader.string();
+  const signature = reader.string();
+  if (type === null || signature === null || !reader.isAtEnd() || fromUtf8(type) !== KEY_TYPE) return null;
+  return signature.length === 64 ? signature : null;
+}
+
+function uint32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value);
+  return bytes;
+}
+
+const sshString = (bytes: Uint8Array): Uint8Array => concatBytes([uint32(bytes.length), bytes]);
+
+/** Reads the SSH wire encoding; every method answers null past the end. */
+function createReader(bytes: Uint8Array) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = 0;
+  const uint32At = (): number | null => {
+    if (offset + 4 > bytes.length) return null;
+    const value = view.getUint32(offset);
+    offset += 4;
+    return value;
+  };
+  return {
+    uint32: uint32At,
+    string(): Uint8Array | null {
+      const length = uint32At();
+      if (length === null || offset + length > bytes.length) return null;
+      offset += length;
+      return bytes.subarray(offset - length, offset);
+    },
+    isAtEnd: (): boolean => offset === bytes.length,
+  };
+}

@@ -1,0 +1,67 @@
+import { EXIT_CODES, type ErrorCode, FleetError } from "../../base/errors.ts";
+import {
+  type ChangesAnswer,
+  type ChangesCall,
+  type DaemonStatus,
+  type MarkAnswer,
+  type MarkCall,
+  PATHS,
+  type SendAnswer,
+  type SendCall,
+} from "../protocol.ts";
+
+/** A daemon that answers on its control socket. Every call throws the daemon's `FleetError`, or UNAVAILABLE when it dies meanwhile. */
+export interface ControlClient {
+  send(call: SendCall): Promise<SendAnswer>;
+  mark(call: MarkCall): Promise<MarkAnswer>;
+  changes(call: ChangesCall, signal: AbortSignal): Promise<ChangesAnswer>;
+  status(): Promise<DaemonStatus>;
+}
+
+/** How long a daemon may take for a short answer before it counts as stuck. Chosen: its longest synchronous work is far below. */
+const ANSWER_TIMEOUT_MS = 10_000;
+
+/** Speaks to the daemon behind the socket `path`; nothing is sent before the first call. */
+export function createControlClient(path: string): ControlClient {
+  const short = (): AbortSignal => AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  return {
+    send: (call) => ask(path, { path: PATHS.send, body: call, signal: short() }),
+    mark: (call) => ask(path, { path: PATHS.mark, body: call, signal: short() }),
+    changes: (call, signal) =>
+      ask(path, {
+        path: PATHS.changes,
+        body: call,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs + ANSWER_TIMEOUT_MS)]),
+      }),
+    status: () => ask(path, { path: PATHS.status, body: null, signal: short() }),
+  };
+}
+
+async function ask<Answer>(
+  socket: string,
+  call: { path: string; body: unknown; signal: AbortSignal },
+): Promise<Answer> {
+  let response: Response;
+  try {
+    response = await fetch(`http://fleetd${call.path}`, {
+      unix: socket,
+      signal: call.signal,
+      ...(call.body === null ? {} : { method: "POST", body: JSON.stringify(call.body) }),
+    });
+  } catch (thrown) {
+    throw new FleetError("UNAVAILABLE", `Cannot reach the daemon on "${socket}": it does not answer`, { cause: thrown });
+  }
+  const answer: unknown = await response.json();
+  if (response.ok) return answer as Answer;
+  throw toFleetError(answer);
+}
+
+/** Only the daemon of the same user writes to this socket; still, an unknown code is taken for a bug. */
+function toFleetError(answer: unknown): FleetError {
+  const error = typeof answer === "object" && answer !== null && "error" in answer ? answer.error : null;
+  if (typeof error !== "object" || error === null || !("code" in error) || !("message" in error)) {
+    return new FleetError("INTERNAL", "Cannot read the daemon's answer");
+  }
+  const code = String(error.code);
+  return new FleetError(code in EXIT_CODES ? (code as ErrorCode) : "INTERNAL", String(error.message));
+}

@@ -1,0 +1,87 @@
+import { EXIT_CODES, FleetError, messageOf, requireOk } from "../../base/errors.ts";
+import type { Result } from "../../base/result.ts";
+import {
+  type ChangesAnswer,
+  type ChangesCall,
+  type DaemonStatus,
+  type ErrorAnswer,
+  type MarkAnswer,
+  type MarkCall,
+  PATHS,
+  parseChangesCall,
+  parseMarkCall,
+  parseSendCall,
+  REQUEST_BYTES_MAX,
+  type SendAnswer,
+  type SendCall,
+} from "../protocol.ts";
+
+/** What the daemon does when asked; every method may throw a `FleetError`. */
+export interface ControlHandlers {
+  status(): DaemonStatus;
+  send(call: SendCall): Promise<SendAnswer>;
+  mark(call: MarkCall): MarkAnswer;
+  changes(call: ChangesCall): Promise<ChangesAnswer>;
+}
+
+/** A listening control socket. */
+export interface ControlServer {
+  /** Stops listening; requests in progress are cut off. */
+  stop(): Promise<void>;
+}
+
+/** Listens on the socket `path`. The caller has made sure that no other daemon does. */
+export function startControlServer(path: string, handlers: ControlHandlers): ControlServer {
+  const server = Bun.serve({
+    unix: path,
+    development: false,
+    maxRequestBodySize: REQUEST_BYTES_MAX,
+    routes: {
+      [PATHS.status]: { GET: () => respond(() => handlers.status()) },
+      [PATHS.send]: { POST: (request) => respond(async () => handlers.send(await read(request, parseSendCall))) },
+      [PATHS.mark]: { POST: (request) => respond(async () => handlers.mark(await read(request, parseMarkCall))) },
+      [PATHS.changes]: {
+        POST: (request, running) => {
+          // A quiet connection would be cut after 10 s, and this one is quiet on purpose.
+          running.timeout(request, 0);
+          return respond(async () => handlers.changes(await read(request, parseChangesCall)));
+        },
+      },
+    },
+    fetch: () => toResponse(new FleetError("USAGE", "Cannot serve this path: the daemon and the command differ")),
+    error: toResponse,
+  });
+  return { stop: () => server.stop(true) };
+}
+
+async function respond(body: () => unknown): Promise<Response> {
+  try {
+    return Response.json(await body());
+  } catch (thrown) {
+    return toResponse(thrown);
+  }
+}
+
+/** HTTP status by exit code; what is not listed is the server's own failure. */
+const STATUSES: Readonly<Record<number, number>> = {
+  [EXIT_CODES.USAGE]: 400,
+  [EXIT_CODES.BAD_INPUT]: 422,
+  [EXIT_CODES.NOT_AUTHORISED]: 403,
+  [EXIT_CODES.UNAVAILABLE]: 503,
+};
+
+function toResponse(thrown: unknown): Response {
+  const code = thrown instanceof FleetError ? thrown.code : "INTERNAL";
+  const answer: ErrorAnswer = { error: { code, message: messageOf(thrown) } };
+  return Response.json(answer, { status: STATUSES[EXIT_CODES[code]] ?? 500 });
+}
+
+async function read<Call>(request: Request, parseCall: (value: unknown) => Result<Call>): Promise<Call> {
+  let value: unknown;
+  try {
+    value = await request.json();
+  } catch (thrown) {
+    throw new FleetError("BAD_INPUT", "Cannot read request: not JSON", { cause: thrown });
+  }
+  return requireOk("BAD_INPUT", parseCall(value));
+}

@@ -1,0 +1,95 @@
+import { readdirSync, statSync } from "node:fs";
+import { homedir, hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The root below which every server of this user has its folder: `FLEETD_HOME`, else the system's usual place. */
+export function stateRoot(environment: Environment): string {
+  const own = environment["FLEETD_HOME"];
+  if (own !== undefined && own !== "") return own;
+  if (process.platform === "darwin") return join(homedir(), "Library", "Application Support", "fleetd");
+  if (process.platform === "win32") {
+    return join(environment["LOCALAPPDATA"] ?? join(homedir(), "AppData", "Local"), "fleetd");
+  }
+  const state = environment["XDG_STATE_HOME"];
+  // The XDG rules say that a relative path is to be ignored.
+  return join(state?.startsWith("/") === true ? state : join(homedir(), ".local", "state"), "fleetd");
+}
+
+/** Configuration files in the order in which they are looked for. The current folder is none: it can be hostile. */
+export function configPaths(environment: Environment): readonly string[] {
+  if (process.platform === "win32") {
+    const [user, machine] = [environment["APPDATA"], environment["ProgramData"]];
+    return [user, machine].flatMap((folder) => (folder === undefined ? [] : [join(folder, "fleetd", "fleetd.yaml")]));
+  }
+  const config = environment["XDG_CONFIG_HOME"];
+  const user = config?.startsWith("/") === true ? config : join(homedir(), ".config");
+  return [join(user, "fleetd", "fleetd.yaml"), "/etc/fleetd/fleetd.yaml"];
+}
+
+/** The names in `root` that are folders with a `state.db`: the servers that were made here. */
+export function serverFolders(root: string): readonly string[] {
+  let names: string[];
+  try {
+    names = readdirSync(root);
+  } catch {
+    // No root yet: no server was made.
+    return [];
+  }
+  const hasState = (name: string): boolean =>
+    statSync(join(root, name, "state.db"), { throwIfNoEntry: false }) !== undefined;
+  return names.filter(hasState).sort();
+}
+
+/** The files of one server. */
+export interface ServerPaths {
+  readonly folder: string;
+  readonly store: string;
+  readonly state: string;
+  readonly index: string;
+  readonly key: string;
+  readonly daemonLock: string;
+  readonly flushLock: string;
+  readonly socket: string;
+}
+
+/** A unix socket's path may have 107 bytes on Linux and 103 on macOS; past 100 a short one is made elsewhere. */
+const SOCKET_BYTES_MAX = 100;
+
+/** Where the files of `server` are below `root`. */
+export function serverPaths(root: string, server: string): ServerPaths {
+  const folder = join(root, server);
+  return {
+    folder,
+    store: join(folder, "fleet.git"),
+    state: join(folder, "state.db"),
+    index: join(folder, "index.db"),
+    key: join(folder, "key"),
+    daemonLock: join(folder, "daemon.lock"),
+    flushLock: join(folder, "flush.lock"),
+    socket: socketPath(folder),
+  };
+}
+
+/** Folder names of a fleet's embedded remote; the dot keeps it from being taken for a server. */
+export const embeddedRemotePath = (root: string): string => join(root, "remote.git");
+
+function socketPath(folder: string): string {
+  const usual = join(folder, "control.sock");
+  if (Buffer.byteLength(usual) <= SOCKET_BYTES_MAX) return usual;
+  const digest = new Bun.CryptoHasher("sha256").update(folder).digest("hex").slice(0, 16);
+  const user = process.getuid?.() ?? 0;
+  return join(tmpdir(), `fleetd-${user}`, `${digest}.sock`);
+}
+
+/** A server id made of the host's name, or null when nothing of it can be used. */
+export function hostServerId(): string | null {
+  const short = hostname().split(".")[0] ?? "";
+  const id = short
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, "-")
+    .replace(/^-+|-+$/g, "")
+    .slice(0, 63);
+  return id === "" ? null : id;
+}

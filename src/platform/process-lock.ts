@@ -1,0 +1,48 @@
+import { Database as Sqlite } from "bun:sqlite";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { FleetError, messageOf } from "../base/errors.ts";
+import type { Lock, LockHolder } from "../base/ports/lock.ts";
+
+/**
+ * Takes the lock in the file `path`, or answers null when another process has it.
+ *
+ * The lock is SQLite's own on an empty database: the operating system frees it when the holder dies, however it dies,
+ * on every system that SQLite knows, and neither FFI nor a stale pid file is needed.
+ * @throws FleetError IO when the file cannot be made
+ */
+export function tryLock(path: string): Lock | null {
+  let sqlite: Sqlite | null = null;
+  try {
+    sqlite = new Sqlite(path, { create: true, readwrite: true });
+    sqlite.run("PRAGMA busy_timeout = 0");
+    sqlite.run("BEGIN EXCLUSIVE");
+  } catch (thrown) {
+    sqlite?.close();
+    if (isBusy(thrown)) return null;
+    throw new FleetError("IO", `Cannot lock "${path}": ${messageOf(thrown)}`, { cause: thrown });
+  }
+  const held = sqlite;
+  return { release: () => held.close() };
+}
+
+/** Writes down who holds the lock at `path`, beside it. */
+export function writeHolder(path: string, holder: LockHolder): void {
+  writeFileSync(`${path}.json.new`, `${JSON.stringify({ pid: holder.pid, startedWallMs: holder.startedWallMs })}\n`);
+  renameSync(`${path}.json.new`, `${path}.json`);
+}
+
+/** Who held the lock at `path` last, or null when nobody wrote it down. Only true while the lock is taken. */
+export function readHolder(path: string): LockHolder | null {
+  try {
+    const value: unknown = JSON.parse(readFileSync(`${path}.json`, "utf8"));
+    if (typeof value !== "object" || value === null || !("pid" in value) || !("startedWallMs" in value)) return null;
+    const { pid, startedWallMs } = value;
+    return typeof pid === "number" && typeof startedWallMs === "number" ? { pid, startedWallMs } : null;
+  } catch {
+    // Missing or half-written: the holder is unknown, which is an answer.
+    return null;
+  }
+}
+
+const isBusy = (thrown: unknown): boolean =>
+  thrown instanceof Error && "code" in thrown && String(thrown.code).startsWith("SQLITE_BUSY");

@@ -1,0 +1,90 @@
+import { Database as Sqlite, type SQLQueryBindings } from "bun:sqlite";
+import { FleetError, messageOf } from "../base/errors.ts";
+import type { Database, SqlRow, SqlValue } from "../base/ports/database.ts";
+
+/** How much a committed transaction must survive: a power cut (`full`), or only the death of the process. */
+export type Durability = "full" | "process";
+
+/** How long a statement waits for another process's transaction. Ours take milliseconds; chosen, not measured. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+/**
+ * Opens (and with `create` makes) a SQLite file in WAL mode.
+ * @throws FleetError IO naming the file, when it cannot be opened or is no database
+ */
+export function openDatabase(path: string, options: { create: boolean; durability: Durability }): Database {
+  try {
+    const sqlite = new Sqlite(path, { create: options.create, readwrite: true, strict: true });
+    sqlite.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    const mode = sqlite.query<{ journal_mode: string }, []>("PRAGMA journal_mode").get()?.journal_mode;
+    if (mode !== "wal") sqlite.run("PRAGMA journal_mode = WAL");
+    const synchronous = options.durability === "full" ? "FULL" : "NORMAL";
+    sqlite.run(`PRAGMA synchronous = ${synchronous}`);
+    return new SqliteDatabase(sqlite, { path, synchronous });
+  } catch (thrown) {
+    throw toIoError(path, thrown);
+  }
+}
+
+class SqliteDatabase implements Database {
+  readonly #sqlite: Sqlite;
+  readonly #path: string;
+  readonly #synchronous: string;
+
+  constructor(sqlite: Sqlite, options: { path: string; synchronous: string }) {
+    this.#sqlite = sqlite;
+    this.#path = options.path;
+    this.#synchronous = options.synchronous;
+  }
+
+  run(sql: string, ...parameters: SqlValue[]): number {
+    return this.#guard(() => this.#sqlite.query<SqlRow, SQLQueryBindings[]>(sql).run(...parameters).changes);
+  }
+
+  all<Row extends SqlRow>(sql: string, ...parameters: SqlValue[]): Row[] {
+    return this.#guard(() => this.#sqlite.query<Row, SQLQueryBindings[]>(sql).all(...parameters));
+  }
+
+  get<Row extends SqlRow>(sql: string, ...parameters: SqlValue[]): Row | null {
+    return this.#guard(() => this.#sqlite.query<Row, SQLQueryBindings[]>(sql).get(...parameters) ?? null);
+  }
+
+  transaction<T>(body: () => T): T {
+    this.run("BEGIN IMMEDIATE");
+    let result: T;
+    try {
+      result = body();
+    } catch (thrown) {
+      this.run("ROLLBACK");
+      throw thrown;
+    }
+    this.run("COMMIT");
+    return result;
+  }
+
+  relaxedTransaction<T>(body: () => T): T {
+    this.run("PRAGMA synchronous = NORMAL");
+    try {
+      return this.transaction(body);
+    } finally {
+      this.run(`PRAGMA synchronous = ${this.#synchronous}`);
+    }
+  }
+
+  close(): void {
+    this.#sqlite.close();
+  }
+
+  #guard<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (thrown) {
+      throw toIoError(this.#path, thrown);
+    }
+  }
+}
+
+/** SQLite's own words are kept; what it means for the operator is that the file cannot be used as it is. */
+function toIoError(path: string, thrown: unknown): FleetError {
+  return new FleetError("IO", `Cannot use database "${path}": ${messageOf(thrown)}`, { cause: thrown });
+}
