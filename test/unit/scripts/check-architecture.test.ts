@@ -1,9 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import { checkArchitecture, formatViolation } from "../../../scripts/architecture/check.ts";
 import { FOLDERS } from "../../../scripts/architecture/rules.ts";
 import { findCitations, readSource } from "../../../scripts/architecture/source.ts";
-import { readProject } from "../../../scripts/check-architecture.ts";
 
 /** The rules broken by a project of `texts`, path to content; `others` are files that only exist. */
 function brokenRules(texts: Record<string, string>, others: string[] = []): string[] {
@@ -175,13 +173,4 @@ describe("checkArchitecture() names and citations", () => {
   ])("finds in %j the citations %j", (text, names) => {
     expect(findCitations([{ text, line: 7 }])).toEqual(names.map((name) => ({ name, line: 7 })));
   });
-});
-
-test("readProject() leaves out what is not ours and reads sources and papers", () => {
-  const project = readProject(join(import.meta.dir, "../../.."));
-  const paths = project.sources.map(({ path }) => path);
-  expect(paths).toContain("scripts/architecture/check.ts");
-  expect(paths).toContain("test/unit/scripts/check-architecture.test.ts");
-  expect(project.papers.map(({ path }) => path)).toContain("CONTRIBUTING.md");
-  expect(project.files.filter((path) => path.includes("node_modules/"))).toEqual([]);
 });
