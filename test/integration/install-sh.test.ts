@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 
@@ -17,7 +17,6 @@ type Outcome = { readonly exitCode: number; readonly stdout: string; readonly st
 
 /** Runs install.sh of the small checkout as a user whose home is `folder`. */
 async function install(words: string[], env: Record<string, string> = {}): Promise<Outcome> {
-  const path = [dirname(process.execPath), process.env["PATH"]].join(delimiter);
   const child = Bun.spawn(["sh", join(checkout, "install.sh"), ...words], {
     cwd: folder,
     env: {
@@ -25,7 +24,7 @@ async function install(words: string[], env: Record<string, string> = {}): Promi
       BUN_INSTALL_CACHE_DIR: packageCache,
       FLEETD_PREFIX: "",
       HOME: join(folder, "home"),
-      PATH: path,
+      PATH: [join(folder, "bin"), process.env["PATH"]].join(delimiter),
       ...env,
     },
     stdout: "pipe",
@@ -45,10 +44,13 @@ async function fakeGit(version: string): Promise<string> {
   return bin;
 }
 
-/** A checkout with the real installer and a program of three lines. */
+/** A checkout with the real installer and a program of three lines, and this very Bun as `bun` on PATH. */
 beforeAll(async () => {
+  if (isWindows) return;
   folder = await mkdtemp(join(tmpdir(), "fleetd-install-"));
   checkout = join(folder, "checkout");
+  await mkdir(join(folder, "bin"));
+  await symlink(process.execPath, join(folder, "bin/bun"));
   const kept = ["install.sh", "package.json", "bun.lock", "bunfig.toml", "scripts", "src/base"];
   for (const name of kept) await cp(join(ROOT, name), join(checkout, name), { recursive: true });
   await Bun.write(
@@ -58,7 +60,7 @@ beforeAll(async () => {
   );
 });
 
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => isWindows || rm(folder, { recursive: true, force: true }));
 
 describe.skipIf(isWindows)("install.sh installs", () => {
   test("the executable, and says which, where and how to go on", async () => {
@@ -79,7 +81,7 @@ describe.skipIf(isWindows)("install.sh installs", () => {
     await writeFile(join(bin, "fleetd"), "the old one");
     const before = await stat(join(bin, "fleetd"));
     const outcome = await install(["--prefix", "prefix", "--quickstart"], {
-      PATH: [bin, dirname(process.execPath), process.env["PATH"]].join(delimiter),
+      PATH: [bin, join(folder, "bin"), process.env["PATH"]].join(delimiter),
     });
     expect(outcome.stdout).toEndWith(`${join(bin, "fleetd")}.\nran quickstart\n`);
     expect(outcome.stderr).not.toContain("Warning");
