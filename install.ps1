@@ -122,6 +122,8 @@ function Install-Bun([string]$Version) {
         )
     }
     $tools = Join-Path $PSScriptRoot '.tools'
+    # npm takes a half or older installation for a whole one.
+    Remove-Item -Recurse -Force (Join-Path $tools 'node_modules') -ErrorAction SilentlyContinue
     New-Item -ItemType Directory -Force $tools | Out-Null
     Set-Content -Encoding Ascii (Join-Path $tools 'package.json') '{"private": true}'
     Push-Location $tools

@@ -39,6 +39,8 @@ install_bun() {
     "Cannot install Bun $version: no npm on PATH, one is needed." \
     "Install Node.js with npm, or Bun $version itself, and start again."
   echo "Installing Bun $version into .tools" >&2
+  # npm takes a half or older installation for a whole one.
+  rm -rf "$ROOT/.tools/node_modules" "$ROOT/.tools/package-lock.json"
   mkdir -p "$ROOT/.tools"
   # A project of its own: npm neither reads nor touches the package.json of the checkout.
   printf '{"private": true}\n' >"$ROOT/.tools/package.json"
@@ -61,7 +63,6 @@ ensure_bun() {
 # Installs the packages of bun.lock, from wherever npm is configured to get them.
 install_packages() {
   if command -v npm >/dev/null; then
-    # npm treats a variable npm_config_registry as its own; Bun reads either.
     registry=$(cd "$ROOT" && npm config get registry 2>/dev/null) || registry=
     case $registry in
       http*)

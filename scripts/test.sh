@@ -39,12 +39,16 @@ install_tools() {
   missing_tools reason
 }
 
-case " $* " in
-  *" --help "* | *" -h "*)
-    sed -n '2,5s/^# \{0,1\}//p' "$0"
-    exit 0
-    ;;
-esac
+for word in "$@"; do
+  case $word in
+    --long | --keep-going) ;;
+    --help | -h)
+      sed -n '2,5s/^# \{0,1\}//p' "$0"
+      exit 0
+      ;;
+    *) die 64 "Cannot run the tests: \"$word\" is no flag of test.sh." "Try scripts/test.sh --help." ;;
+  esac
+done
 install_tools
 ensure_bun
 install_packages
