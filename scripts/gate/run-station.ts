@@ -1,4 +1,6 @@
 import { existsSync } from "node:fs";
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Counts, countRed, NO_TESTS, parseCounts } from "./counts.ts";
 import type { Station } from "./stations.ts";
@@ -30,19 +32,23 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const hasTests = (folder: string): boolean =>
   existsSync(folder) && !new Bun.Glob("**/*.test.ts").scanSync({ cwd: folder }).next().done;
 
+/**
+ * Runs Bun with `words` to its end. The output goes to a file and not through a pipe: a pipe ends with the last process
+ * that holds it, so a server that a test left behind would keep the gate waiting.
+ */
 async function runBun(
   cwd: string,
   words: readonly string[],
   env: Environment,
 ): Promise<{ exitCode: number; output: string }> {
-  const child = Bun.spawn([process.execPath, ...words], { cwd, env, stdout: "pipe", stderr: "pipe" });
-  const chunks: string[] = [];
-  await Promise.all([collect(child.stdout, chunks), collect(child.stderr, chunks)]);
-  return { exitCode: await child.exited, output: chunks.join("") };
-}
-
-async function collect(stream: ReadableStream<Uint8Array>, chunks: string[]): Promise<void> {
-  const decoder = new TextDecoder();
-  for await (const chunk of stream) chunks.push(decoder.decode(chunk, { stream: true }));
-  chunks.push(decoder.decode());
+  const folder = await mkdtemp(join(tmpdir(), "fleetd-gate-"));
+  const log = await open(join(folder, "output"), "a+");
+  try {
+    const child = Bun.spawn([process.execPath, ...words], { cwd, env, stdout: log.fd, stderr: log.fd });
+    const exitCode = await child.exited;
+    return { exitCode, output: await readFile(join(folder, "output"), "utf8") };
+  } finally {
+    await log.close();
+    await rm(folder, { recursive: true, force: true });
+  }
 }

@@ -19,6 +19,14 @@ beforeAll(async () => {
   for (const [name, text] of Object.entries(suites)) {
     await Bun.write(join(root, name, "a.test.ts"), imports + text);
   }
+  await Bun.write(
+    join(root, "leaves.ts"),
+    `const sleeper = Bun.spawn([process.execPath, "-e", "await Bun.sleep(60_000)"], {
+       stdout: "inherit", stderr: "inherit",
+     });
+     sleeper.unref();
+     console.log(sleeper.pid);`,
+  );
   await Bun.write(join(root, "env.ts"), "console.log(process.env.WORD); process.exit(3);");
 });
 
@@ -52,4 +60,13 @@ test("runStation() counts a red check as one failure and passes the environment 
   const check: Station = { kind: "check", name: "env", words: ["env.ts"] };
   const report = await runStation(root, check, { ...process.env, WORD: "passed on" });
   expect(report).toMatchObject({ isRed: true, output: "passed on\n", counts: { passed: 0, failed: 1 } });
+});
+
+test("runStation() does not wait for a process that the station left behind", async () => {
+  const check: Station = { kind: "check", name: "leaves", words: ["leaves.ts"] };
+  const startedMs = performance.now();
+  const report = await runStation(root, check, process.env);
+  process.kill(Number(report.output));
+  expect(performance.now() - startedMs).toBeLessThan(30_000);
+  expect(report.isRed).toBe(false);
 });
