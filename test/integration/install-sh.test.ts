@@ -1,5 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 
@@ -47,7 +59,7 @@ async function fakeGit(version: string): Promise<string> {
 /** A checkout with the real installer and a program of three lines, and this very Bun as `bun` on PATH. */
 beforeAll(async () => {
   if (isWindows) return;
-  folder = await mkdtemp(join(tmpdir(), "fleetd-install-"));
+  folder = await realpath(await mkdtemp(join(tmpdir(), "fleetd-install-")));
   checkout = join(folder, "checkout");
   await mkdir(join(folder, "bin"));
   await symlink(process.execPath, join(folder, "bin/bun"));
