@@ -65,7 +65,8 @@ function Get-BinFolder {
         }
         $folder = Join-Path $env:LOCALAPPDATA 'fleetd'
     }
-    return Join-Path $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($folder) 'bin'
+    $absolute = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($folder)
+    return Join-Path $absolute 'bin'
 }
 
 function Assert-Checkout {
