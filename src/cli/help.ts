@@ -91,13 +91,15 @@ export function renderCommandHelp({ meta, args, examples, usage }: StrictCommand
 
 function openingLines(table: CommandTable): readonly string[] {
   const entries = Object.entries(table);
+  // One column for all groups, so that the eye runs down the summaries.
+  const column = columnOf(GROUPS.flatMap((group) => rowsOf(entries, group)));
   const title = `fleetd ${VERSION}: turns any git remote into a message bus for servers`;
   return [
     title,
     "",
     "Usage: fleetd COMMAND [flags]",
     "",
-    ...GROUPS.flatMap((group) => section(group, rowsOf(entries, group))),
+    ...GROUPS.flatMap((group) => section(group, rowsOf(entries, group), column)),
   ];
 }
 
@@ -147,14 +149,22 @@ const defaultNote = (value: string | undefined): readonly string[] =>
 const withNotes = (description: string, notes: readonly string[]): string =>
   notes.length === 0 ? description : `${description} (${notes.join("; ")})`;
 
-function section(title: string, rows: readonly (Row | string)[]): readonly string[] {
+function section(
+  title: string,
+  rows: readonly (Row | string)[],
+  column = columnOf(rows.filter((row) => typeof row !== "string")),
+): readonly string[] {
   if (rows.length === 0) return [];
-  const terms = rows.flatMap((row) => (typeof row === "string" ? [] : [row[0].length]));
-  const column = INDENT + Math.min(Math.max(...terms, 0), TERM_WIDTH_MAX) + GAP;
   const body = rows.flatMap((row) =>
     typeof row === "string" ? [" ".repeat(INDENT) + row] : renderRow(row, column),
   );
   return [title, ...body, ""];
+}
+
+// Where the second column starts.
+function columnOf(rows: readonly Row[]): number {
+  const widest = Math.max(0, ...rows.map(([term]) => term.length));
+  return INDENT + Math.min(widest, TERM_WIDTH_MAX) + GAP;
 }
 
 function renderRow([term, text]: Row, column: number): readonly string[] {
