@@ -47,7 +47,10 @@ export interface GitRemote {
   /** The repository's folder if the remote is a file remote, else null. */
   readonly folder: string | null;
   /** Fetches `refspecs` into the store (no tags, no FETCH_HEAD, pruning what vanished). `changed`: some ref moved. */
-  fetch(refspecs: readonly string[], options: RemoteOptions): Promise<Result<{ changed: boolean }, RemoteFailure>>;
+  fetch(
+    refspecs: readonly string[],
+    options: RemoteOptions,
+  ): Promise<Result<{ changed: boolean }, RemoteFailure>>;
   /** Pushes; `atomic`: all refs or none (falls back to one by one, in order, stopping at the first that fails, where the remote cannot). */
   push(
     updates: readonly RefUpdate[],
