@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { FleetError } from "../../base/errors.ts";
 import type { ObjectFormat, ReadObject } from "../../base/ports/git-store.ts";
 import { type BatchAnswer, BatchReader } from "./batch-reader.ts";
 import { looseObjectPath, objectIdOf, readLooseObject } from "./loose-objects.ts";
@@ -68,11 +70,21 @@ export class ObjectReader {
       answer !== null && answer.sizeBytes <= sizeBytesMax ? [answer.id] : [],
     );
     const contents = (await this.#readContents(wanted, sizeBytesMax)).values();
-    return sizes.map((answer): ReadObject => {
-      if (answer === null) return { status: "missing" };
+    return sizes.map((answer, index): ReadObject => {
+      if (answer === null) return this.#missing(names[index] ?? "");
       if (answer.sizeBytes > sizeBytesMax) return { status: "too-large", sizeBytes: answer.sizeBytes };
       return contents.next().value ?? { status: "missing" };
     });
+  }
+
+  /** git calls a damaged file missing, too. */
+  #missing(name: string): ReadObject {
+    const [id = ""] = name.split(":");
+    const path = looseObjectPath(this.#objectsFolder, id);
+    if (existsSync(path) && readLooseObject(path, Number.MAX_SAFE_INTEGER) === null) {
+      throw new FleetError("IO", `Cannot read the object file "${path}": it is damaged`);
+    }
+    return { status: "missing" };
   }
 
   async #readContents(ids: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {
