@@ -49,7 +49,10 @@ export interface GitRemote {
   /** Whether `listRefs` costs no process: plain HTTP without proxy and the like. Then a poll lists before it fetches. */
   readonly listsCheaply: boolean;
   /** Fetches `refspecs` into the store (no tags, no FETCH_HEAD, pruning what vanished). `changed`: some ref moved. */
-  fetch(refspecs: readonly string[], options: RemoteOptions): Promise<Result<{ changed: boolean }, RemoteFailure>>;
+  fetch(
+    refspecs: readonly string[],
+    options: RemoteOptions,
+  ): Promise<Result<{ changed: boolean }, RemoteFailure>>;
   /** Pushes; `atomic`: all refs or none (falls back to one by one, in order, stopping at the first that fails, where the remote cannot). */
   push(
     updates: readonly RefUpdate[],

@@ -1,0 +1,99 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { FleetError } from "../../base/errors.ts";
+import type { ObjectFormat } from "../../base/ports/git-store.ts";
+import { creationError, hasCode, ioError } from "./io-error.ts";
+
+/** What a repository says of itself. `files` is the only ref format whose files are read in-process. */
+export interface RepositoryFormat {
+  readonly objects: ObjectFormat;
+  readonly refs: "files" | "other";
+}
+
+type Settings = Readonly<Record<string, string>>;
+
+/**
+ * Creates a bare repository (0700) without templates, hooks or a default branch of the user's, in one step: under
+ * another name, then renamed. Written in-process, so that no setting of user or system takes part.
+ * @throws FleetError CANNOT_CREATE when `folder` is there and not empty, or cannot be written
+ */
+export function createBareRepository(folder: string, format: ObjectFormat, settings: Settings): void {
+  const temporary = `${folder}.new-${process.pid}`;
+  try {
+    mkdirSync(`${temporary}/objects/info`, { recursive: true, mode: 0o700 });
+    chmodSync(temporary, 0o700);
+    for (const name of ["objects/pack", "refs/heads", "refs/tags"]) {
+      mkdirSync(`${temporary}/${name}`, { recursive: true, mode: 0o700 });
+    }
+    writeFileSync(`${temporary}/HEAD`, "ref: refs/heads/main\n");
+    writeFileSync(`${temporary}/config`, configText(format, settings));
+    renameSync(temporary, folder);
+  } catch (thrown) {
+    rmSync(temporary, { recursive: true, force: true });
+    const state = existsSync(folder) ? "it is already there" : "it cannot be written";
+    throw creationError(`Cannot create the repository "${folder}": ${state}`, thrown);
+  }
+}
+
+function configText(format: ObjectFormat, settings: Settings): string {
+  const lines = ["[core]", `\trepositoryformatversion = ${format === "sha1" ? 0 : 1}`, "\tbare = true"];
+  for (const [name, value] of Object.entries(settings)) {
+    const [section, key] = name.split(".");
+    lines.push(`[${section}]`, `\t${key} = ${value}`);
+  }
+  if (format !== "sha1") lines.push("[extensions]", `\tobjectformat = ${format}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/**
+ * Creates the bare repository that a fleet without a host uses as its remote: everything pushed is on the disk before
+ * the push is answered, nothing runs in the background, any ref may be replaced or deleted.
+ * @throws FleetError CANNOT_CREATE
+ */
+export function createEmbeddedRemote(folder: string, format: ObjectFormat): void {
+  createBareRepository(folder, format, {
+    // core.fsync is git 2.36's; before, only objects can be synced, and the older setting is ignored beside it.
+    "core.fsync": "all",
+    "core.fsyncObjectFiles": "true",
+    "gc.auto": "0",
+    "receive.autogc": "false",
+    "receive.denyDeletes": "false",
+    "receive.denyNonFastForwards": "false",
+    "uploadpack.allowFilter": "true",
+  });
+}
+
+/**
+ * The format of the repository in `folder`, or null when there is none (no config or no objects).
+ * @throws FleetError IO when its configuration cannot be read
+ */
+export function readRepositoryFormat(folder: string): RepositoryFormat | null {
+  if (!existsSync(`${folder}/objects`) || !existsSync(`${folder}/HEAD`)) return null;
+  const text = readConfig(`${folder}/config`);
+  if (text === null) return null;
+  const objects = extension(text, "objectformat") ?? "sha1";
+  if (objects !== "sha1" && objects !== "sha256") {
+    throw new FleetError("IO", `Cannot use "${folder}/config": unknown object format "${objects}"`);
+  }
+  return { objects, refs: (extension(text, "refstorage") ?? "files") === "files" ? "files" : "other" };
+}
+
+function readConfig(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (thrown) {
+    if (hasCode(thrown, "ENOENT")) return null;
+    throw ioError(`Cannot read "${path}"`, thrown);
+  }
+}
+
+/** git reads `extensions.*` only from the repository's own file, and writes it one setting a line. */
+function extension(text: string, key: string): string | null {
+  let inside = false;
+  for (const line of text.split("\n")) {
+    const section = /^\s*\[([^\]]*)\]/.exec(line);
+    if (section !== null) inside = section[1]?.trim().toLowerCase() === "extensions";
+    const setting = /^\s*([A-Za-z]+)\s*=\s*"?([^"#;]*?)"?\s*$/.exec(line);
+    if (inside && setting?.[1]?.toLowerCase() === key) return setting[2] ?? "";
+  }
+  return null;
+}

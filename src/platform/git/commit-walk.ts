@@ -1,0 +1,100 @@
+import { FleetError } from "../../base/errors.ts";
+import type { CommitStep, ReadObject } from "../../base/ports/git-store.ts";
+import { ByteReader } from "./byte-reader.ts";
+import { gitCommand, spawnError } from "./git-process.ts";
+import { endGroup, HAS_PROCESS_GROUPS } from "./process-group.ts";
+
+const COMMIT_BYTES_MAX = 1024 * 1024;
+const LINE_BYTES_MAX = 64 * 1024;
+
+/** Reading a commit takes 0.03–0.1 ms, starting `git rev-list` 3: where the second becomes cheaper. */
+const STEPS_READ_MAX = 32;
+
+/** What a walk needs from its store. */
+export interface WalkSource {
+  readonly folder: string;
+  readonly environment: Record<string, string>;
+  readonly read: (id: string) => Promise<ReadObject>;
+}
+
+/** From where to where, as in `GitStore.listCommits`. */
+export interface WalkRange {
+  readonly tip: string;
+  readonly known: string | null;
+  readonly commitsMax: number;
+}
+
+/**
+ * The first-parent chain from `tip` to before `known`, oldest first; of a longer chain the `commitsMax` oldest, so
+ * that the caller goes on from the last of them. No date takes part: `rev-list tip ^known` trusts commit dates, and
+ * one commit dated in the past makes it walk everything.
+ * @throws FleetError IO when a commit of the chain is missing or is none
+ */
+export async function walkCommits(source: WalkSource, range: WalkRange): Promise<CommitStep[]> {
+  const steps: CommitStep[] = [];
+  let next: string | undefined = range.tip;
+  while (next !== undefined && next !== range.known) {
+    if (steps.length === STEPS_READ_MAX) return walkWithGit(source, range);
+    const parents = parentsOf(next, await source.read(next));
+    steps.push({ id: next, parents });
+    next = parents[0];
+  }
+  return steps.slice(Math.max(0, steps.length - range.commitsMax)).reverse();
+}
+
+function parentsOf(id: string, answer: ReadObject): string[] {
+  if (answer.status !== "found" || answer.kind !== "commit") {
+    const state = answer.status === "found" ? `it is a ${answer.kind}` : `it is ${answer.status}`;
+    throw new FleetError("IO", `Cannot read the commit ${id}: ${state}`);
+  }
+  const text = new TextDecoder().decode(answer.content);
+  const header = text.slice(0, text.indexOf("\n\n") + 1);
+  return [...header.matchAll(/^parent ([0-9a-f]+)$/gm)].map((match) => match[1] ?? "");
+}
+
+/** Reads commits of any size a walk meets. */
+export const walkedCommitBytesMax = COMMIT_BYTES_MAX;
+
+async function walkWithGit(source: WalkSource, range: WalkRange): Promise<CommitStep[]> {
+  const child = spawnWalk(source, range.tip);
+  const output = new ByteReader(child.stdout);
+  const complaint = new ByteReader(child.stderr).rest(LINE_BYTES_MAX, () => undefined);
+  let kept: CommitStep[] = [];
+  let reachedKnown = false;
+  for (
+    let line = await output.line(LINE_BYTES_MAX);
+    line !== null;
+    line = await output.line(LINE_BYTES_MAX)
+  ) {
+    const [id = "", ...parents] = line.split(" ");
+    reachedKnown = id === range.known;
+    if (reachedKnown) break;
+    kept.push({ id, parents });
+    // Newest first: what was seen before the last `commitsMax` is not wanted.
+    if (kept.length >= 2 * range.commitsMax) kept = kept.slice(-range.commitsMax);
+  }
+  if (reachedKnown) await endGroup(child.pid);
+  const exitCode = await child.exited;
+  await output.cancel();
+  if (!reachedKnown && exitCode !== 0) {
+    const reason = new TextDecoder().decode(await complaint).trim();
+    throw new FleetError("IO", `Cannot walk the commits of "${source.folder}": ${reason}`);
+  }
+  return kept.slice(Math.max(0, kept.length - range.commitsMax)).reverse();
+}
+
+function spawnWalk(source: WalkSource, tip: string): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+  try {
+    return Bun.spawn(gitCommand(source.folder, ["rev-list", "--first-parent", "--parents", tip, "--"]), {
+      cwd: source.folder,
+      env: source.environment,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      detached: HAS_PROCESS_GROUPS,
+      windowsHide: true,
+    });
+  } catch (thrown) {
+    throw spawnError(source.folder, thrown);
+  }
+}

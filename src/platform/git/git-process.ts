@@ -1,0 +1,155 @@
+import { existsSync } from "node:fs";
+import { FleetError } from "../../base/errors.ts";
+import { ByteReader } from "./byte-reader.ts";
+import { ioError } from "./io-error.ts";
+import { endGroup, HAS_PROCESS_GROUPS, isGroupEmpty } from "./process-group.ts";
+
+const STDERR_BYTES_MAX = 64 * 1024;
+
+/** How long an ended git may leave its pipes open (an ssh master that detached itself keeps stderr for hours). */
+const PIPE_GRACE_MS = 300;
+
+/**
+ * Settings of every git call, stronger than the configuration of user, system and repository: no hooks or helpers
+ * that a repository could plant, no background work, no prompts, and nothing beside the refs that were named.
+ */
+const FIXED_SETTINGS: readonly string[] = [
+  `core.hooksPath=${process.platform === "win32" ? "NUL" : "/dev/null"}`,
+  "core.fsmonitor=false",
+  "core.alternateRefsCommand=true",
+  "gc.auto=0",
+  "maintenance.auto=false",
+  // One writer's odd object must not make the fetch of everybody else's refs fail.
+  "fetch.fsckObjects=false",
+  "transfer.fsckObjects=false",
+  "fetch.unpackLimit=100",
+  "transfer.unpackLimit=100",
+  "fetch.recurseSubmodules=no",
+  "fetch.writeCommitGraph=false",
+  "fetch.showForcedUpdates=false",
+  "fetch.output=full",
+  "submodule.recurse=false",
+  "protocol.version=2",
+  "protocol.ext.allow=never",
+  "protocol.fd.allow=never",
+  "push.gpgSign=false",
+  "push.followTags=false",
+  "push.recurseSubmodules=no",
+  "push.useForceIfIncludes=false",
+  "push.negotiate=false",
+  // Empty clears the list: a remote without push options would refuse the push.
+  "push.pushOption=",
+  "credential.interactive=never",
+  "transfer.credentialsInUrl=allow",
+  "init.templateDir=",
+  "color.ui=false",
+  "advice.pushUpdateRejected=false",
+];
+
+const FIXED_ARGUMENTS: readonly string[] = FIXED_SETTINGS.flatMap((setting) => ["-c", setting]);
+
+/** One call of git. `args` start with the subcommand; whatever a user typed stands behind `--`. */
+export interface GitCall {
+  readonly args: readonly string[];
+  /** The repository: working folder and `--git-dir` at once, so nothing is discovered. */
+  readonly folder: string;
+  /** As made by `gitEnvironment`. */
+  readonly environment: Record<string, string>;
+  readonly input?: Uint8Array;
+  /** A larger answer ends the call as `overflow`. */
+  readonly stdoutBytesMax: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** How a call ended. `stderr` is hostile text, cut at 64 KiB. `exitCode` is null unless git exited by itself. */
+export interface GitOutcome {
+  readonly ended: "exited" | "timeout" | "aborted" | "overflow";
+  readonly exitCode: number | null;
+  readonly stdout: Uint8Array;
+  readonly stderr: string;
+}
+
+/** The words of a git command line on `folder`, with the fixed settings. */
+export function gitCommand(folder: string, args: readonly string[]): string[] {
+  return ["git", `--git-dir=${folder}`, ...FIXED_ARGUMENTS, ...args];
+}
+
+/**
+ * Runs git in a process group of its own. When the promise settles, no process of the group is left: not after a
+ * timeout or abort, nor helpers (ssh, git-remote-http, receive-pack) that outlived git.
+ * @throws FleetError UNAVAILABLE when there is no git, IO when `folder` is missing
+ */
+export async function runGit(call: GitCall): Promise<GitOutcome> {
+  if (call.signal.aborted) return { ended: "aborted", exitCode: null, stdout: new Uint8Array(), stderr: "" };
+  const child = spawnGit(call);
+  const stdout = new ByteReader(child.stdout);
+  const stderr = new ByteReader(child.stderr);
+  let ended: GitOutcome["ended"] = "exited";
+  let ending: Promise<void> | null = null;
+  const stop = (why: GitOutcome["ended"]): void => {
+    if (ending !== null) return;
+    ended = why;
+    ending = endGroup(child.pid);
+  };
+  const onAbort = (): void => stop("aborted");
+  const timer = setTimeout(stop, call.timeoutMs, "timeout");
+  call.signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const output = Promise.all([
+      stdout.rest(call.stdoutBytesMax, () => stop("overflow")),
+      stderr.rest(STDERR_BYTES_MAX, () => undefined),
+    ]);
+    const exitCode = await child.exited;
+    if (ending === null && !isGroupEmpty(child.pid)) ending = endGroup(child.pid);
+    await ending;
+    await closePipes(output, [stdout, stderr]);
+    const [outBytes, errorBytes] = await output;
+    return {
+      ended,
+      exitCode: ended === "exited" ? exitCode : null,
+      stdout: outBytes,
+      stderr: new TextDecoder().decode(errorBytes),
+    };
+  } finally {
+    clearTimeout(timer);
+    call.signal.removeEventListener("abort", onAbort);
+  }
+}
+
+type GitChild = Bun.Subprocess<"ignore" | Uint8Array, "pipe", "pipe">;
+
+function spawnGit(call: GitCall): GitChild {
+  try {
+    return Bun.spawn(gitCommand(call.folder, call.args), {
+      cwd: call.folder,
+      env: call.environment,
+      stdin: call.input ?? "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      detached: HAS_PROCESS_GROUPS,
+      windowsHide: true,
+    });
+  } catch (thrown) {
+    throw spawnError(call.folder, thrown);
+  }
+}
+
+/** Why git could not be started: a missing working folder and a missing git both read ENOENT. */
+export function spawnError(folder: string, thrown: unknown): FleetError {
+  if (!existsSync(folder)) {
+    return ioError(`Cannot run git in "${folder}": the folder is missing`, thrown);
+  }
+  return new FleetError("UNAVAILABLE", "Cannot run git: it was not found on the PATH", {
+    cause: thrown,
+    hint: "Install git 2.25 or newer",
+  });
+}
+
+async function closePipes(output: Promise<unknown>, readers: readonly ByteReader[]): Promise<void> {
+  const { promise: waited, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, PIPE_GRACE_MS);
+  await Promise.race([output, waited]);
+  clearTimeout(timer);
+  await Promise.all(readers.map((reader) => reader.cancel()));
+}

@@ -1,0 +1,150 @@
+import type {
+  GitRemote,
+  RefReport,
+  RefUpdate,
+  RemoteFailure,
+  RemoteOptions,
+} from "../../base/ports/git-remote.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import { type GitOutcome, runGit } from "./git-process.ts";
+import type { ListedRefs } from "./http-refs.ts";
+import { RemoteLister } from "./list-refs.ts";
+import { parsePushReport } from "./push-report.ts";
+import { parseRemoteAddress, type RemoteAddress, repositoryFolder } from "./remote-address.ts";
+import { toRemoteFailure } from "./remote-failure.ts";
+import { RemoteSettings } from "./remote-settings.ts";
+
+const REPORT_BYTES_MAX = 1024 * 1024;
+/** git's exit code for an option it does not know. */
+const EXIT_USAGE = 129;
+
+/** What a remote is opened with. `environment` is made by `gitEnvironment`. */
+export interface RemoteSource {
+  readonly url: string;
+  readonly storeFolder: string;
+  readonly environment: Record<string, string>;
+}
+
+/**
+ * The remote of the fleet, reached through the git executable, so the user's ssh, credential helpers and proxies
+ * work. A call that is aborted answers `timeout`.
+ * @throws FleetError USAGE when the URL cannot be one
+ */
+export function openGitRemote(source: RemoteSource): GitRemote {
+  return new ExecutableRemote(source);
+}
+
+class ExecutableRemote implements GitRemote {
+  readonly displayUrl: string;
+  readonly #address: RemoteAddress;
+  readonly #storeFolder: string;
+  readonly #settings: RemoteSettings;
+  readonly #lister: RemoteLister;
+  #knowsFetchHead = true;
+
+  constructor(source: RemoteSource) {
+    this.#address = parseRemoteAddress(source.url);
+    this.displayUrl = this.#address.displayUrl;
+    this.#storeFolder = source.storeFolder;
+    this.#settings = new RemoteSettings(this.#address, source.storeFolder, source.environment);
+    this.#lister = new RemoteLister(this.#address, this.#settings, (args, options, added) =>
+      this.#run(args, options, added),
+    );
+  }
+
+  get folder(): string | null {
+    return this.#address.path === null ? null : repositoryFolder(this.#address.path);
+  }
+
+  async fetch(
+    refspecs: readonly string[],
+    options: RemoteOptions,
+  ): Promise<Result<{ changed: boolean }, RemoteFailure>> {
+    const rest = ["--no-tags", "--prune", "--", this.#address.target, ...refspecs];
+    let outcome = await this.#run(
+      ["fetch", ...(this.#knowsFetchHead ? ["--no-write-fetch-head"] : []), ...rest],
+      options,
+    );
+    if (outcome.exitCode === EXIT_USAGE && this.#knowsFetchHead) {
+      // Before git 2.29: FETCH_HEAD is written, to nobody's harm.
+      this.#knowsFetchHead = false;
+      outcome = await this.#run(["fetch", ...rest], options);
+    }
+    if (outcome.exitCode !== 0) return fail(toRemoteFailure(outcome, this.#address));
+    // One line for each ref that moved: " * [new ref]  log/a -> refs/fleet/log/a".
+    return ok({ changed: / -> /.test(outcome.stderr) });
+  }
+
+  async push(
+    updates: readonly RefUpdate[],
+    options: RemoteOptions & { readonly atomic: boolean },
+  ): Promise<Result<RefReport[], RemoteFailure>> {
+    if (updates.length === 0) return ok([]);
+    const outcome = await this.#run(pushArguments(updates, options.atomic, this.#address.target), options);
+    if (options.atomic && outcome.stderr.includes("does not support --atomic push")) {
+      return this.#pushOneByOne(updates, options);
+    }
+    const stdout = new TextDecoder().decode(outcome.stdout);
+    const reports = outcome.ended === "exited" ? parsePushReport(updates, stdout, outcome.stderr) : null;
+    return reports === null ? fail(toRemoteFailure(outcome, this.#address)) : ok(reports);
+  }
+
+  listRefs(prefixes: readonly string[], options: RemoteOptions): Promise<Result<ListedRefs, RemoteFailure>> {
+    return this.#lister.list(prefixes, options);
+  }
+
+  /** In order, stopping at the first that is refused; those behind it were not tried and are reported as busy. */
+  async #pushOneByOne(
+    updates: readonly RefUpdate[],
+    options: RemoteOptions,
+  ): Promise<Result<RefReport[], RemoteFailure>> {
+    const reports: RefReport[] = [];
+    const deadlineMs = performance.now() + options.timeoutMs;
+    let stopped = false;
+    for (const update of updates) {
+      if (stopped) {
+        reports.push({ ref: update.ref, status: "busy", reason: "not tried: a ref before it failed" });
+        continue;
+      }
+      const timeoutMs = Math.max(1, deadlineMs - performance.now());
+      const result = await this.push([update], { signal: options.signal, timeoutMs, atomic: false });
+      if (!result.ok) return result;
+      reports.push(...result.value);
+      stopped = result.value.some((report) => report.status !== "pushed" && report.status !== "up-to-date");
+    }
+    return ok(reports);
+  }
+
+  async #run(
+    args: readonly string[],
+    options: RemoteOptions,
+    added: Record<string, string> = {},
+  ): Promise<GitOutcome> {
+    const environment = { ...(await this.#settings.environment()), ...added };
+    return runGit({
+      args,
+      folder: this.#storeFolder,
+      environment,
+      stdoutBytesMax: args[0] === "ls-remote" ? 32 * REPORT_BYTES_MAX : REPORT_BYTES_MAX,
+      timeoutMs: options.timeoutMs,
+      signal: options.signal,
+    });
+  }
+}
+
+function pushArguments(updates: readonly RefUpdate[], atomic: boolean, target: string): string[] {
+  const leases = updates.flatMap(({ ref, expected }) =>
+    expected === undefined ? [] : [`--force-with-lease=${ref}:${expected ?? ""}`],
+  );
+  const refspecs = updates.map(({ ref, id }) => `${id ?? ""}:${ref}`);
+  return [
+    "push",
+    "--porcelain",
+    "--no-verify",
+    ...(atomic ? ["--atomic"] : []),
+    ...leases,
+    "--",
+    target,
+    ...refspecs,
+  ];
+}

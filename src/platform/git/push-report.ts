@@ -1,0 +1,60 @@
+import type { RefReport, RefUpdate } from "../../base/ports/git-remote.ts";
+
+/** One status line of `git push --porcelain`: flag, what was pushed where, and git's summary. */
+const STATUS_LINE = /^([ +\-*=!])\t[^\t]*:(refs\/[^\t]+)\t(.*)$/;
+
+const STALE =
+  /^\[rejected\] |\((?:stale info|fetch first|non-fast-forward|needs force|already exists)\)|incorrect old value|reference already exists|is at [0-9a-f]+ but expected/;
+const BUSY =
+  /failed to update ref|cannot lock ref|failed to lock|unable to create '[^']*\.lock'|atomic (?:push|transaction)|transaction failed/i;
+
+/**
+ * The reports of a push from git's porcelain output, in the order of `updates`; null when git did not report every
+ * ref, or says that the remote did not report: then nobody knows what became of them.
+ */
+export function parsePushReport(
+  updates: readonly RefUpdate[],
+  stdout: string,
+  stderr: string,
+): RefReport[] | null {
+  const lines = new Map<string, RegExpExecArray>();
+  for (const line of stdout.split("\n")) {
+    const match = STATUS_LINE.exec(line);
+    if (match?.[2] !== undefined) lines.set(match[2], match);
+  }
+  const reports: RefReport[] = [];
+  for (const update of updates) {
+    const [, flag = "", , summary = ""] = lines.get(update.ref) ?? [];
+    if (flag === "" || summary.startsWith("[remote failure]")) return null;
+    reports.push(toReport(update, flag, summary, stderr));
+  }
+  return reports;
+}
+
+function toReport(update: RefUpdate, flag: string, summary: string, stderr: string): RefReport {
+  const { ref } = update;
+  if (flag === "=") return { ref, status: "up-to-date", reason: "" };
+  if (flag !== "!") return { ref, status: "pushed", reason: "" };
+  const reason = summary.slice(0, 500);
+  return { ref, status: rejection(update, summary, complaintAbout(ref, stderr)), reason };
+}
+
+function rejection(update: RefUpdate, summary: string, complaint: string): RefReport["status"] {
+  // Innocent, but the others of an atomic push failed: nothing is known against it, so it may be tried again.
+  if (/\(atomic push fail(?:ed|ure)\)/.test(summary)) return "busy";
+  // The remote answers so to a replacement that its lease allowed: a matter of policy, not of having been overtaken.
+  if (summary === "[remote rejected] (non-fast-forward)" && update.expected !== undefined) return "refused";
+  if (STALE.test(summary)) return "stale";
+  if (!BUSY.test(summary)) return "refused";
+  if (STALE.test(complaint)) return "stale";
+  // A name that is a folder of other refs stays so, however often it is tried.
+  return complaint.includes("; cannot create '") ? "refused" : "busy";
+}
+
+/** "failed to update ref" alone says nothing: the reason stands in what receive-pack printed about the ref. */
+function complaintAbout(ref: string, stderr: string): string {
+  const lines = stderr
+    .split("\n")
+    .filter((line) => line.startsWith("remote: error:") && line.includes(`'${ref}'`));
+  return lines.join("\n");
+}

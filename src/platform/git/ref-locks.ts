@@ -1,0 +1,80 @@
+import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync, unlinkSync } from "node:fs";
+import { hasCode, ioError } from "./io-error.ts";
+
+/** A push takes seconds; chosen, not measured. */
+const STALE_AFTER_MS = 60_000;
+
+/**
+ * What was found at `<ref>.lock`, for the caller to report.
+ * - `none`: no lock
+ * - `young`: not older than 60 s by the wall clock
+ * - `in-use`: a live process has it open, or a live git works in the repository
+ * - `unknown`: this system does not tell who uses it, so it was left alone
+ * - `removed`: it was left behind, and is gone
+ */
+export interface RefLockFinding {
+  readonly path: string;
+  readonly outcome: "none" | "young" | "in-use" | "unknown" | "removed";
+  readonly ageMs: number;
+}
+
+/**
+ * Removes the lock that a killed `git receive-pack` left on `ref` in the file remote `folder`, if it is older than 60 s
+ * and no live process can be its owner. Meant for refs that only this server pushes; no other lock is ever touched.
+ * @throws FleetError IO when the lock cannot be examined or removed
+ */
+export function removeStaleRefLock(folder: string, ref: string, nowWallMs: number): RefLockFinding {
+  const path = `${folder}/${ref}.lock`;
+  try {
+    const modifiedWallMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+    if (modifiedWallMs === undefined) return { path, outcome: "none", ageMs: 0 };
+    const ageMs = nowWallMs - modifiedWallMs;
+    if (ageMs <= STALE_AFTER_MS) return { path, outcome: "young", ageMs };
+    const use = process.platform === "linux" ? useOf(realpathSync(path), realpathSync(folder)) : "unknown";
+    if (use !== "unused") return { path, outcome: use, ageMs };
+    unlinkSync(path);
+    return { path, outcome: "removed", ageMs };
+  } catch (thrown) {
+    if (hasCode(thrown, "ENOENT")) return { path, outcome: "none", ageMs: 0 };
+    throw ioError(`Cannot examine the lock "${path}"`, thrown);
+  }
+}
+
+/**
+ * Looks through all processes. git closes the lock file before it renames it, so a git that works in the repository
+ * counts as well. Processes of other users hide their files: they cannot be a push of ours, unless they are our own
+ * user's (a changed identity), which makes the answer unknown.
+ */
+function useOf(lockPath: string, folder: string): "in-use" | "unused" | "unknown" {
+  let unknown = false;
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    const use = useByProcess(`/proc/${pid}`, lockPath, folder);
+    if (use === "in-use") return "in-use";
+    unknown ||= use === "unknown";
+  }
+  return unknown ? "unknown" : "unused";
+}
+
+function useByProcess(proc: string, lockPath: string, folder: string): "in-use" | "unused" | "unknown" {
+  try {
+    const isGit = readFileSync(`${proc}/comm`, "utf8").startsWith("git");
+    if (isGit && readlinkSync(`${proc}/cwd`) === folder) return "in-use";
+    const files = readdirSync(`${proc}/fd`).map((name) => linkOf(`${proc}/fd/${name}`));
+    return files.includes(lockPath) ? "in-use" : "unused";
+  } catch (thrown) {
+    // Gone meanwhile.
+    if (hasCode(thrown, "ENOENT", "ESRCH")) return "unused";
+    if (!hasCode(thrown, "EACCES", "EPERM")) throw thrown;
+    return statSync(proc, { throwIfNoEntry: false })?.uid === process.getuid?.() ? "unknown" : "unused";
+  }
+}
+
+function linkOf(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch (thrown) {
+    // Closed between listing and reading.
+    if (hasCode(thrown, "ENOENT")) return null;
+    throw thrown;
+  }
+}

@@ -1,0 +1,40 @@
+import { existsSync } from "node:fs";
+import type { RemoteFailure } from "../../base/ports/git-remote.ts";
+import type { GitOutcome } from "./git-process.ts";
+import { type RemoteAddress, redact } from "./remote-address.ts";
+
+const DETAIL_LENGTH_MAX = 2000;
+
+/** git's words (LC_ALL=C) for each kind, asked in this order: the general ones are printed beside the precise ones. */
+const SIGNS: readonly (readonly [RemoteFailure["kind"], RegExp])[] = [
+  ["format-mismatch", /mismatched (?:algorithms|object format)|support this repository's hash algorithm/],
+  [
+    "no-repository",
+    /does not appear to be a git repository|repository .*not found|returned error: 404|not exported|no such repository|project you were looking for could not be found/i,
+  ],
+  [
+    "unauthorised",
+    /permission denied|authentication failed|host key verification failed|could not read (?:username|password)|terminal prompts disabled|returned error: 40[13]|access denied|not authori[sz]ed|permission to .* denied|service not enabled|dubious ownership/i,
+  ],
+  [
+    "unreachable",
+    /connection (?:refused|timed out|reset|closed)|could not resolve|unable to look up|no route to host|network is unreachable|unable to connect|failed to connect|couldn't connect|hung up|early eof|rpc failed|operation timed out|returned error: (?:5\d\d|429|408)|empty reply|ssl|unexpected disconnect|broken pipe|kex_exchange|transfer closed|could not read from remote|remote failure|unable to access/i,
+  ],
+];
+
+/** What a git that did not succeed says about the remote. Lines that the remote itself printed decide nothing. */
+export function toRemoteFailure(outcome: GitOutcome, address: RemoteAddress): RemoteFailure {
+  const detail = redact(outcome.stderr, address).trim().slice(0, DETAIL_LENGTH_MAX);
+  if (outcome.ended === "timeout") return { kind: "timeout", detail };
+  if (outcome.ended === "aborted") return { kind: "timeout", detail: "Stopped before git had ended" };
+  if (outcome.ended === "overflow") return { kind: "failed", detail: "The answer was too long" };
+  const own = outcome.stderr.replaceAll(/^remote: .*$/gm, "");
+  const kind = SIGNS.find(([, sign]) => sign.test(own))?.[0] ?? "failed";
+  return { kind: address.path === null ? kind : fileKind(kind, address.path), detail };
+}
+
+/** A file remote whose folder is gone is a disk that is not mounted: it may come back. */
+function fileKind(kind: RemoteFailure["kind"], path: string): RemoteFailure["kind"] {
+  if (kind !== "no-repository" && kind !== "unreachable") return kind;
+  return existsSync(path) || existsSync(`${path}.git`) ? kind : "unreachable";
+}

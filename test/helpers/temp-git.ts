@@ -1,0 +1,118 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import type { GitObject, ObjectFormat, ObjectKind } from "../../src/base/ports/git-store.ts";
+import { gitEnvironment } from "../../src/platform/git/git-environment.ts";
+import { objectIdOf } from "../../src/platform/git/loose-objects.ts";
+
+/** A folder for one test file, with a home of its own, so that nobody's git configuration takes part. */
+export class TempGit {
+  readonly folder = mkdtempSync(`${tmpdir()}/fleetd-git-`);
+  readonly home = `${this.folder}/home`;
+  readonly environment: Record<string, string>;
+  #count = 0;
+
+  constructor() {
+    mkdirSync(this.home);
+    writeFileSync(`${this.home}/.gitconfig`, "[user]\n\tname = t\n\temail = t@example.invalid\n");
+    this.environment = gitEnvironment({ HOME: this.home, PATH: process.env["PATH"] });
+  }
+
+  /** A path that is not there yet. */
+  path(name: string): string {
+    this.#count += 1;
+    return `${this.folder}/${name}-${this.#count}`;
+  }
+
+  /** Runs plain git, without any of fleetd's settings, and returns its output; throws when it fails. */
+  git(folder: string, ...args: readonly string[]): string {
+    const result = Bun.spawnSync(["git", "-C", folder, ...args], { env: this.environment });
+    if (result.exitCode !== 0) throw new Error(`git ${args.join(" ")}: ${result.stderr.toString()}`);
+    return result.stdout.toString().trim();
+  }
+
+  /** A bare repository made by git itself. */
+  bare(format: ObjectFormat = "sha1"): string {
+    const folder = this.path("remote.git");
+    mkdirSync(folder);
+    this.git(folder, "init", "-q", "--bare", `--object-format=${format}`);
+    return folder;
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** An object with the id that git would give it. */
+export function gitObject(format: ObjectFormat, kind: ObjectKind, content: string | Uint8Array): GitObject {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const header = new TextEncoder().encode(`${kind} ${bytes.length}\0`);
+  return { kind, content: bytes, id: objectIdOf(format, Buffer.concat([header, bytes])) };
+}
+
+/** Blob, tree and commit of one batch: `entries.jsonl` with `text`. The commit comes last. */
+export function commitObjects(
+  format: ObjectFormat,
+  text: string,
+  parent: string | null,
+): [GitObject, GitObject, GitObject] {
+  const blob = gitObject(format, "blob", text);
+  const entry = Buffer.concat([Buffer.from("100644 entries.jsonl\0"), Buffer.from(blob.id, "hex")]);
+  const tree = gitObject(format, "tree", entry);
+  const who = "fleetd <fleetd@example.invalid> 1700000000 +0000";
+  const parents = parent === null ? "" : `parent ${parent}\n`;
+  const commit = gitObject(
+    format,
+    "commit",
+    `tree ${tree.id}\n${parents}author ${who}\ncommitter ${who}\n\n${text}\n`,
+  );
+  return [blob, tree, commit];
+}
+
+/** Processes whose process group is `group`, as pid and state ("Z" for a zombie); null where /proc is missing. */
+export function processesOfGroup(group: number): { pid: number; state: string }[] {
+  return allProcesses().filter((process) => process.group === group);
+}
+
+/** Living or dead children of this process that nobody waited for. */
+export function zombieChildren(): number[] {
+  return allProcesses().flatMap((entry) =>
+    entry.parent === process.pid && entry.state === "Z" ? [entry.pid] : [],
+  );
+}
+
+/** Processes that have `text` among their words, for instance the port of a server. */
+export function processesWith(text: string): number[] {
+  return allProcesses().flatMap(({ pid }) =>
+    readOrEmpty(`/proc/${pid}/cmdline`).includes(text) ? [pid] : [],
+  );
+}
+
+function allProcesses(): { pid: number; state: string; parent: number; group: number }[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const fields = /\) (\S) (\d+) (\d+)/.exec(readOrEmpty(`/proc/${name}/stat`));
+      if (fields?.[1] === undefined) return [];
+      return [{ pid: Number(name), state: fields[1], parent: Number(fields[2]), group: Number(fields[3]) }];
+    });
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    // The process has ended meanwhile.
+    return "";
+  }
+}
+
+/** Waits until `condition` holds, at most `withinMs`; false when it never did. */
+export async function eventually(condition: () => boolean, withinMs = 5000): Promise<boolean> {
+  const deadlineMs = performance.now() + withinMs;
+  while (!condition()) {
+    if (performance.now() > deadlineMs) return false;
+    await Bun.sleep(5);
+  }
+  return true;
+}
