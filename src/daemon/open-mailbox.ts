@@ -12,6 +12,7 @@ import { prepareIndex, prepareState } from "../fleet/messaging/mailbox-tables.ts
 import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
+import { gitEnvironment } from "../platform/git/git-environment.ts";
 import { openGitRemote } from "../platform/git/git-remote.ts";
 import { openGitStore } from "../platform/git/local-git-store.ts";
 import { readKeyFile } from "../platform/key-file.ts";
@@ -44,7 +45,7 @@ export function openMailbox(paths: ServerPaths): Mailbox {
   }
   const index = lazy(() => openIndex(paths));
   const store = lazy(() => openGitStore(paths.store, identity.format));
-  const remote = lazy(() => openGitRemote({ url: identity.remoteUrl, storeFolder: paths.store, environment: process.env }));
+  const remote = lazy(() => openGitRemote({ url: identity.remoteUrl, storeFolder: paths.store, environment: gitEnvironment(process.env) }));
   let key: Promise<SigningKey> | null = null;
   const shared = { identity, state, clock: systemClock, cryptography: systemCryptography };
   return {

@@ -46,8 +46,6 @@ export interface GitRemote {
   readonly displayUrl: string;
   /** The repository's folder if the remote is a file remote, else null. */
   readonly folder: string | null;
-  /** Whether `listRefs` costs no process: plain HTTP without proxy and the like. Then a poll lists before it fetches. */
-  readonly listsCheaply: boolean;
   /** Fetches `refspecs` into the store (no tags, no FETCH_HEAD, pruning what vanished). `changed`: some ref moved. */
   fetch(
     refspecs: readonly string[],
@@ -63,4 +61,8 @@ export interface GitRemote {
     prefixes: readonly string[],
     options: RemoteOptions,
   ): Promise<Result<{ refs: Map<string, string>; format: ObjectFormat | null }, RemoteFailure>>;
+  /** Whether `listRefs` costs no process (a file remote, plain HTTP); then a poll lists before it fetches. */
+  listsCheaply(): Promise<boolean>;
+  /** Removes a lock that a killed push left on `ref`, one of our own refs; what was done in words, null for nothing. */
+  clearStaleLock(ref: string, nowWallMs: number): string | null;
 }

@@ -83,6 +83,8 @@ export async function flushOutbox(
       const detail = `refs of "${ports.identity.server}" on the remote are locked or keep moving`;
       return { status: "waiting", failure: { kind: "failed", detail } };
     }
+    ports.remote.clearStaleLock(`${ports.identity.namespace}log/${ports.identity.server}`, ports.clock.wallMs());
+    ports.remote.clearStaleLock(`${ports.identity.namespace}state/${ports.identity.server}`, ports.clock.wallMs());
     // Another process of ours, or one that was killed, may still hold the ref's lock on the remote.
     await ports.clock.sleep(20 * 2 ** attempt, options.signal);
   }

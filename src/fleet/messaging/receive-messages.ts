@@ -57,13 +57,13 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   return { acceptedLines, quarantined, cardsTaken, ownRefBehind: own !== null && remoteOwn !== own };
 }
 
-/** A poll is one `git fetch`; over plain HTTP one `ls-refs` tells which refs moved, and only those are fetched. */
+/** A poll is one `git fetch`; where listing costs no process it tells which refs moved, and only those are fetched. */
 async function fetchRefs(ports: ReceivePorts, options: RemoteOptions): Promise<Result<unknown, RemoteFailure>> {
   const { remote, identity, store } = ports;
   const log = `${identity.namespace}log/`;
   const state = `${identity.namespace}state/`;
   const all = [`+${log}*:${TRACKING.log}*`, `+${state}*:${TRACKING.state}*`];
-  if (!remote.listsCheaply) return await remote.fetch(all, options);
+  if (!(await remote.listsCheaply())) return await remote.fetch(all, options);
   const listed = await remote.listRefs([log, state], options);
   if (!listed.ok) return listed;
   const known = new Map([...store.readRefs(TRACKING.log), ...store.readRefs(TRACKING.state)]);

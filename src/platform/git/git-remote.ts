@@ -6,10 +6,12 @@ import type {
   RemoteOptions,
 } from "../../base/ports/git-remote.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
+import { readRepositoryFormat } from "./bare-repository.ts";
 import { type GitOutcome, runGit } from "./git-process.ts";
 import type { ListedRefs } from "./http-refs.ts";
 import { RemoteLister } from "./list-refs.ts";
 import { parsePushReport } from "./push-report.ts";
+import { removeStaleRefLock } from "./ref-locks.ts";
 import { parseRemoteAddress, type RemoteAddress, repositoryFolder } from "./remote-address.ts";
 import { toRemoteFailure } from "./remote-failure.ts";
 import { RemoteSettings } from "./remote-settings.ts";
@@ -91,6 +93,18 @@ class ExecutableRemote implements GitRemote {
 
   listRefs(prefixes: readonly string[], options: RemoteOptions): Promise<Result<ListedRefs, RemoteFailure>> {
     return this.#lister.list(prefixes, options);
+  }
+
+  async listsCheaply(): Promise<boolean> {
+    return this.folder === null
+      ? await this.#settings.isPlainHttp()
+      : readRepositoryFormat(this.folder)?.refs === "files";
+  }
+
+  clearStaleLock(ref: string, nowWallMs: number): string | null {
+    if (this.folder === null) return null;
+    const finding = removeStaleRefLock(this.folder, ref, nowWallMs);
+    return finding.outcome === "removed" ? `removed "${finding.path}", left by a push that was killed` : null;
   }
 
   /** In order, stopping at the first that is refused; those behind it were not tried and are reported as busy. */
