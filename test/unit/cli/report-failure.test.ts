@@ -1,10 +1,9 @@
-import { afterEach, describe, expect, spyOn, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { FleetError } from "../../../src/base/errors.ts";
 import { reportFailure } from "../../../src/cli/report-failure.ts";
+import { captureConsole } from "../../helpers/captured-console.ts";
 
-const error = spyOn(console, "error").mockImplementation(() => undefined);
-afterEach(() => error.mockClear());
-const printed = (): string => error.mock.calls.map(([line]) => String(line)).join("\n");
+const { stderr } = captureConsole();
 
 const TEXT = { json: false, debug: false };
 const JSON_OBJECT = { json: true, debug: false };
@@ -13,30 +12,32 @@ describe("reportFailure()", () => {
   test("reportFailure() prints message and hint, and gives the exit code", () => {
     const thrown = new FleetError("NOT_YET", "Cannot push: remote is away", { hint: "It is tried again" });
     expect(reportFailure(thrown, TEXT)).toBe(75);
-    expect(printed()).toBe("fleetd: Cannot push: remote is away\n  hint: It is tried again");
+    expect(stderr()).toBe("fleetd: Cannot push: remote is away\n  hint: It is tried again");
   });
 
   test("reportFailure() prints one JSON object", () => {
     expect(reportFailure(new FleetError("CONFIG", "Cannot read: x", { hint: "y" }), JSON_OBJECT)).toBe(78);
-    expect(JSON.parse(printed())).toEqual({
+    expect(JSON.parse(stderr())).toEqual({
       schema: "fleetd.error/1",
       code: "CONFIG",
       exit: 78,
       message: "Cannot read: x",
       hint: "y",
     });
-    error.mockClear();
+  });
+
+  test("reportFailure() leaves out a hint there is not", () => {
     reportFailure(new FleetError("CONFIG", "x"), JSON_OBJECT);
-    expect(JSON.parse(printed())).not.toHaveProperty("hint");
+    expect(JSON.parse(stderr())).not.toHaveProperty("hint");
   });
 
   test("reportFailure() calls everything else a bug, with its stack only for debugging", () => {
     const bug = new TypeError("x is undefined");
     expect(reportFailure(bug, TEXT)).toBe(70);
-    expect(printed()).toContain("fleetd: x is undefined\n  hint: This is a bug in fleetd");
-    expect(printed()).not.toContain("report-failure.test.ts");
+    expect(stderr()).toContain("fleetd: x is undefined\n  hint: This is a bug in fleetd");
+    expect(stderr()).not.toContain("report-failure.test.ts");
     reportFailure(bug, { json: false, debug: true });
-    expect(printed()).toContain("report-failure.test.ts");
+    expect(stderr()).toContain("report-failure.test.ts");
     expect(reportFailure("a string", TEXT)).toBe(70);
     expect(reportFailure(bug, JSON_OBJECT)).toBe(70);
   });
@@ -45,7 +46,7 @@ describe("reportFailure()", () => {
     const thrown = new FleetError("FAILED", "remote: \u001B]0;owned\u0007\u202E\nnext");
     reportFailure(thrown, TEXT);
     reportFailure(thrown, JSON_OBJECT);
-    expect(printed()).toContain("fleetd: remote: ␛]0;owned␇<U+202E>\nnext");
-    expect(printed()).toContain('"message":"remote: \\u001b]0;owned\\u0007\\u202e\\nnext"');
+    expect(stderr()).toContain("fleetd: remote: ␛]0;owned␇<U+202E>\nnext");
+    expect(stderr()).toContain('"message":"remote: \\u001b]0;owned\\u0007\\u202e\\nnext"');
   });
 });

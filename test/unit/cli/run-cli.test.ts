@@ -1,17 +1,11 @@
-import { afterEach, describe, expect, spyOn, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { FleetError } from "../../../src/base/errors.ts";
 import { strictGroup, toTable } from "../../../src/cli/command-table.ts";
 import { runCli } from "../../../src/cli/run-cli.ts";
 import { type Outcome, strictCommand } from "../../../src/cli/strict-command.ts";
+import { captureConsole } from "../../helpers/captured-console.ts";
 
-const log = spyOn(console, "log").mockImplementation(() => undefined);
-const error = spyOn(console, "error").mockImplementation(() => undefined);
-afterEach(() => {
-  log.mockClear();
-  error.mockClear();
-});
-const stdout = (): string => log.mock.calls.map(([line]) => String(line)).join("\n");
-const stderr = (): string => error.mock.calls.map(([line]) => String(line)).join("\n");
+const { stdout, stderr } = captureConsole();
 
 const entry = (name: string, run: () => Outcome) => ({
   summary: `About ${name}`,
@@ -89,10 +83,12 @@ describe("runCli() prints failures on stderr", () => {
     expect(stdout()).toBe("");
   });
 
-  test("runCli() prints one JSON object with --json anywhere", async () => {
+  test("runCli() prints one JSON object even where the line cannot be understood", async () => {
     await run("--bogus", "refused", "--json");
     expect(JSON.parse(stderr())).toMatchObject({ schema: "fleetd.error/1", code: "USAGE", exit: 64 });
-    error.mockClear();
+  });
+
+  test("runCli() prints one JSON object with --json", async () => {
     await run("refused", "--json");
     expect(JSON.parse(stderr())).toMatchObject({ code: "UNAVAILABLE", exit: 69, message: "Cannot reach it" });
   });

@@ -1,20 +1,20 @@
-import { afterEach, describe, expect, spyOn, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { printVersion, VERSION } from "../../../src/cli/version.ts";
+import { captureConsole } from "../../helpers/captured-console.ts";
 
-const log = spyOn(console, "log").mockImplementation(() => undefined);
-afterEach(() => log.mockClear());
+const { stdout } = captureConsole();
 
 describe("printVersion()", () => {
   test.each([["--version"], ["-v"], ["version"]])("printVersion() answers %p", (word) => {
     expect(printVersion([word])).toBe(true);
-    expect(log.mock.calls).toEqual([[VERSION]]);
+    expect(stdout()).toBe(VERSION);
   });
 
   test.each([[["--version", "--json"]], [["--json", "version"]]])(
     "printVersion() answers %j as JSON",
     (argv) => {
       expect(printVersion(argv)).toBe(true);
-      expect(JSON.parse(String(log.mock.calls[0]?.[0]))).toEqual({
+      expect(JSON.parse(stdout())).toEqual({
         schema: "fleetd.version/1",
         version: VERSION,
       });
@@ -25,7 +25,7 @@ describe("printVersion()", () => {
     "printVersion() leaves %j to others",
     (argv) => {
       expect(printVersion(argv)).toBe(false);
-      expect(log).not.toHaveBeenCalled();
+      expect(stdout()).toBe("");
     },
   );
 });
