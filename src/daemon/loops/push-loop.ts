@@ -1,8 +1,9 @@
 import { messageOf } from "../../base/errors.ts";
 import { flushOutbox } from "../../fleet/messaging/flush-outbox.ts";
 import type { SendPorts } from "../../fleet/messaging/mailbox-ports.ts";
-import { forgetBytes, hasQueued, unpushedBatches, unstoredBatches } from "../../fleet/messaging/outbox.ts";
+import { hasQueued, unpushedBatches, unstoredBatches } from "../../fleet/messaging/outbox.ts";
 import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
+import { restoreObjects } from "../../fleet/messaging/restore-objects.ts";
 import { tryLock } from "../../platform/process-lock.ts";
 import type { DaemonState } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
@@ -48,7 +49,7 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
     if (daemon.noteSuccess("push")) context.report({ kind: "recovered", during: "push" });
     if (outcome.entries > 0) context.report({ kind: "pushed", entries: outcome.entries });
     daemon.bump();
-    makeObjectsSafe(ports);
+    if (unstoredBatches(ports.state).length >= UNSTORED_MAX) restoreObjects(ports);
     return untilDue(context);
   } catch (thrown) {
     return trouble(context, messageOf(thrown));
@@ -73,16 +74,4 @@ function trouble({ daemon, report }: PushLoopContext, detail: string): number {
   const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(count - 1, 10));
   if (tell) report({ kind: "trouble", during: "push", detail, retryMs });
   return retryMs;
-}
-
-/** Makes the objects of confirmed batches survive a power cut, then drops the bytes that stood in for them. */
-export function makeObjectsSafe(ports: SendPorts): void {
-  const unstored = unstoredBatches(ports.state);
-  const last = unstored.at(-1);
-  if (last === undefined || unstored.length < UNSTORED_MAX) return;
-  ports.store.writeObjects(
-    unstored.flatMap((batch) => batch.objects),
-    true,
-  );
-  ports.state.transaction(() => forgetBytes(ports.state, last.number));
 }

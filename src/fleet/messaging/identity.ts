@@ -21,6 +21,9 @@ export interface Identity {
 /** Whether the host lets a card be replaced, or every card has to follow the one before it. */
 export type CardMode = "replace" | "chain";
 
+/** Set from `init` until the first look at the remote: what that look finds is history. */
+export const JOINING = "joining";
+
 /** One value of the settings table, or null. */
 export const readSetting = (state: Database, key: string): string | null =>
   state.get<{ value: string }>("SELECT value FROM settings WHERE key = ?", key)?.value ?? null;

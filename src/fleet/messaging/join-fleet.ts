@@ -7,7 +7,7 @@ import { toInstant } from "../../base/instant.ts";
 import type { GitRemote, RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import { parseStrictJson } from "../../base/strict-json.ts";
 import { toObjects } from "./build-batch.ts";
-import { type Identity, saveIdentity } from "./identity.ts";
+import { type Identity, JOINING, saveIdentity, writeSetting } from "./identity.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { FORMAT, LIMITS } from "./model.ts";
 import { enqueue } from "./outbox.ts";
@@ -57,6 +57,7 @@ export async function joinFleet(
   };
   ports.state.transaction(() => {
     saveIdentity(ports.state, identity);
+    writeSetting(ports.state, JOINING, "1");
     renewRun(ports);
     const { fleet, epoch, publicKey } = identity;
     const body = { type: "key", fleet, epoch, public_key: publicKey, format: FORMAT } as const;

@@ -59,10 +59,19 @@ export function listSent(index: Database, server: string, limit: number): Indexe
   return index.all<MessageRow>(sql, server, limit).map(toIndexedMessage);
 }
 
-/** Messages whose id starts with `prefix`; at most two, since more than one is an error. */
-export function findByPrefix(index: Database, prefix: string): IndexedMessage[] {
-  const sql = `SELECT ${MESSAGE_COLUMNS} FROM entries WHERE type = 'message' AND id >= ? AND id < ? ORDER BY position LIMIT 2`;
-  return index.all<MessageRow>(sql, prefix, `${prefix}\uffff`).map(toIndexedMessage);
+/** Characters of an id's end that people see: its beginning is the time, which neighbours share. */
+export const SHORT_ID_LENGTH = 8;
+
+/** The end of an id that stands for it on a screen. */
+export const shortId = (id: string): string => id.slice(-SHORT_ID_LENGTH);
+
+/** Messages whose id starts or ends with `part`; at most two, since more than one is an error. */
+export function findById(index: Database, part: string): IndexedMessage[] {
+  const from = `SELECT ${MESSAGE_COLUMNS} FROM entries WHERE type = 'message'`;
+  const starting = index.all<MessageRow>(`${from} AND id >= ? AND id < ? LIMIT 2`, part, `${part}\uffff`);
+  const found =
+    starting.length > 0 ? starting : index.all<MessageRow>(`${from} AND substr(id, ?) = ? LIMIT 2`, -part.length, part);
+  return found.map(toIndexedMessage);
 }
 
 /** A conversation in the order of arrival here. */

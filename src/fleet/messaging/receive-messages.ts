@@ -9,9 +9,18 @@ import type { ReadObject } from "../../base/ports/git-store.ts";
 import type { Result } from "../../base/result.ts";
 import { acceptBatch, type Chain, keyClaimedBy } from "./accept-batch.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
-import { addQuarantine, insertLines, loadProgress, raiseAlarm, saveProgress } from "./message-index.ts";
+import { JOINING, readSetting } from "./identity.ts";
+import {
+  addQuarantine,
+  insertLines,
+  listProgress,
+  loadProgress,
+  markAllHistory,
+  raiseAlarm,
+  saveProgress,
+} from "./message-index.ts";
 import { LIMITS, parseServerId } from "./model.ts";
-import { findPeer, pinPeer } from "./peers.ts";
+import { findPeer, listPeers, pinPeer, setHistory } from "./peers.ts";
 import { receiveCards } from "./receive-cards.ts";
 import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
 
@@ -34,7 +43,22 @@ export async function receiveMessages(
 ): Promise<Result<ReceiveReport, RemoteFailure>> {
   const fetched = await fetchRefs(ports, options);
   if (!fetched.ok) return fetched;
-  return { ok: true, value: await ingestStore(ports) };
+  const report = await ingestStore(ports);
+  if (readSetting(ports.state, JOINING) !== null) declareHistory(ports);
+  return { ok: true, value: report };
+}
+
+/** What was there before this server joined is readable and is never handled. */
+function declareHistory({ state, index }: ReceivePorts): void {
+  const progress = listProgress(index);
+  index.transaction(() => markAllHistory(index));
+  state.transaction(() => {
+    for (const peer of listPeers(state)) {
+      const cursor = progress.get(peer.server);
+      if (cursor !== undefined) setHistory(state, peer.server, cursor);
+    }
+    state.run("DELETE FROM settings WHERE key = ?", JOINING);
+  });
 }
 
 /** Takes in what the store holds, without the network: after a fetch, or to make the index anew. */

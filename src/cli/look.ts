@@ -1,0 +1,22 @@
+import { ingestStore, receiveMessages } from "../fleet/messaging/receive-messages.ts";
+import { commandSignal } from "./command-signal.ts";
+import { printNotice } from "./output/print-answer.ts";
+import { REMOTE_TIMEOUT_MS, type Session } from "./session.ts";
+
+/**
+ * Makes the index current for a command that reads. A daemon keeps it so; without one the command looks at the remote
+ * itself, and says on stderr when it could not, since what it shows may be old then.
+ */
+export async function refreshIndex(session: Session, options: { readonly offline: boolean }): Promise<void> {
+  const ports = session.mailbox().receivePorts();
+  const daemon = await session.ask((client) => client.status());
+  if (daemon !== null || options.offline) {
+    await ingestStore(ports);
+    return;
+  }
+  const timeoutMs = REMOTE_TIMEOUT_MS;
+  const received = await receiveMessages(ports, { timeoutMs, signal: commandSignal() });
+  if (received.ok) return;
+  await ingestStore(ports);
+  printNotice(`Cannot look at "${ports.remote.displayUrl}": ${received.error.kind}; showing what is here already`);
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+import { FleetError, messageOf } from "../base/errors.ts";
+
+/** Where a message's text comes from: a word, `-` or a pipe, a file. */
+export interface BodySource {
+  readonly word: string | undefined;
+  readonly file: string | undefined;
+}
+
+/** More than any message may have; what is larger is refused without being read to its end. */
+const BYTES_MAX = 1024 * 1024;
+
+/**
+ * The text of a message. Without a word and a file it is read from standard input, or written in `$EDITOR` when
+ * somebody sits at a terminal.
+ * @throws FleetError USAGE when there is no source, BAD_INPUT when it is no text
+ */
+export async function readBody(source: BodySource): Promise<string> {
+  if (source.file !== undefined) {
+    if (source.word !== undefined) throw new FleetError("USAGE", "Cannot take the body from two places: word and --file");
+    return decode(readBytes(source.file), source.file);
+  }
+  if (source.word !== undefined && source.word !== "-") return source.word;
+  if (source.word === undefined && process.stdin.isTTY === true) return await (await import("./edit-body.ts")).editBody();
+  return decode(await readStdin(), "standard input").replace(/\r?\n$/, "");
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (thrown) {
+    throw new FleetError("BAD_INPUT", `Cannot read the body from "${path}": ${messageOf(thrown)}`, { cause: thrown });
+  }
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of Bun.stdin.stream()) {
+    size += part.length;
+    if (size > BYTES_MAX) throw new FleetError("BAD_INPUT", "Cannot send what comes from standard input: over 256 KiB");
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+function decode(bytes: Uint8Array, name: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (thrown) {
+    throw new FleetError("BAD_INPUT", `Cannot send what is in ${name}: it is not UTF-8 text`, { cause: thrown });
+  }
+}

@@ -1,0 +1,85 @@
+import { FleetError, requireOk } from "../base/errors.ts";
+import type { Database } from "../base/ports/database.ts";
+import { serverFacts } from "../daemon/server-facts.ts";
+import { flushNow } from "../daemon/flush-now.ts";
+import { type Mailbox, openMailbox } from "../daemon/open-mailbox.ts";
+import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
+import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
+import { type ControlClient, createControlClient } from "../http/client/control-client.ts";
+import { exists } from "../platform/files.ts";
+import type { ServerPaths } from "../platform/paths.ts";
+import { commandSignal } from "./command-signal.ts";
+import { loadSettings, requireServer, type SettingFlags } from "./settings.ts";
+import { VERSION } from "./version.ts";
+
+/** How long a command without a daemon waits for the remote, unless it was told otherwise. */
+export const REMOTE_TIMEOUT_MS = 10_000;
+
+/** One command's dealings with its server: through the daemon where one answers, else by itself. */
+export interface Session {
+  readonly paths: ServerPaths;
+  mailbox(): Mailbox;
+  /**
+   * Asks the daemon; null when there is none. @throws FleetError what the daemon answered
+   */
+  ask<T>(call: (daemon: ControlClient) => Promise<T>): Promise<T | null>;
+  /** Pushes in this process whatever waits, `drafts` included. */
+  flush(drafts: readonly EntryDraft[], timeoutMs: number): Promise<FlushOutcome>;
+  close(): Promise<void>;
+}
+
+/** Opens the session of the server that the flags, the environment or the only folder name. */
+export async function openSession(flags: SettingFlags): Promise<Session> {
+  return sessionOf(requireServer(await loadSettings(flags)));
+}
+
+/** The session of one server by its files. */
+export function sessionOf(paths: ServerPaths): Session {
+  let opened: Mailbox | null = null;
+  const mailbox = (): Mailbox => {
+    opened ??= openMailbox(paths);
+    return opened;
+  };
+  return {
+    paths,
+    mailbox,
+    async ask(call) {
+      if (!exists(paths.socket)) return null;
+      try {
+        return await call(createControlClient(paths.socket));
+      } catch (thrown) {
+        // A socket that nobody answers was left by a daemon that was killed: the command does it by itself.
+        if (thrown instanceof FleetError && thrown.code === "UNAVAILABLE") return null;
+        throw thrown;
+      }
+    },
+    flush: (drafts, timeoutMs) =>
+      flushNow(mailbox(), { drafts, facts: serverFacts(VERSION), timeoutMs, signal: commandSignal() }),
+    async close() {
+      await opened?.close();
+    },
+  };
+}
+
+/** Runs `body` with a session and closes it whatever happens. */
+export async function withSession<T>(flags: SettingFlags, body: (session: Session) => Promise<T>): Promise<T> {
+  const session = await openSession(flags);
+  try {
+    return await body(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** A whole number of a flag. @throws FleetError USAGE */
+export function parseCount(flag: string, text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new FleetError("USAGE", `Cannot read --${flag} "${text}": need a whole number of at least 1`);
+}
+
+/** The value of a `Result` that came of what was typed. */
+export const typed = <T>(result: Parameters<typeof requireOk<T>>[1]): T => requireOk("USAGE", result);
+
+/** The index of a session, brought up to date with what this server itself sent. */
+export type Index = Database;

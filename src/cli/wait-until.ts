@@ -1,0 +1,53 @@
+import { createRemoteWatch } from "../daemon/watch-remote.ts";
+import { Bell } from "../daemon/loop.ts";
+import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
+import { systemClock } from "../platform/clock.ts";
+import { commandSignal } from "./command-signal.ts";
+import { REMOTE_TIMEOUT_MS, type Session } from "./session.ts";
+
+/** How often a command without a daemon looks at a remote that cannot be watched. */
+const POLL_MS = 1_000;
+/** A watch can miss a change on some file systems; this bounds the harm. */
+const POLL_WATCHED_MS = 2_000;
+/** How long one question to the daemon may stay open. */
+const ASK_MS_MAX = 20_000;
+
+/**
+ * Waits until `check` answers something else than null, and answers that; null at the timeout. With a daemon it is
+ * woken by the daemon's changes, without one it receives by itself.
+ */
+export async function waitUntil<T>(session: Session, timeoutMs: number, check: () => T | null): Promise<T | null> {
+  const deadlineMs = systemClock.monotonicMs() + timeoutMs;
+  const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
+  let revision = (await session.ask((daemon) => daemon.status()))?.revision ?? null;
+  for (;;) {
+    const found = check();
+    if (found !== null || leftMs() <= 0) return found;
+    commandSignal().throwIfAborted();
+    if (revision === null) return await waitAlone(session, leftMs, check);
+    const call = { since: revision, timeoutMs: Math.min(ASK_MS_MAX, Math.max(1, leftMs())) };
+    revision = (await session.ask((daemon) => daemon.changes(call, commandSignal())))?.revision ?? null;
+  }
+}
+
+async function waitAlone<T>(session: Session, leftMs: () => number, check: () => T | null): Promise<T | null> {
+  const ports = session.mailbox().receivePorts();
+  const signal = commandSignal();
+  const bell = new Bell();
+  const { folder } = ports.remote;
+  const { namespace, server } = ports.identity;
+  const watch = folder === null ? null : createRemoteWatch({ folder, namespace, server }, () => bell.ring());
+  try {
+    for (;;) {
+      watch?.refresh();
+      // What could not be fetched is tried again until the time is up.
+      await receiveMessages(ports, { timeoutMs: Math.max(1, Math.min(REMOTE_TIMEOUT_MS, leftMs())), signal });
+      const found = check();
+      if (found !== null || leftMs() <= 0) return found;
+      signal.throwIfAborted();
+      await bell.wait(Math.min(leftMs(), watch === null ? POLL_MS : POLL_WATCHED_MS), ports.clock, signal);
+    }
+  } finally {
+    watch?.close();
+  }
+}

@@ -1,0 +1,74 @@
+import { FleetError } from "../base/errors.ts";
+import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
+import { commitDrafts, type FlushOutcome, flushOutbox } from "../fleet/messaging/flush-outbox.ts";
+import { countUnconfirmed, enqueue, outboxItem } from "../fleet/messaging/outbox.ts";
+import type { ServerFacts } from "../fleet/messaging/publish-card.ts";
+import { tryLock } from "../platform/process-lock.ts";
+import type { Mailbox } from "./open-mailbox.ts";
+
+/** How often a command looks whether the process that pushes right now is done. */
+const LOOK_EVERY_MS = 5;
+
+/** How a command without a daemon sends: what, and for how long it tries. */
+export interface FlushRequest {
+  readonly drafts: readonly EntryDraft[];
+  readonly facts: ServerFacts;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Makes `drafts` durable and pushes everything that waits, in this process. Where another process of this server
+ * pushes already, the drafts are queued for it, and this one takes its turn only if they were not taken along.
+ * `waiting` is an answer, not a failure: what was accepted is safe in the outbox.
+ */
+export async function flushNow(mailbox: Mailbox, request: FlushRequest): Promise<FlushOutcome> {
+  const { clock } = await mailbox.sendPorts();
+  const deadlineMs = clock.monotonicMs() + request.timeoutMs;
+  let queued = false;
+  for (;;) {
+    const lock = tryLock(mailbox.paths.flushLock);
+    if (lock !== null) {
+      try {
+        return await flushLocked(mailbox, queued ? { ...request, drafts: [] } : request, deadlineMs);
+      } finally {
+        lock.release();
+      }
+    }
+    if (!queued) queueDrafts(mailbox, request.drafts, clock.wallMs());
+    queued = true;
+    if (arePushed(mailbox, request.drafts)) return { status: "pushed", entries: request.drafts.length };
+    if (clock.monotonicMs() >= deadlineMs) {
+      const failure = { kind: "timeout", detail: "another process of this server is pushing" } as const;
+      return { status: "waiting", failure };
+    }
+    await clock.sleep(LOOK_EVERY_MS, request.signal);
+  }
+}
+
+/** Puts drafts into the outbox, durably, for whoever pushes next. */
+export function queueDrafts(mailbox: Mailbox, drafts: readonly EntryDraft[], nowWallMs: number): void {
+  mailbox.state.transaction(() => {
+    for (const draft of drafts) enqueue(mailbox.state, draft, nowWallMs);
+  });
+}
+
+async function flushLocked(mailbox: Mailbox, request: FlushRequest, deadlineMs: number): Promise<FlushOutcome> {
+  const ports = await mailbox.sendPorts();
+  await commitDrafts(ports, request.drafts);
+  if (countUnconfirmed(mailbox.state) === 0) return { status: "pushed", entries: 0 };
+  const timeoutMs = Math.max(1, deadlineMs - ports.clock.monotonicMs());
+  try {
+    return await flushOutbox(ports, request.facts, { timeoutMs, signal: request.signal, card: false });
+  } catch (thrown) {
+    // The message is safe here whatever happened to the push; only a conflict is the caller's to hear.
+    if (thrown instanceof FleetError && thrown.code !== "NOT_AUTHORISED") {
+      return { status: "waiting", failure: { kind: "failed", detail: thrown.message } };
+    }
+    throw thrown;
+  }
+}
+
+function arePushed(mailbox: Mailbox, drafts: readonly EntryDraft[]): boolean {
+  return drafts.every((draft) => outboxItem(mailbox.state, draft.id)?.state === "pushed");
+}

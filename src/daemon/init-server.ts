@@ -1,0 +1,145 @@
+/**
+ * Making a server: key, store, state, its place in the fleet.
+ *
+ * Everything is made in a folder of its own beside the final one and moved there in one step *before* the first push,
+ * so that a killed `init` leaves either nothing or a server that can go on, and never a name on the remote whose key
+ * is lost.
+ */
+import { isAbsolute, join, resolve } from "node:path";
+import { renameSync } from "node:fs";
+import { FleetError } from "../base/errors.ts";
+import type { GitRemote } from "../base/ports/git-remote.ts";
+import { type JoinReport, joinFleet, toRemoteError } from "../fleet/messaging/join-fleet.ts";
+import { flushOutbox } from "../fleet/messaging/flush-outbox.ts";
+import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
+import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
+import { systemClock } from "../platform/clock.ts";
+import { systemCryptography } from "../platform/cryptography.ts";
+import { exists, makePrivateFolder, removeTree } from "../platform/files.ts";
+import { createEmbeddedRemote } from "../platform/git/bare-repository.ts";
+import { gitEnvironment } from "../platform/git/git-environment.ts";
+import { openGitRemote } from "../platform/git/git-remote.ts";
+import { createGitStore } from "../platform/git/local-git-store.ts";
+import { probeGit } from "../platform/git/probe-git.ts";
+import { createKeyFile, writePublicKey } from "../platform/key-file.ts";
+import { embeddedRemotePath, type ServerPaths, serverPaths } from "../platform/paths.ts";
+import { tryLock } from "../platform/process-lock.ts";
+import { openMailbox, openState } from "./open-mailbox.ts";
+import { serverFacts } from "./server-facts.ts";
+
+/** A remote is asked a few times during `init`; each question may take this long. */
+const REMOTE_TIMEOUT_MS = 30_000;
+
+/** What to make. `remote` null: an embedded one on this machine. */
+export interface InitRequest {
+  readonly root: string;
+  readonly server: string;
+  readonly remote: string | null;
+  readonly version: string;
+  readonly signal: AbortSignal;
+}
+
+/** What was made. `waiting`: the reason why the first push has not arrived yet. */
+export interface InitReport extends JoinReport {
+  readonly paths: ServerPaths;
+  readonly embedded: boolean;
+  readonly displayUrl: string;
+  readonly waiting: string | null;
+  readonly serversFound: number;
+}
+
+/**
+ * Makes the server and pushes its key and card.
+ * @throws FleetError UNAVAILABLE, NOT_AUTHORISED, BAD_INPUT, CANNOT_CREATE; nothing is left behind then
+ */
+export async function initServer(request: InitRequest): Promise<InitReport> {
+  await probeGit(gitEnvironment(process.env));
+  const paths = serverPaths(request.root, request.server);
+  makePrivateFolder(request.root);
+  const staging = serverPaths(request.root, `.new-${request.server}-${process.pid}`);
+  try {
+    const url = request.remote === null ? ensureEmbeddedRemote(request.root) : toRemoteUrl(request.remote);
+    makePrivateFolder(staging.folder);
+    const joined = await stage(request, staging, url);
+    moveInPlace(staging, paths);
+    return { ...joined, ...(await announce(paths, request)), paths, embedded: request.remote === null };
+  } finally {
+    removeTree(staging.folder);
+  }
+}
+
+/** A path is made absolute, since a daemon starts elsewhere; anything else is git's to understand. */
+export function toRemoteUrl(remote: string): string {
+  const isUrl = /^[a-z][a-z0-9+.-]*:\/\//i.test(remote);
+  const isScp = /^[^/\\]+:/.test(remote) && !/^[a-z]:[\\/]/i.test(remote);
+  return isUrl || isScp || isAbsolute(remote) ? remote : resolve(remote);
+}
+
+function ensureEmbeddedRemote(root: string): string {
+  const folder = embeddedRemotePath(root);
+  const lock = tryLock(`${folder}.lock`);
+  if (lock === null) throw new FleetError("UNAVAILABLE", `Cannot make "${folder}": another init is making it`);
+  try {
+    if (!exists(join(folder, "HEAD"))) createEmbeddedRemote(folder, "sha1");
+    return folder;
+  } finally {
+    lock.release();
+  }
+}
+
+async function stage(request: InitRequest, staging: ServerPaths, url: string): Promise<JoinReport & { displayUrl: string }> {
+  const options = { timeoutMs: REMOTE_TIMEOUT_MS, signal: request.signal };
+  const remote = openGitRemote({ url, storeFolder: staging.store, environment: gitEnvironment(process.env) });
+  const store = await createMatchingStore(staging, remote, options);
+  const key = await createKeyFile(staging.key);
+  writePublicKey(staging.key, toOpenSsh(key.publicKey), request.server);
+  const state = openState(staging, true);
+  try {
+    const ports = { state, store, remote, key, clock: systemClock, cryptography: systemCryptography };
+    const joined = await joinFleet(ports, { server: request.server, remoteUrl: url }, options);
+    return { ...joined, displayUrl: remote.displayUrl };
+  } finally {
+    await store.close();
+    state.close();
+  }
+}
+
+async function createMatchingStore(
+  staging: ServerPaths,
+  remote: GitRemote,
+  options: { timeoutMs: number; signal: AbortSignal },
+) {
+  const store = createGitStore(staging.store, "sha1");
+  const listed = await remote.listRefs(["refs/fleet/", "refs/heads/"], options);
+  const needed = listed.ok ? (listed.value.format ?? "sha1") : listed.error.kind === "format-mismatch" ? "sha256" : null;
+  if (needed === "sha1") return store;
+  await store.close();
+  if (needed === null && !listed.ok) throw toRemoteError("read", remote, listed.error);
+  removeTree(staging.store);
+  return createGitStore(staging.store, "sha256");
+}
+
+function moveInPlace(staging: ServerPaths, paths: ServerPaths): void {
+  if (exists(paths.folder)) {
+    throw new FleetError("CANNOT_CREATE", `Cannot create "${paths.folder}": there is a folder already`);
+  }
+  renameSync(staging.folder, paths.folder);
+}
+
+async function announce(
+  paths: ServerPaths,
+  request: InitRequest,
+): Promise<Pick<InitReport, "waiting" | "serversFound">> {
+  const mailbox = openMailbox(paths);
+  try {
+    const options = { timeoutMs: REMOTE_TIMEOUT_MS, signal: request.signal };
+    const receivePorts = mailbox.receivePorts();
+    const received = await receiveMessages(receivePorts, options);
+    const serversFound = receivePorts.store.readRefs("refs/fleet/log/").size;
+    if (!received.ok) return { waiting: received.error.detail, serversFound };
+    const outcome = await flushOutbox(await mailbox.sendPorts(), serverFacts(request.version), { ...options, card: true });
+    return { waiting: outcome.status === "waiting" ? outcome.failure.detail : null, serversFound };
+  } finally {
+    await mailbox.close();
+  }
+}
