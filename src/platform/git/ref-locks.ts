@@ -43,8 +43,8 @@ export function removeStaleRefLock(folder: string, ref: string, nowWallMs: numbe
 
 /**
  * Looks through all processes. git closes the lock file before it renames it, so a git that works in the repository
- * counts as well. Processes of other users hide their files: they cannot be a push of ours, unless they are our own
- * user's (a changed identity), which makes the answer unknown.
+ * counts as well. What hides its files (other users, PID 1 of a container) cannot be a push of ours, unless it is a
+ * git of our own user.
  */
 function useOf(lockPath: string, folder: string): "in-use" | "unused" | "unknown" {
   let unknown = false;
@@ -66,7 +66,8 @@ function useByProcess(live: LiveProcess, lockPath: string, folder: string): "in-
     // Gone meanwhile.
     if (hasCode(thrown, "ENOENT", "ESRCH")) return "unused";
     if (!hasCode(thrown, "EACCES", "EPERM")) throw thrown;
-    return statSync(proc, { throwIfNoEntry: false })?.uid === process.getuid?.() ? "unknown" : "unused";
+    const isOurs = statSync(proc, { throwIfNoEntry: false })?.uid === process.getuid?.();
+    return isOurs && live.name.startsWith("git") ? "unknown" : "unused";
   }
 }
 
