@@ -4,7 +4,7 @@ import type { ObjectFormat } from "./git-store.ts";
 /**
  * Why the remote did not do what was asked. `detail` is git's own words: hostile text, at most 2,000 characters.
  * - `unreachable`: no answer (connection, name, missing file repository, transport died); waiting may help
- * - `timeout`: the deadline ended git and its helpers
+ * - `timeout`: the deadline, or the caller's signal, ended git and its helpers
  * - `unauthorised`: the remote answered that we may not (authentication or permission)
  * - `format-mismatch`: the remote uses the other object format
  * - `no-repository`: the remote answered that there is no repository
@@ -25,7 +25,8 @@ export interface RefUpdate {
 /**
  * What became of one ref.
  * - `stale`: not a fast-forward, or the lease does not match: somebody else moved it
- * - `busy`: the remote could not lock the ref (another push, or a lock left behind); retry
+ * - `busy`: the remote could not lock the ref (another push, or a lock left behind), or the ref is not to blame: another
+ *   one of the same atomic push failed, or one before it where refs are pushed one by one; retry
  * - `refused`: the remote's policy refuses it (hook, hidden ref, denied deletion or replacement)
  */
 export interface RefReport {

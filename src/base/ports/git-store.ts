@@ -24,13 +24,13 @@ export interface CommitStep {
 /** The private bare repository of one server: objects and refs on this machine, never the network. */
 export interface GitStore {
   readonly format: ObjectFormat;
-  /** Writes loose objects that are not there yet (temporary file, rename). With `durable`, files and directories are fsynced, also of objects that were there. */
+  /** Writes loose objects that are not there yet, or damaged (temporary file, rename). With `durable`, files and directories are fsynced, also of objects that were there. */
   writeObjects(objects: readonly GitObject[], durable: boolean): void;
   /** Whether the loose object file or a packed object with this id exists and inflates to its id. */
   verifyObject(id: string): Promise<boolean>;
   /** Reads objects by id or as `<commit>:<path>`, in order, pipelined; names are validated hex ids plus a constant path. */
   readObjects(names: readonly string[], sizeBytesMax: number): Promise<ReadObject[]>;
-  /** The first-parent chain from `tip` down to but without `known` (all of it when `known` is null or no ancestor), oldest first, at most `commitsMax` newest-last. */
+  /** The first-parent chain from `tip` down to but without `known` (all of it when `known` is null or no ancestor), oldest first. Of a longer chain the `commitsMax` oldest, so the next call goes on from the last of them. */
   listCommits(tip: string, known: string | null, commitsMax: number): Promise<CommitStep[]>;
   /** Refs below `prefix` (ends in "/"), name to id; loose files win over packed ones. */
   readRefs(prefix: string): Map<string, string>;

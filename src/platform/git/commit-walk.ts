@@ -4,7 +4,8 @@ import { ByteReader } from "./byte-reader.ts";
 import { gitCommand, spawnError } from "./git-process.ts";
 import { endGroup, HAS_PROCESS_GROUPS } from "./process-group.ts";
 
-const COMMIT_BYTES_MAX = 1024 * 1024;
+/** How large a commit a walk reads: far more than any that fleetd makes, chosen. */
+export const COMMIT_BYTES_MAX = 1024 * 1024;
 const LINE_BYTES_MAX = 64 * 1024;
 
 /** Reading a commit takes 0.03–0.1 ms, starting `git rev-list` 3: where the second becomes cheaper. */
@@ -51,9 +52,6 @@ function parentsOf(id: string, answer: ReadObject): string[] {
   const header = text.slice(0, text.indexOf("\n\n") + 1);
   return [...header.matchAll(/^parent ([0-9a-f]+)$/gm)].map((match) => match[1] ?? "");
 }
-
-/** Reads commits of any size a walk meets. */
-export const walkedCommitBytesMax = COMMIT_BYTES_MAX;
 
 async function walkWithGit(source: WalkSource, range: WalkRange): Promise<CommitStep[]> {
   const child = spawnWalk(source, range.tip);

@@ -8,7 +8,7 @@ import type {
   ReadObject,
 } from "../../base/ports/git-store.ts";
 import { createBareRepository, readRepositoryFormat } from "./bare-repository.ts";
-import { walkCommits, walkedCommitBytesMax } from "./commit-walk.ts";
+import { COMMIT_BYTES_MAX, walkCommits } from "./commit-walk.ts";
 import { gitEnvironment } from "./git-environment.ts";
 import { ioError } from "./io-error.ts";
 import { syncFolder, writeLooseObject } from "./loose-objects.ts";
@@ -24,9 +24,8 @@ export function createGitStore(folder: string, format: ObjectFormat): GitStore {
     "gc.auto": "0",
     "maintenance.auto": "false",
     // What was fetched must survive a power cut as a whole: a ref to an empty object file makes every later fetch
-    // fail. One flush for all objects of a fetch (git 2.36; before, git flushes packs only).
+    // fail. Costs 1 to 5 ms on a fetch of three objects that takes 33, measured; the batch method costs 11.
     "core.fsync": "committed,loose-object,reference",
-    "core.fsyncMethod": "batch",
   });
   return openGitStore(folder, format);
 }
@@ -96,7 +95,7 @@ class LocalGitStore implements GitStore {
   listCommits(tip: string, known: string | null, commitsMax: number): Promise<CommitStep[]> {
     assert(isObjectId(tip, this.format), `"${tip}" is a ${this.format} id`);
     const read = async (id: string): Promise<ReadObject> => {
-      const [answer] = await this.#reader.read([id], walkedCommitBytesMax);
+      const [answer] = await this.#reader.read([id], COMMIT_BYTES_MAX);
       return answer ?? { status: "missing" };
     };
     return walkCommits(

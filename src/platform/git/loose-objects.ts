@@ -10,6 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import type { GitObject, ObjectFormat } from "../../base/ports/git-store.ts";
+import { hasCode, ioError } from "./io-error.ts";
 
 /** An inflated object: its header read, its content not yet checked against any id. */
 export interface LooseObject {
@@ -37,13 +38,22 @@ export function objectIdOf(format: ObjectFormat, bytes: Uint8Array): string {
  * not an intact zlib stream with an object header. zlib grows a file at most 1,032 fold.
  */
 export function readLooseObject(path: string, fileBytesMax: number): LooseObject | null {
-  const sizeBytes = statSync(path, { throwIfNoEntry: false })?.size;
-  if (sizeBytes === undefined || sizeBytes > fileBytesMax) return null;
+  const compressed = readIfThere(path);
+  if (compressed === null || compressed.length > fileBytesMax) return null;
   try {
-    return parseLooseObject(Bun.inflateSync(readFileSync(path), { windowBits: 15 }));
+    return parseLooseObject(Bun.inflateSync(compressed, { windowBits: 15 }));
   } catch {
-    // Damaged or pruned meanwhile: the caller asks git, which knows packs and says what is wrong with the file.
+    // Damaged: the caller asks git, which may have it in a pack.
     return null;
+  }
+}
+
+function readIfThere(path: string): Uint8Array<ArrayBuffer> | null {
+  try {
+    return readFileSync(path);
+  } catch (thrown) {
+    if (hasCode(thrown, "ENOENT")) return null;
+    throw ioError(`Cannot read the object file "${path}"`, thrown);
   }
 }
 

@@ -2,14 +2,8 @@ import { existsSync } from "node:fs";
 import { FleetError } from "../../base/errors.ts";
 import type { ObjectFormat, ReadObject } from "../../base/ports/git-store.ts";
 import { type BatchAnswer, BatchReader } from "./batch-reader.ts";
+import { readLooseName } from "./loose-names.ts";
 import { looseObjectPath, objectIdOf, readLooseObject } from "./loose-objects.ts";
-import { isObjectId } from "./ref-files.ts";
-
-/**
- * Loose files up to here are inflated in-process. zlib grows at most 1,032 fold, so a hostile file costs 16 MB and
- * 40 ms, measured; longer files are read by git, which tells the size first.
- */
-const LOOSE_BYTES_MAX = 16 * 1024;
 
 /** An object of our own that is larger than this cannot be verified: chosen, batches are 4 MiB. */
 const VERIFIED_BYTES_MAX = 64 * 1024 * 1024;
@@ -55,12 +49,11 @@ export class ObjectReader {
   }
 
   #readLoose(name: string, sizeBytesMax: number): ReadObject | null {
-    if (!isObjectId(name, this.#format)) return null;
-    const loose = readLooseObject(looseObjectPath(this.#objectsFolder, name), LOOSE_BYTES_MAX);
+    const loose = readLooseName(this.#objectsFolder, this.#format, name);
     if (loose === null) return null;
     const sizeBytes = loose.content.length;
     if (sizeBytes > sizeBytesMax) return { status: "too-large", sizeBytes };
-    return { status: "found", id: name, kind: loose.kind, content: loose.content };
+    return { status: "found", id: loose.id, kind: loose.kind, content: loose.content };
   }
 
   async #readWithGit(names: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {

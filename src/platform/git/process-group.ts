@@ -1,3 +1,5 @@
+import { liveProcesses } from "./process-table.ts";
+
 /** Whether children can lead a process group of their own; Windows ends trees through `taskkill`. */
 export const HAS_PROCESS_GROUPS = process.platform !== "win32";
 
@@ -6,10 +8,13 @@ const TERM_GRACE_MS = 2000;
 const KILL_GRACE_MS = 1000;
 const POLL_MS = 5;
 
-/** Whether no process is left in the group led by `pid`. Zombies of the group still count on Linux. */
+/**
+ * Whether no process is left in the group led by `pid`. A helper whose git died before it stays a zombie until PID 1
+ * notices, for seconds in some containers: it does not count.
+ */
 export function isGroupEmpty(pid: number): boolean {
-  if (!HAS_PROCESS_GROUPS) return true;
-  return !signalGroup(pid, 0);
+  if (!(HAS_PROCESS_GROUPS && signalGroup(pid, 0))) return true;
+  return process.platform === "linux" && !liveProcesses().some((live) => live.group === pid);
 }
 
 /**

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync, unlinkSync } from "node:fs";
+import { readdirSync, readlinkSync, realpathSync, statSync, unlinkSync } from "node:fs";
 import { hasCode, ioError } from "./io-error.ts";
+import { type LiveProcess, liveProcesses } from "./process-table.ts";
 
 /** A push takes seconds; chosen, not measured. */
 const STALE_AFTER_MS = 60_000;
@@ -42,30 +43,31 @@ export function removeStaleRefLock(folder: string, ref: string, nowWallMs: numbe
 
 /**
  * Looks through all processes. git closes the lock file before it renames it, so a git that works in the repository
- * counts as well. Processes of other users hide their files: they cannot be a push of ours, unless they are our own
- * user's (a changed identity), which makes the answer unknown.
+ * counts as well. What hides its files (other users, PID 1 of a container) cannot be a push of ours, unless it is a
+ * git of our own user.
  */
 function useOf(lockPath: string, folder: string): "in-use" | "unused" | "unknown" {
   let unknown = false;
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    const use = useByProcess(`/proc/${pid}`, lockPath, folder);
+  for (const live of liveProcesses()) {
+    const use = useByProcess(live, lockPath, folder);
     if (use === "in-use") return "in-use";
     unknown ||= use === "unknown";
   }
   return unknown ? "unknown" : "unused";
 }
 
-function useByProcess(proc: string, lockPath: string, folder: string): "in-use" | "unused" | "unknown" {
+function useByProcess(live: LiveProcess, lockPath: string, folder: string): "in-use" | "unused" | "unknown" {
+  const proc = `/proc/${live.pid}`;
   try {
-    const isGit = readFileSync(`${proc}/comm`, "utf8").startsWith("git");
-    if (isGit && readlinkSync(`${proc}/cwd`) === folder) return "in-use";
+    if (live.name.startsWith("git") && readlinkSync(`${proc}/cwd`) === folder) return "in-use";
     const files = readdirSync(`${proc}/fd`).map((name) => linkOf(`${proc}/fd/${name}`));
     return files.includes(lockPath) ? "in-use" : "unused";
   } catch (thrown) {
     // Gone meanwhile.
     if (hasCode(thrown, "ENOENT", "ESRCH")) return "unused";
     if (!hasCode(thrown, "EACCES", "EPERM")) throw thrown;
-    return statSync(proc, { throwIfNoEntry: false })?.uid === process.getuid?.() ? "unknown" : "unused";
+    const isOurs = statSync(proc, { throwIfNoEntry: false })?.uid === process.getuid?.();
+    return isOurs && live.name.startsWith("git") ? "unknown" : "unused";
   }
 }
 

@@ -7,7 +7,11 @@ const DETAIL_LENGTH_MAX = 2000;
 
 /** git's words (LC_ALL=C) for each kind, asked in this order: the general ones are printed beside the precise ones. */
 const SIGNS: readonly (readonly [RemoteFailure["kind"], RegExp])[] = [
-  ["format-mismatch", /mismatched (?:algorithms|object format)|support this repository's hash algorithm/],
+  // The last is how a SHA-256 store reads the greeting of an empty SHA-1 remote.
+  [
+    "format-mismatch",
+    /mismatched (?:algorithms|object format)|support this repository's hash algorithm|unexpected capabilities\^/,
+  ],
   [
     "no-repository",
     /does not appear to be a git repository|repository .*not found|returned error: 404|not exported|no such repository|project you were looking for could not be found/i,

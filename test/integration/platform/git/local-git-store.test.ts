@@ -184,6 +184,10 @@ test("readObjects() answers after its process was killed, and close() leaves no 
   const store = createGitStore(folder, "sha1");
   const { objects, ids } = chain("sha1", 2);
   store.writeObjects(objects, false);
+  store.writeRef("refs/fleet/a", ids[1] ?? null);
+  // Packed, so that git has to be asked.
+  temp.git(folder, "repack", "-adq");
+  temp.git(folder, "prune-packed", "-q");
   const name = `${ids[0]}:entries.jsonl`;
   const [before] = await store.readObjects([name], 100);
   const [pid] = processesWith(`--git-dir=${folder}`);
