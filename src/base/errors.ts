@@ -29,6 +29,10 @@ export class FleetError extends Error {
   }
 }
 
+/** A `FleetError` that keeps what was caught as its cause. */
+export const causedBy = (code: ErrorCode, message: string, cause: unknown, hint?: string): FleetError =>
+  new FleetError(code, message, hint === undefined ? { cause } : { cause, hint });
+
 /** The exit code for anything thrown; what is not a `FleetError` is a bug. */
 export const exitCodeOf = (thrown: unknown): number =>
   thrown instanceof FleetError ? EXIT_CODES[thrown.code] : EXIT_CODES.INTERNAL;

@@ -20,7 +20,8 @@ export async function editBody(): Promise<string> {
     const path = join(folder, "message.txt");
     writeFileSync(path, "", { mode: 0o600 });
     const child = Bun.spawn([command, ...words, path], { stdio: ["inherit", "inherit", "inherit"] });
-    if ((await child.exited) !== 0) throw new FleetError("USAGE", `Cannot send: "${editor}" ended with ${child.exitCode}`);
+    if ((await child.exited) !== 0)
+      throw new FleetError("USAGE", `Cannot send: "${editor}" ended with ${child.exitCode}`);
     const body = readFileSync(path, "utf8").trimEnd();
     if (body === "") throw new FleetError("USAGE", "Cannot send an empty message: nothing was written");
     return body;

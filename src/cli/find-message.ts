@@ -13,7 +13,10 @@ const PREFIX_MIN = 4;
 export function requireMessage(index: Database, part: string): IndexedMessage {
   const wanted = part.toLowerCase();
   if (!/^[0-9a-f-]+$/.test(wanted) || wanted.length < PREFIX_MIN) {
-    throw new FleetError("USAGE", `Cannot read message id "${part.slice(0, 80)}": need at least 4 characters of it`);
+    throw new FleetError(
+      "USAGE",
+      `Cannot read message id "${part.slice(0, 80)}": need at least 4 characters of it`,
+    );
   }
   const [found, second] = findById(index, wanted);
   if (found === undefined) throw new FleetError("BAD_INPUT", `Cannot find message "${part}": it is not here`);

@@ -18,5 +18,7 @@ export async function refreshIndex(session: Session, options: { readonly offline
   const received = await receiveMessages(ports, { timeoutMs, signal: commandSignal() });
   if (received.ok) return;
   await ingestStore(ports);
-  printNotice(`Cannot look at "${ports.remote.displayUrl}": ${received.error.kind}; showing what is here already`);
+  printNotice(
+    `Cannot look at "${ports.remote.displayUrl}": ${received.error.kind}; showing what is here already`,
+  );
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { FleetError, messageOf } from "../base/errors.ts";
+import { causedBy, FleetError, messageOf } from "../base/errors.ts";
 
 /** Where a message's text comes from: a word, `-` or a pipe, a file. */
 export interface BodySource {
@@ -17,11 +17,13 @@ const BYTES_MAX = 1024 * 1024;
  */
 export async function readBody(source: BodySource): Promise<string> {
   if (source.file !== undefined) {
-    if (source.word !== undefined) throw new FleetError("USAGE", "Cannot take the body from two places: word and --file");
+    if (source.word !== undefined)
+      throw new FleetError("USAGE", "Cannot take the body from two places: word and --file");
     return decode(readBytes(source.file), source.file);
   }
   if (source.word !== undefined && source.word !== "-") return source.word;
-  if (source.word === undefined && process.stdin.isTTY === true) return await (await import("./edit-body.ts")).editBody();
+  if (source.word === undefined && process.stdin.isTTY === true)
+    return await (await import("./edit-body.ts")).editBody();
   return decode(await readStdin(), "standard input").replace(/\r?\n$/, "");
 }
 
@@ -29,7 +31,7 @@ function readBytes(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (thrown) {
-    throw new FleetError("BAD_INPUT", `Cannot read the body from "${path}": ${messageOf(thrown)}`, { cause: thrown });
+    throw causedBy("BAD_INPUT", `Cannot read the body from "${path}": ${messageOf(thrown)}`, thrown);
   }
 }
 
@@ -38,7 +40,8 @@ async function readStdin(): Promise<Uint8Array> {
   let size = 0;
   for await (const part of Bun.stdin.stream()) {
     size += part.length;
-    if (size > BYTES_MAX) throw new FleetError("BAD_INPUT", "Cannot send what comes from standard input: over 256 KiB");
+    if (size > BYTES_MAX)
+      throw new FleetError("BAD_INPUT", "Cannot send what comes from standard input: over 256 KiB");
     parts.push(part);
   }
   return Buffer.concat(parts);
@@ -48,6 +51,6 @@ function decode(bytes: Uint8Array, name: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (thrown) {
-    throw new FleetError("BAD_INPUT", `Cannot send what is in ${name}: it is not UTF-8 text`, { cause: thrown });
+    throw causedBy("BAD_INPUT", `Cannot send what is in ${name}: it is not UTF-8 text`, thrown);
   }
 }

@@ -5,4 +5,80 @@ import { type CommandTable, toTable } from "./command-table.ts";
  * `send: { group: "Messages", summary: "...", load: () => import("./commands/send.ts").then((m) => m.send) },`
  * In each group the order here is the order of `fleetd --help`.
  */
-export const COMMANDS: CommandTable = toTable({});
+export const COMMANDS: CommandTable = toTable({
+  send: {
+    group: "Messages",
+    summary: "Send a message to one server or to the whole fleet",
+    load: () => import("./commands/send.ts").then((m) => m.send),
+  },
+  inbox: {
+    group: "Messages",
+    summary: "List messages to this server, urgent and new ones first",
+    load: () => import("./commands/inbox.ts").then((m) => m.inbox),
+  },
+  sent: {
+    group: "Messages",
+    summary: "List what this server sent, and how far each message got",
+    load: () => import("./commands/sent.ts").then((m) => m.sent),
+  },
+  read: {
+    group: "Messages",
+    summary: "Show one message and mark it as read",
+    load: () => import("./commands/read.ts").then((m) => m.read),
+  },
+  thread: {
+    group: "Messages",
+    summary: "Show a whole conversation",
+    load: () => import("./commands/thread.ts").then((m) => m.thread),
+  },
+  reply: {
+    group: "Messages",
+    summary: "Answer a message, to its sender and in its conversation",
+    load: () => import("./commands/reply.ts").then((m) => m.reply),
+  },
+  ack: {
+    group: "Messages",
+    summary: "Acknowledge a message; its sender sees that",
+    load: () => import("./commands/ack.ts").then((m) => m.ack),
+  },
+  wait: {
+    group: "Messages",
+    summary: "Block until a message arrives, and print it",
+    load: () => import("./commands/wait.ts").then((m) => m.wait),
+  },
+  watch: {
+    group: "Messages",
+    summary: "Print messages as they arrive",
+    load: () => import("./commands/watch.ts").then((m) => m.watch),
+  },
+  quickstart: {
+    group: "Fleet",
+    summary: "See a whole fleet at work on this machine, without configuration",
+    load: () => import("./commands/quickstart.ts").then((m) => m.quickstart),
+  },
+  init: {
+    group: "Fleet",
+    summary: "Make this server and join or found its fleet",
+    load: () => import("./commands/init.ts").then((m) => m.init),
+  },
+  status: {
+    group: "Fleet",
+    summary: "One page about this server and its fleet",
+    load: () => import("./commands/status.ts").then((m) => m.status),
+  },
+  servers: {
+    group: "Fleet",
+    summary: "Who is in the fleet, and when each was last heard of",
+    load: () => import("./commands/servers.ts").then((m) => m.servers),
+  },
+  monitor: {
+    group: "Daemon",
+    summary: "Run this server's daemon in the foreground",
+    load: () => import("./commands/monitor.ts").then((m) => m.monitor),
+  },
+  "rebuild-index": {
+    group: "Care",
+    summary: "Make the message index anew from the object store",
+    load: () => import("./commands/rebuild-index.ts").then((m) => m.rebuildIndex),
+  },
+});

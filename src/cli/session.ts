@@ -1,10 +1,10 @@
 import { FleetError, requireOk } from "../base/errors.ts";
 import type { Database } from "../base/ports/database.ts";
-import { serverFacts } from "../daemon/server-facts.ts";
 import { flushNow } from "../daemon/flush-now.ts";
 import { type Mailbox, openMailbox } from "../daemon/open-mailbox.ts";
-import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
+import { serverFacts } from "../daemon/server-facts.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
+import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
 import { type ControlClient, createControlClient } from "../http/client/control-client.ts";
 import { exists } from "../platform/files.ts";
 import type { ServerPaths } from "../platform/paths.ts";
@@ -62,7 +62,10 @@ export function sessionOf(paths: ServerPaths): Session {
 }
 
 /** Runs `body` with a session and closes it whatever happens. */
-export async function withSession<T>(flags: SettingFlags, body: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  flags: SettingFlags,
+  body: (session: Session) => Promise<T>,
+): Promise<T> {
   const session = await openSession(flags);
   try {
     return await body(session);

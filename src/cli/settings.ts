@@ -10,7 +10,7 @@ import {
   type SettingsIssue,
 } from "../fleet/settings/model.ts";
 import { type ConfigFile, readConfigFile } from "../platform/config-file.ts";
-import { configPaths, serverFolders, type ServerPaths, serverPaths, stateRoot } from "../platform/paths.ts";
+import { configPaths, type ServerPaths, serverFolders, serverPaths, stateRoot } from "../platform/paths.ts";
 import { didYouMean } from "./suggest.ts";
 
 /** What was given on the command line; the names are those of the flags. */
@@ -62,9 +62,13 @@ export function requireServer(settings: Settings): ServerPaths {
   const made = serverFolders(settings.root);
   if (settings.server !== null) {
     if (made.includes(settings.server)) return serverPaths(settings.root, settings.server);
-    throw new FleetError("CONFIG", `Cannot act as "${settings.server}": no such server in "${settings.root}"`, {
-      hint: `Make it with "fleetd init --server ${settings.server}"${didYouMean(settings.server, made)}`,
-    });
+    throw new FleetError(
+      "CONFIG",
+      `Cannot act as "${settings.server}": no such server in "${settings.root}"`,
+      {
+        hint: `Make it with "fleetd init --server ${settings.server}"${didYouMean(settings.server, made)}`,
+      },
+    );
   }
   const [only, ...others] = made;
   if (only !== undefined && others.length === 0) return serverPaths(settings.root, only);
@@ -73,9 +77,13 @@ export function requireServer(settings: Settings): ServerPaths {
       hint: 'Make one with "fleetd init", or see everything at work with "fleetd quickstart"',
     });
   }
-  throw new FleetError("CONFIG", `Cannot choose a server in "${settings.root}": there are ${made.join(", ")}`, {
-    hint: "Say which with --server ID or FLEETD_SERVER",
-  });
+  throw new FleetError(
+    "CONFIG",
+    `Cannot choose a server in "${settings.root}": there are ${made.join(", ")}`,
+    {
+      hint: "Say which with --server ID or FLEETD_SERVER",
+    },
+  );
 }
 
 async function readFile(given: string | undefined): Promise<FileSettings> {

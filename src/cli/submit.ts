@@ -1,7 +1,7 @@
-import { type SendRequest, draftMessage } from "../fleet/messaging/send-message.ts";
+import { queueDrafts } from "../daemon/flush-now.ts";
+import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
-import { queueDrafts } from "../daemon/flush-now.ts";
 import { printNotice } from "./output/print-answer.ts";
 import { type Session, typed } from "./session.ts";
 

@@ -1,5 +1,5 @@
-import { createRemoteWatch } from "../daemon/watch-remote.ts";
 import { Bell } from "../daemon/loop.ts";
+import { createRemoteWatch } from "../daemon/watch-remote.ts";
 import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { systemClock } from "../platform/clock.ts";
 import { commandSignal } from "./command-signal.ts";
@@ -16,7 +16,11 @@ const ASK_MS_MAX = 20_000;
  * Waits until `check` answers something else than null, and answers that; null at the timeout. With a daemon it is
  * woken by the daemon's changes, without one it receives by itself.
  */
-export async function waitUntil<T>(session: Session, timeoutMs: number, check: () => T | null): Promise<T | null> {
+export async function waitUntil<T>(
+  session: Session,
+  timeoutMs: number,
+  check: () => T | null,
+): Promise<T | null> {
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
   const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
   let revision = (await session.ask((daemon) => daemon.status()))?.revision ?? null;
@@ -30,7 +34,11 @@ export async function waitUntil<T>(session: Session, timeoutMs: number, check: (
   }
 }
 
-async function waitAlone<T>(session: Session, leftMs: () => number, check: () => T | null): Promise<T | null> {
+async function waitAlone<T>(
+  session: Session,
+  leftMs: () => number,
+  check: () => T | null,
+): Promise<T | null> {
   const ports = session.mailbox().receivePorts();
   const signal = commandSignal();
   const bell = new Bell();

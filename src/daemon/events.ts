@@ -5,7 +5,12 @@ export type MonitorEvent =
   | { readonly kind: "ready"; readonly socket: string; readonly remote: string }
   | { readonly kind: "message"; readonly handled: HandledMessage }
   | { readonly kind: "pushed"; readonly entries: number }
-  | { readonly kind: "trouble"; readonly during: "fetch" | "push"; readonly detail: string; readonly retryMs: number }
+  | {
+      readonly kind: "trouble";
+      readonly during: "fetch" | "push";
+      readonly detail: string;
+      readonly retryMs: number;
+    }
   | { readonly kind: "recovered"; readonly during: "fetch" | "push" }
   | { readonly kind: "quarantined"; readonly count: number }
   | { readonly kind: "failed"; readonly detail: string }

@@ -53,7 +53,11 @@ export function queueDrafts(mailbox: Mailbox, drafts: readonly EntryDraft[], now
   });
 }
 
-async function flushLocked(mailbox: Mailbox, request: FlushRequest, deadlineMs: number): Promise<FlushOutcome> {
+async function flushLocked(
+  mailbox: Mailbox,
+  request: FlushRequest,
+  deadlineMs: number,
+): Promise<FlushOutcome> {
   const ports = await mailbox.sendPorts();
   await commitDrafts(ports, request.drafts);
   if (countUnconfirmed(mailbox.state) === 0) return { status: "pushed", entries: 0 };

@@ -5,19 +5,20 @@
  * so that a killed `init` leaves either nothing or a server that can go on, and never a name on the remote whose key
  * is lost.
  */
-import { isAbsolute, join, resolve } from "node:path";
+
 import { renameSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
 import { FleetError } from "../base/errors.ts";
 import type { GitRemote } from "../base/ports/git-remote.ts";
-import { type JoinReport, joinFleet, toRemoteError } from "../fleet/messaging/join-fleet.ts";
 import { flushOutbox } from "../fleet/messaging/flush-outbox.ts";
+import { type JoinReport, joinFleet, toRemoteError } from "../fleet/messaging/join-fleet.ts";
 import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { exists, makePrivateFolder, removeTree } from "../platform/files.ts";
 import { createEmbeddedRemote } from "../platform/git/bare-repository.ts";
-import { gitEnvironment } from "../platform/git/git-environment.ts";
+import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { openGitRemote } from "../platform/git/git-remote.ts";
 import { createGitStore } from "../platform/git/local-git-store.ts";
 import { probeGit } from "../platform/git/probe-git.ts";
@@ -53,7 +54,7 @@ export interface InitReport extends JoinReport {
  * @throws FleetError UNAVAILABLE, NOT_AUTHORISED, BAD_INPUT, CANNOT_CREATE; nothing is left behind then
  */
 export async function initServer(request: InitRequest): Promise<InitReport> {
-  await probeGit(gitEnvironment(process.env));
+  await probeGit(systemGitEnvironment());
   const paths = serverPaths(request.root, request.server);
   makePrivateFolder(request.root);
   const staging = serverPaths(request.root, `.new-${request.server}-${process.pid}`);
@@ -78,7 +79,8 @@ export function toRemoteUrl(remote: string): string {
 function ensureEmbeddedRemote(root: string): string {
   const folder = embeddedRemotePath(root);
   const lock = tryLock(`${folder}.lock`);
-  if (lock === null) throw new FleetError("UNAVAILABLE", `Cannot make "${folder}": another init is making it`);
+  if (lock === null)
+    throw new FleetError("UNAVAILABLE", `Cannot make "${folder}": another init is making it`);
   try {
     if (!exists(join(folder, "HEAD"))) createEmbeddedRemote(folder, "sha1");
     return folder;
@@ -87,9 +89,13 @@ function ensureEmbeddedRemote(root: string): string {
   }
 }
 
-async function stage(request: InitRequest, staging: ServerPaths, url: string): Promise<JoinReport & { displayUrl: string }> {
+async function stage(
+  request: InitRequest,
+  staging: ServerPaths,
+  url: string,
+): Promise<JoinReport & { displayUrl: string }> {
   const options = { timeoutMs: REMOTE_TIMEOUT_MS, signal: request.signal };
-  const remote = openGitRemote({ url, storeFolder: staging.store, environment: gitEnvironment(process.env) });
+  const remote = openGitRemote({ url, storeFolder: staging.store, environment: systemGitEnvironment() });
   const store = await createMatchingStore(staging, remote, options);
   const key = await createKeyFile(staging.key);
   writePublicKey(staging.key, toOpenSsh(key.publicKey), request.server);
@@ -111,7 +117,11 @@ async function createMatchingStore(
 ) {
   const store = createGitStore(staging.store, "sha1");
   const listed = await remote.listRefs(["refs/fleet/", "refs/heads/"], options);
-  const needed = listed.ok ? (listed.value.format ?? "sha1") : listed.error.kind === "format-mismatch" ? "sha256" : null;
+  const needed = listed.ok
+    ? (listed.value.format ?? "sha1")
+    : listed.error.kind === "format-mismatch"
+      ? "sha256"
+      : null;
   if (needed === "sha1") return store;
   await store.close();
   if (needed === null && !listed.ok) throw toRemoteError("read", remote, listed.error);
@@ -137,7 +147,10 @@ async function announce(
     const received = await receiveMessages(receivePorts, options);
     const serversFound = receivePorts.store.readRefs("refs/fleet/log/").size;
     if (!received.ok) return { waiting: received.error.detail, serversFound };
-    const outcome = await flushOutbox(await mailbox.sendPorts(), serverFacts(request.version), { ...options, card: true });
+    const outcome = await flushOutbox(await mailbox.sendPorts(), serverFacts(request.version), {
+      ...options,
+      card: true,
+    });
     return { waiting: outcome.status === "waiting" ? outcome.failure.detail : null, serversFound };
   } finally {
     await mailbox.close();

@@ -20,7 +20,9 @@ export class Bell {
     if (!this.#rung) {
       this.#wake = () => enough.abort();
       // Both endings of this sleep mean "go on", so its rejection carries no news.
-      await clock.sleep(Math.max(0, durationMs), AbortSignal.any([signal, enough.signal])).catch(() => undefined);
+      await clock
+        .sleep(Math.max(0, durationMs), AbortSignal.any([signal, enough.signal]))
+        .catch(() => undefined);
       this.#wake = null;
     }
     const rang = this.#rung;

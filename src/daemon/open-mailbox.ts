@@ -8,11 +8,11 @@ import type { Database } from "../base/ports/database.ts";
 import type { GitRemote } from "../base/ports/git-remote.ts";
 import type { GitStore } from "../base/ports/git-store.ts";
 import { type Identity, loadIdentity } from "../fleet/messaging/identity.ts";
-import { prepareIndex, prepareState } from "../fleet/messaging/mailbox-tables.ts";
 import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
+import { prepareIndex, prepareState } from "../fleet/messaging/mailbox-tables.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
-import { gitEnvironment } from "../platform/git/git-environment.ts";
+import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { openGitRemote } from "../platform/git/git-remote.ts";
 import { openGitStore } from "../platform/git/local-git-store.ts";
 import { readKeyFile } from "../platform/key-file.ts";
@@ -45,7 +45,13 @@ export function openMailbox(paths: ServerPaths): Mailbox {
   }
   const index = lazy(() => openIndex(paths));
   const store = lazy(() => openGitStore(paths.store, identity.format));
-  const remote = lazy(() => openGitRemote({ url: identity.remoteUrl, storeFolder: paths.store, environment: gitEnvironment(process.env) }));
+  const remote = lazy(() =>
+    openGitRemote({
+      url: identity.remoteUrl,
+      storeFolder: paths.store,
+      environment: systemGitEnvironment(),
+    }),
+  );
   let key: Promise<SigningKey> | null = null;
   const shared = { identity, state, clock: systemClock, cryptography: systemCryptography };
   return {
@@ -59,7 +65,13 @@ export function openMailbox(paths: ServerPaths): Mailbox {
       key ??= readKeyFile(paths.key);
       return { ...shared, store: store.get(), remote: remote.get(), key: await key };
     },
-    receivePorts: () => ({ ...shared, index: index.get(), store: store.get(), remote: remote.get(), groups: [] }),
+    receivePorts: () => ({
+      ...shared,
+      index: index.get(),
+      store: store.get(),
+      remote: remote.get(),
+      groups: [],
+    }),
     async close() {
       await store.opened()?.close();
       index.opened()?.close();

@@ -5,12 +5,12 @@
 import { FleetError, messageOf, requireOk } from "../base/errors.ts";
 import type { AnswerSettings } from "../fleet/messaging/answer-messages.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
-import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
 import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
-import { markMessage } from "../fleet/messaging/mark-message.ts";
 import { findById } from "../fleet/messaging/mailbox-queries.ts";
+import { markMessage } from "../fleet/messaging/mark-message.ts";
 import { enqueue } from "../fleet/messaging/outbox.ts";
 import { renewRun } from "../fleet/messaging/publish-card.ts";
+import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
 import { draftMessage } from "../fleet/messaging/send-message.ts";
 import type { DaemonStatus, MarkCall, SendAnswer, SendCall } from "../http/protocol.ts";
 import { type ControlServer, startControlServer } from "../http/server/control-server.ts";
@@ -20,7 +20,7 @@ import { clearSocket } from "../platform/socket.ts";
 import { DaemonState } from "./daemon-state.ts";
 import type { Report } from "./events.ts";
 import { runLoop } from "./loop.ts";
-import { pushRound, type PushLoopContext } from "./loops/push-loop.ts";
+import { type PushLoopContext, pushRound } from "./loops/push-loop.ts";
 import { receiveRound } from "./loops/receive-loop.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 import { serverFacts } from "./server-facts.ts";
@@ -57,7 +57,14 @@ export async function runMonitor(mailbox: Mailbox, options: MonitorOptions): Pro
     writeHolder(mailbox.paths.daemonLock, { pid: process.pid, startedWallMs: daemon.startedWallMs });
     restoreObjects(sendPorts);
     mailbox.state.transaction(() => renewRun(sendPorts));
-    const context: MonitorContext = { mailbox, daemon, sendPorts, receivePorts: mailbox.receivePorts(), options, signal };
+    const context: MonitorContext = {
+      mailbox,
+      daemon,
+      sendPorts,
+      receivePorts: mailbox.receivePorts(),
+      options,
+      signal,
+    };
     const control = openControl(context);
     try {
       options.report({ kind: "ready", socket: mailbox.paths.socket, remote: sendPorts.remote.displayUrl });
@@ -87,8 +94,13 @@ interface MonitorContext {
 function alreadyRunning(mailbox: Mailbox): FleetError {
   const holder = readHolder(mailbox.paths.daemonLock);
   const who =
-    holder === null ? "pid unknown" : `pid ${holder.pid}, since ${new Date(holder.startedWallMs).toISOString()}`;
-  return new FleetError("UNAVAILABLE", `Cannot start the monitor of "${mailbox.identity.server}": already running (${who})`);
+    holder === null
+      ? "pid unknown"
+      : `pid ${holder.pid}, since ${new Date(holder.startedWallMs).toISOString()}`;
+  return new FleetError(
+    "UNAVAILABLE",
+    `Cannot start the monitor of "${mailbox.identity.server}": already running (${who})`,
+  );
 }
 
 async function runLoops(context: MonitorContext): Promise<void> {
@@ -96,7 +108,12 @@ async function runLoops(context: MonitorContext): Promise<void> {
   const { clock } = sendPorts;
   const onError = (thrown: unknown): void => options.report({ kind: "failed", detail: messageOf(thrown) });
   const watch = openWatch(context);
-  const receive = { ...contextOf(context), ports: receivePorts, intervalMs: options.intervalMs, onFetched: watch.refresh };
+  const receive = {
+    ...contextOf(context),
+    ports: receivePorts,
+    intervalMs: options.intervalMs,
+    onFetched: watch.refresh,
+  };
   const push = pushContext(context, signal);
   try {
     await Promise.all([
@@ -115,12 +132,25 @@ function contextOf({ daemon, mailbox, options, signal, receivePorts }: MonitorCo
   return { daemon, answers, report: options.report, signal };
 }
 
-function pushContext({ daemon, mailbox, sendPorts, options }: MonitorContext, signal: AbortSignal): PushLoopContext {
+function pushContext(
+  { daemon, mailbox, sendPorts, options }: MonitorContext,
+  signal: AbortSignal,
+): PushLoopContext {
   const facts = serverFacts(options.version);
-  return { ports: sendPorts, daemon, flushLock: mailbox.paths.flushLock, facts: () => facts, report: options.report, signal };
+  return {
+    ports: sendPorts,
+    daemon,
+    flushLock: mailbox.paths.flushLock,
+    facts: () => facts,
+    report: options.report,
+    signal,
+  };
 }
 
-function openWatch({ daemon, mailbox, sendPorts }: MonitorContext): { refresh: () => void; close: () => void } {
+function openWatch({ daemon, mailbox, sendPorts }: MonitorContext): {
+  refresh: () => void;
+  close: () => void;
+} {
   const { folder } = sendPorts.remote;
   if (folder === null) return { refresh: () => undefined, close: () => undefined };
   const { namespace, server } = mailbox.identity;
@@ -162,21 +192,28 @@ function openControl(context: MonitorContext): ControlServer {
 /** Messages that arrive together share one wait for the disk. */
 function groupCommits(context: MonitorContext): (call: SendCall) => Promise<SendAnswer> {
   const { daemon, mailbox, sendPorts } = context;
-  let waiting: { draft: EntryDraft; resolve: (isNew: boolean) => void; reject: (thrown: unknown) => void }[] = [];
+  let waiting: { draft: EntryDraft; resolve: (isNew: boolean) => void; reject: (thrown: unknown) => void }[] =
+    [];
   const commit = (): void => {
     const group = waiting;
     waiting = [];
     try {
       const nowMs = sendPorts.clock.wallMs();
-      const added = mailbox.state.transaction(() => group.map(({ draft }) => enqueue(mailbox.state, draft, nowMs)));
-      group.forEach(({ resolve }, position) => resolve(added[position] === true));
+      const added = mailbox.state.transaction(() =>
+        group.map(({ draft }) => enqueue(mailbox.state, draft, nowMs)),
+      );
+      for (const [position, { resolve }] of group.entries()) resolve(added[position] === true);
     } catch (thrown) {
       for (const { reject } of group) reject(thrown);
     }
     daemon.pushBell.ring();
   };
   return async (call) => {
-    const from = { server: mailbox.identity.server, clock: sendPorts.clock, cryptography: sendPorts.cryptography };
+    const from = {
+      server: mailbox.identity.server,
+      clock: sendPorts.clock,
+      cryptography: sendPorts.cryptography,
+    };
     const draft = requireOk("USAGE", draftMessage(call, from));
     const isNew = await new Promise<boolean>((resolve, reject) => {
       if (waiting.length === 0) setImmediate(commit);
@@ -188,10 +225,12 @@ function groupCommits(context: MonitorContext): (call: SendCall) => Promise<Send
 
 function mark({ daemon, mailbox, sendPorts, receivePorts }: MonitorContext, call: MarkCall): boolean {
   const found = findById(receivePorts.index, call.id).find(({ message }) => message.from === call.from);
-  if (found === undefined) throw new FleetError("BAD_INPUT", `Cannot mark message "${call.id}": it is not here`);
+  if (found === undefined)
+    throw new FleetError("BAD_INPUT", `Cannot mark message "${call.id}": it is not here`);
   const changed = markMessage({ ...sendPorts, state: mailbox.state }, found, call.state);
   if (changed) {
-    const withinMs = sendPorts.remote.folder === null ? RECEIPTS_WITHIN_MS.network : RECEIPTS_WITHIN_MS.folder;
+    const withinMs =
+      sendPorts.remote.folder === null ? RECEIPTS_WITHIN_MS.network : RECEIPTS_WITHIN_MS.folder;
     daemon.wantReceipts(call.state === "acked" ? 0 : withinMs);
     daemon.bump();
   }

@@ -85,8 +85,13 @@ export const parseSendCall = (value: unknown): Result<SendCall> => parse(sendSch
 export const parseMarkCall = (value: unknown): Result<MarkCall> => parse(markSchema, value);
 export const parseChangesCall = (value: unknown): Result<ChangesCall> => parse(changesSchema, value);
 
-function parse<Schema extends v.GenericSchema>(schema: Schema, value: unknown): Result<v.InferOutput<Schema>> {
+function parse<Schema extends v.GenericSchema>(
+  schema: Schema,
+  value: unknown,
+): Result<v.InferOutput<Schema>> {
   const parsed = v.safeParse(schema, value, { abortEarly: true });
   if (parsed.success) return ok(parsed.output);
-  return fail(`Cannot read request: ${v.getDotPath(parsed.issues[0]) ?? "body"}: ${parsed.issues[0].message}`);
+  return fail(
+    `Cannot read request: ${v.getDotPath(parsed.issues[0]) ?? "body"}: ${parsed.issues[0].message}`,
+  );
 }

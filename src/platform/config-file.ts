@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { FleetError, messageOf } from "../base/errors.ts";
+import { causedBy, messageOf } from "../base/errors.ts";
 
 /** A YAML file that was read; `lineOf` finds a key's line (from 1) when something is wrong with it. */
 export interface ConfigFile {
@@ -15,14 +15,12 @@ export function readConfigFile(path: string): ConfigFile | null {
     text = readFileSync(path, "utf8");
   } catch (thrown) {
     if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return null;
-    throw new FleetError("IO", `Cannot read configuration "${path}": ${messageOf(thrown)}`, { cause: thrown });
+    throw causedBy("IO", `Cannot read configuration "${path}": ${messageOf(thrown)}`, thrown);
   }
   try {
     return { path, value: Bun.YAML.parse(text), lineOf: (keys) => lineOfKey(text, keys) };
   } catch (thrown) {
-    throw new FleetError("CONFIG", `Cannot read configuration "${path}": ${messageOf(thrown)}, need YAML`, {
-      cause: thrown,
-    });
+    throw causedBy("CONFIG", `Cannot read configuration "${path}": ${messageOf(thrown)}, need YAML`, thrown);
   }
 }
 
@@ -33,7 +31,9 @@ async function lineOfKey(text: string, path: readonly string[]): Promise<number 
   let node: unknown = parseDocument(text, { lineCounter: lines }).contents;
   let offset: number | null = null;
   for (const key of path) {
-    const pair = isMap(node) ? node.items.find((item) => isScalar(item.key) && String(item.key.value) === key) : undefined;
+    const pair = isMap(node)
+      ? node.items.find((item) => isScalar(item.key) && String(item.key.value) === key)
+      : undefined;
     if (pair === undefined) break;
     offset = isScalar(pair.key) ? (pair.key.range?.[0] ?? offset) : offset;
     node = pair.value;

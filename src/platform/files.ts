@@ -1,13 +1,13 @@
 import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { FleetError, messageOf } from "../base/errors.ts";
+import { causedBy, messageOf } from "../base/errors.ts";
 
 /** Makes a folder for this user only, with its parents. @throws FleetError CANNOT_CREATE */
 export function makePrivateFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (thrown) {
-    throw new FleetError("CANNOT_CREATE", `Cannot create folder "${path}": ${messageOf(thrown)}`, { cause: thrown });
+    throw causedBy("CANNOT_CREATE", `Cannot create folder "${path}": ${messageOf(thrown)}`, thrown);
   }
 }
 
@@ -19,7 +19,7 @@ export function replaceFile(path: string, content: string, mode = 0o600): void {
     renameSync(temporary, path);
   } catch (thrown) {
     rmSync(temporary, { force: true });
-    throw new FleetError("IO", `Cannot write "${path}" in "${dirname(path)}": ${messageOf(thrown)}`, { cause: thrown });
+    throw causedBy("IO", `Cannot write "${path}" in "${dirname(path)}": ${messageOf(thrown)}`, thrown);
   }
 }
 
@@ -27,4 +27,5 @@ export function replaceFile(path: string, content: string, mode = 0o600): void {
 export const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
 
 /** Removes a folder or file with all that is in it; a missing one is fine. */
-export const removeTree = (path: string): void => rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+export const removeTree = (path: string): void =>
+  rmSync(path, { recursive: true, force: true, maxRetries: 3 });

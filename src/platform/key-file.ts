@@ -1,5 +1,5 @@
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
-import { FleetError, messageOf } from "../base/errors.ts";
+import { causedBy, messageOf } from "../base/errors.ts";
 import type { SigningKey } from "../base/ports/cryptography.ts";
 import { generatePkcs8, importSigningKey } from "./cryptography.ts";
 import { replaceFile } from "./files.ts";
@@ -9,10 +9,13 @@ export async function createKeyFile(path: string): Promise<SigningKey> {
   const pkcs8 = await generatePkcs8();
   const lines = pkcs8.toBase64().replace(/.{64}(?=.)/g, "$&\n");
   try {
-    writeFileSync(path, `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`, { mode: 0o600, flag: "wx" });
+    writeFileSync(path, `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`, {
+      mode: 0o600,
+      flag: "wx",
+    });
     chmodSync(path, 0o600);
   } catch (thrown) {
-    throw new FleetError("CANNOT_CREATE", `Cannot create key "${path}": ${messageOf(thrown)}`, { cause: thrown });
+    throw causedBy("CANNOT_CREATE", `Cannot create key "${path}": ${messageOf(thrown)}`, thrown);
   }
   return await importSigningKey(pkcs8);
 }
@@ -23,9 +26,11 @@ export async function readKeyFile(path: string): Promise<SigningKey> {
     const base64 = readFileSync(path, "utf8").replace(/-----[A-Z ]+-----/g, "");
     return await importSigningKey(Uint8Array.fromBase64(base64.replace(/\s+/g, "")));
   } catch (thrown) {
-    throw new FleetError("CONFIG", `Cannot use key "${path}": ${messageOf(thrown)}, need a PKCS8 Ed25519 key`, {
-      cause: thrown,
-    });
+    throw causedBy(
+      "CONFIG",
+      `Cannot use key "${path}": ${messageOf(thrown)}, need a PKCS8 Ed25519 key`,
+      thrown,
+    );
   }
 }
 

@@ -21,7 +21,9 @@ export function stateRoot(environment: Environment): string {
 export function configPaths(environment: Environment): readonly string[] {
   if (process.platform === "win32") {
     const [user, machine] = [environment["APPDATA"], environment["ProgramData"]];
-    return [user, machine].flatMap((folder) => (folder === undefined ? [] : [join(folder, "fleetd", "fleetd.yaml")]));
+    return [user, machine].flatMap((folder) =>
+      folder === undefined ? [] : [join(folder, "fleetd", "fleetd.yaml")],
+    );
   }
   const config = environment["XDG_CONFIG_HOME"];
   const user = config?.startsWith("/") === true ? config : join(homedir(), ".config");
@@ -30,16 +32,22 @@ export function configPaths(environment: Environment): readonly string[] {
 
 /** The names in `root` that are folders with a `state.db`: the servers that were made here. */
 export function serverFolders(root: string): readonly string[] {
-  let names: string[];
+  const hasState = (name: string): boolean =>
+    statSync(join(root, name, "state.db"), { throwIfNoEntry: false }) !== undefined;
+  return folderNames(root)
+    .filter((name) => /^[a-z0-9]/.test(name) && hasState(name))
+    .sort();
+}
+
+function folderNames(root: string): readonly string[] {
   try {
-    names = readdirSync(root);
+    return readdirSync(root, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
   } catch {
     // No root yet: no server was made.
     return [];
   }
-  const hasState = (name: string): boolean =>
-    statSync(join(root, name, "state.db"), { throwIfNoEntry: false }) !== undefined;
-  return names.filter(hasState).sort();
 }
 
 /** The files of one server. */

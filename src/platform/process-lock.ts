@@ -1,6 +1,6 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { FleetError, messageOf } from "../base/errors.ts";
+import { causedBy, messageOf } from "../base/errors.ts";
 import type { Lock, LockHolder } from "../base/ports/lock.ts";
 
 /**
@@ -19,7 +19,7 @@ export function tryLock(path: string): Lock | null {
   } catch (thrown) {
     sqlite?.close();
     if (isBusy(thrown)) return null;
-    throw new FleetError("IO", `Cannot lock "${path}": ${messageOf(thrown)}`, { cause: thrown });
+    throw causedBy("IO", `Cannot lock "${path}": ${messageOf(thrown)}`, thrown);
   }
   const held = sqlite;
   return { release: () => held.close() };
@@ -27,7 +27,10 @@ export function tryLock(path: string): Lock | null {
 
 /** Writes down who holds the lock at `path`, beside it. */
 export function writeHolder(path: string, holder: LockHolder): void {
-  writeFileSync(`${path}.json.new`, `${JSON.stringify({ pid: holder.pid, startedWallMs: holder.startedWallMs })}\n`);
+  writeFileSync(
+    `${path}.json.new`,
+    `${JSON.stringify({ pid: holder.pid, startedWallMs: holder.startedWallMs })}\n`,
+  );
   renameSync(`${path}.json.new`, `${path}.json`);
 }
 
@@ -35,7 +38,8 @@ export function writeHolder(path: string, holder: LockHolder): void {
 export function readHolder(path: string): LockHolder | null {
   try {
     const value: unknown = JSON.parse(readFileSync(`${path}.json`, "utf8"));
-    if (typeof value !== "object" || value === null || !("pid" in value) || !("startedWallMs" in value)) return null;
+    if (typeof value !== "object" || value === null || !("pid" in value) || !("startedWallMs" in value))
+      return null;
     const { pid, startedWallMs } = value;
     return typeof pid === "number" && typeof startedWallMs === "number" ? { pid, startedWallMs } : null;
   } catch {

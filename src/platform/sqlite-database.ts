@@ -1,5 +1,5 @@
-import { Database as Sqlite, type SQLQueryBindings } from "bun:sqlite";
-import { FleetError, messageOf } from "../base/errors.ts";
+import { type SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
+import { causedBy, type FleetError, messageOf } from "../base/errors.ts";
 import type { Database, SqlRow, SqlValue } from "../base/ports/database.ts";
 
 /** How much a committed transaction must survive: a power cut (`full`), or only the death of the process. */
@@ -86,5 +86,5 @@ class SqliteDatabase implements Database {
 
 /** SQLite's own words are kept; what it means for the operator is that the file cannot be used as it is. */
 function toIoError(path: string, thrown: unknown): FleetError {
-  return new FleetError("IO", `Cannot use database "${path}": ${messageOf(thrown)}`, { cause: thrown });
+  return causedBy("IO", `Cannot use database "${path}": ${messageOf(thrown)}`, thrown);
 }

@@ -31,7 +31,13 @@ export async function init(args: InitArguments): Promise<void> {
     printExisting(settings, { server, remote }, args);
     return;
   }
-  const report = await initServer({ root: settings.root, server, remote, version: VERSION, signal: commandSignal() });
+  const report = await initServer({
+    root: settings.root,
+    server,
+    remote,
+    version: VERSION,
+    signal: commandSignal(),
+  });
   if (args.json) printJson("init", toJson(report));
   else printReport(report, args);
 }
@@ -57,15 +63,23 @@ export async function chooseRemote(
 }
 
 /** Asking twice is no error as long as it is the same question. */
-function printExisting(settings: Settings, wanted: { server: string; remote: string | null }, args: InitArguments): void {
+function printExisting(
+  settings: Settings,
+  wanted: { server: string; remote: string | null },
+  args: InitArguments,
+): void {
   const { server, remote } = wanted;
   const mailbox = openMailbox(serverPaths(settings.root, server));
   const { identity } = mailbox;
   mailbox.state.close();
   if (remote !== null && toRemoteUrl(remote) !== identity.remoteUrl) {
-    throw new FleetError("CANNOT_CREATE", `Cannot make "${server}" again: it is in the fleet on "${identity.remoteUrl}"`, {
-      hint: "Another remote is another server: choose another id with --server ID",
-    });
+    throw new FleetError(
+      "CANNOT_CREATE",
+      `Cannot make "${server}" again: it is in the fleet on "${identity.remoteUrl}"`,
+      {
+        hint: "Another remote is another server: choose another id with --server ID",
+      },
+    );
   }
   if (args.json) {
     printJson("init", { server, fleet: identity.fleet, founded: false, existed: true });
@@ -95,11 +109,21 @@ function toJson(report: InitReport): Record<string, unknown> {
 function printReport(report: InitReport, args: InitArguments): void {
   const style = openStyle(args);
   const { identity } = report;
-  const fingerprint = fingerprintOf(fromOpenSsh(identity.publicKey) ?? new Uint8Array(32), systemCryptography);
-  const place = report.customRefs ? "refs of its own" : "branches below fleet/, since it refuses refs of its own";
-  const others = report.serversFound === 0 ? "no other server yet" : `${report.serversFound} server(s) there already`;
-  printText(safe`${style.green("✓")} remote   ${report.displayUrl}: readable, writable, ${place} (${identity.format})`);
-  printText(safe`${style.green("✓")} fleet    ${identity.fleet} ${report.founded ? "founded" : "joined"}, ${others}`);
+  const fingerprint = fingerprintOf(
+    fromOpenSsh(identity.publicKey) ?? new Uint8Array(32),
+    systemCryptography,
+  );
+  const place = report.customRefs
+    ? "refs of its own"
+    : "branches below fleet/, since it refuses refs of its own";
+  const others =
+    report.serversFound === 0 ? "no other server yet" : `${report.serversFound} server(s) there already`;
+  printText(
+    safe`${style.green("✓")} remote   ${report.displayUrl}: readable, writable, ${place} (${identity.format})`,
+  );
+  printText(
+    safe`${style.green("✓")} fleet    ${identity.fleet} ${report.founded ? "founded" : "joined"}, ${others}`,
+  );
   printText(safe`${style.green("✓")} server   ${style.bold(identity.server)} in ${report.paths.folder}`);
   printText(safe`${style.green("✓")} key      ${fingerprint}`);
   if (report.waiting !== null) printText(safe`! the first push is still to come: ${report.waiting}`);
@@ -109,7 +133,10 @@ function printReport(report: InitReport, args: InitArguments): void {
   printText(`  fleetd init --remote ${quote(remote)} --server NAME`);
   printText("Then leave a monitor running, and send:");
   printText(`  fleetd monitor --server ${identity.server}`);
-  printText(`  fleetd send "Status report please" "Hello" --to NAME --server ${identity.server} --wait replied`);
+  printText(
+    `  fleetd send "Status report please" "Hello" --to NAME --server ${identity.server} --wait replied`,
+  );
 }
 
-const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+const quote = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

@@ -114,7 +114,8 @@ async function waitFor(
   const plain = (): string => (isPushed() ? "pushed" : "queued");
   if (asked.wait === "queued") return { ok: true, state: plain(), reply: null };
   if (asked.wait === "pushed") {
-    const ok = isPushed() || (await waitUntil(session, asked.timeoutMs, () => (isPushed() ? true : null))) === true;
+    const ok =
+      isPushed() || (await waitUntil(session, asked.timeoutMs, () => (isPushed() ? true : null))) === true;
     return { ok, state: plain(), reply: null };
   }
   const found = await waitUntil(session, asked.timeoutMs, () => lookFor(session, asked));
@@ -147,7 +148,13 @@ function report(session: Session, sent: { id: string; args: SendArguments; reach
   const { id, args, reached } = sent;
   if (args.json) {
     const { reply, state } = reached;
-    printJson("send", { id, server: session.mailbox().identity.server, to: args.to.split(","), state, reply });
+    printJson("send", {
+      id,
+      server: session.mailbox().identity.server,
+      to: args.to.split(","),
+      state,
+      reply,
+    });
     return;
   }
   const what = `message ${shortId(id)} to ${args.to}`;
@@ -158,6 +165,8 @@ function report(session: Session, sent: { id: string; args: SendArguments; reach
   const done = reached.state[0]?.toUpperCase() + reached.state.slice(1);
   printText(reached.state === "queued" ? `Queued ${what}; nothing was confirmed yet` : `${done}: ${what}`);
   if (reached.reply !== null) {
-    printText(safe`${reached.reply.from} answered:\n${toSafeText(reached.reply.body, { keepNewlines: true })}`);
+    printText(
+      safe`${reached.reply.from} answered:\n${toSafeText(reached.reply.body, { keepNewlines: true })}`,
+    );
   }
 }

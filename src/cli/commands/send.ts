@@ -24,7 +24,11 @@ export const send = strictCommand({
     "require-ack": { type: "boolean", description: "Ask the recipients to acknowledge it" },
     expires: { type: "string", valueHint: "TIME", description: "Of no use after this time, such as 2h" },
     label: { type: "string", repeatable: true, valueHint: "K=V", description: "Label; may be repeated" },
-    "idempotency-key": { type: "string", valueHint: "KEY", description: "Sent twice with one key: one message" },
+    "idempotency-key": {
+      type: "string",
+      valueHint: "KEY",
+      description: "Sent twice with one key: one message",
+    },
     file: { type: "string", valueHint: "PATH", description: "Take the text from a file" },
     wait: {
       type: "enum",
@@ -32,12 +36,16 @@ export const send = strictCommand({
       options: ["queued", "pushed", "seen", "read", "replied"],
       description: "How far it has to get",
     },
-    timeout: { type: "string", valueHint: "TIME", description: "How long to wait; default 10s for pushed, else 60s" },
+    timeout: {
+      type: "string",
+      valueHint: "TIME",
+      description: "How long to wait; default 10s for pushed, else 60s",
+    },
   },
   examples: [
     'fleetd send "Status report please" "Hello" --to code2 --wait replied',
     'fleetd send "Deploying 4.2 now" --to all --kind warning --priority high',
-    "git log -3 | fleetd send - \"What changed\" --to code2,build1",
+    'git log -3 | fleetd send - "What changed" --to code2,build1',
   ],
   run: async ({ args }) => (await import("../actions/send.ts")).send(args),
 });

@@ -41,7 +41,11 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
   if (lock === null) return 50;
   try {
     const timeoutMs = PUSH_TIMEOUT_MS;
-    const outcome = await flushOutbox(ports, context.facts(), { timeoutMs, signal: context.signal, card: true });
+    const outcome = await flushOutbox(ports, context.facts(), {
+      timeoutMs,
+      signal: context.signal,
+      card: true,
+    });
     if (outcome.status === "waiting") return trouble(context, outcome.failure.detail);
     daemon.cardDueMonoMs = null;
     daemon.receiptsDueMonoMs = null;
@@ -62,7 +66,10 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
 function untilDue({ ports, daemon }: PushLoopContext): number {
   const nowMs = ports.clock.monotonicMs();
   if (hasQueued(ports.state, "urgent") || unpushedBatches(ports.state).length > 0) return 0;
-  const dues = [daemon.cardDueMonoMs, hasQueued(ports.state, "receipts") ? (daemon.receiptsDueMonoMs ?? 0) : null];
+  const dues = [
+    daemon.cardDueMonoMs,
+    hasQueued(ports.state, "receipts") ? (daemon.receiptsDueMonoMs ?? 0) : null,
+  ];
   const lastPush = daemon.lastPushWallMs === null ? 0 : ports.clock.wallMs() - daemon.lastPushWallMs;
   const heartbeatMs = Math.min(HEARTBEAT_MS, Math.max(0, HEARTBEAT_MS - lastPush));
   const waits = dues.flatMap((due) => (due === null ? [] : [due - nowMs]));

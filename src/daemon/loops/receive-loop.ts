@@ -1,5 +1,9 @@
 import { messageOf } from "../../base/errors.ts";
-import { type AnswerSettings, answerMessages, type HandledMessage } from "../../fleet/messaging/answer-messages.ts";
+import {
+  type AnswerSettings,
+  answerMessages,
+  type HandledMessage,
+} from "../../fleet/messaging/answer-messages.ts";
 import type { ReceivePorts } from "../../fleet/messaging/mailbox-ports.ts";
 import { receiveMessages } from "../../fleet/messaging/receive-messages.ts";
 import type { DaemonState } from "../daemon-state.ts";

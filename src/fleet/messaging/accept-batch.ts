@@ -77,10 +77,13 @@ function stepChain(parsed: ParsedLine, text: Uint8Array, chain: Chain, from: Ori
   const hash = hashLine(text, from.cryptography);
   // A line that cannot be read still takes its place: its signature is good, and the next line's prev names it.
   if (parsed.status !== "entry") {
-    return chain.seq === 0 ? refuse(parsed.reason) : { accepted: true, chain: { ...chain, seq: chain.seq + 1, hash } };
+    return chain.seq === 0
+      ? refuse(parsed.reason)
+      : { accepted: true, chain: { ...chain, seq: chain.seq + 1, hash } };
   }
   const { entry } = parsed;
-  if (entry.from !== from.server) return refuse(`entry is from "${entry.from}", the log is of "${from.server}"`);
+  if (entry.from !== from.server)
+    return refuse(`entry is from "${entry.from}", the log is of "${from.server}"`);
   if (entry.type === "key") return stepToEpoch(entry, { chain, hash, fleet: from.fleet });
   if (entry.type === "compacted") return stepToCompacted(entry, { chain, fleet: from.fleet });
   if (chain.seq === 0) return refuse("log does not start with a key");
@@ -105,7 +108,8 @@ function stepToCompacted(entry: Envelope & CompactedBody, at: { chain: Chain; fl
   const key = keyEntryOf(entry);
   if (at.chain.seq !== 0) return refuse("log was compacted below what is known of it");
   if (key === null || key.fleet !== at.fleet) return refuse("compacted log names another fleet");
-  if (key.public_key !== at.chain.publicKey) return refuse("compacted log names another key than the pinned one");
+  if (key.public_key !== at.chain.publicKey)
+    return refuse("compacted log names another key than the pinned one");
   return { accepted: true, chain: { ...at.chain, epoch: key.epoch, seq: entry.seq, hash: entry.hash } };
 }
 

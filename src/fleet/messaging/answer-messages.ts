@@ -6,8 +6,9 @@
  * repeats the decision from the same facts, a crash after it finds the entry handled: nothing is answered twice and
  * nothing is passed over. The answer's id is derived, so even a lost journal could not double it.
  */
-import type { Database } from "../../base/ports/database.ts";
+
 import { fromInstant, toInstant } from "../../base/instant.ts";
+import type { Database } from "../../base/ports/database.ts";
 import type { Bucket } from "../../resilience/token-bucket.ts";
 import type { EntryDraft } from "./build-batch.ts";
 import { decideReply, type ReplyBudgets, type Silence } from "./decide-reply.ts";
@@ -108,7 +109,12 @@ function handleMessage(
 ): HandledMessage {
   const { message } = one.received;
   const direct = isDirect(message.to, ports.identity.server);
-  const silent = (silence: HandledMessage["silence"]): HandledMessage => ({ message, direct, replyId: null, silence });
+  const silent = (silence: HandledMessage["silence"]): HandledMessage => ({
+    message,
+    direct,
+    replyId: null,
+    silence,
+  });
   if (one.received.history) return silent("history");
   if (!settings.enabled) return silent("disabled");
   const nowMs = ports.clock.wallMs();
@@ -137,7 +143,10 @@ function handleMessage(
 }
 
 /** The answer goes to the signer alone, in the message's own conversation, and says that it is automatic. */
-function replyTo(message: MessageEntry, at: { ports: ReceivePorts; text: string; nowMs: number }): EntryDraft {
+function replyTo(
+  message: MessageEntry,
+  at: { ports: ReceivePorts; text: string; nowMs: number },
+): EntryDraft {
   const { identity, cryptography } = at.ports;
   const subject = `Re: ${message.subject.replace(/^(?:re:\s*)+/i, "")}`.slice(0, LIMITS.subjectCharactersMax);
   return {

@@ -90,7 +90,10 @@ export function toObjects(
   tools: { readonly format: ObjectFormat; readonly cryptography: Cryptography },
   describe: (treeId: string) => Parameters<typeof encodeCommit>[0],
 ): { readonly all: readonly GitObject[]; readonly commitId: string } {
-  const blobs = Object.entries(files).map(([name, content]) => ({ name, blob: toGitObject("blob", content, tools) }));
+  const blobs = Object.entries(files).map(([name, content]) => ({
+    name,
+    blob: toGitObject("blob", content, tools),
+  }));
   const treeFiles = Object.fromEntries(blobs.map(({ name, blob }) => [name, blob.id]));
   const tree = toGitObject("tree", encodeTree(treeFiles), tools);
   const commit = toGitObject("commit", encodeCommit(describe(tree.id)), tools);
@@ -129,7 +132,9 @@ function commitMessage(server: string, drafts: readonly EntryDraft[]): string {
   if (feed.length === 1) return feed[0] ?? "";
   const more = feed.length - FEED_LINES_MAX;
   const shown = feed.slice(0, FEED_LINES_MAX);
-  return [`${server}: ${feed.length} entries`, "", ...shown, ...(more > 0 ? [`and ${more} more`] : [])].join("\n");
+  return [`${server}: ${feed.length} entries`, "", ...shown, ...(more > 0 ? [`and ${more} more`] : [])].join(
+    "\n",
+  );
 }
 
 function feedLine(server: string, body: EntryBody): string {

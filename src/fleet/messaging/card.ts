@@ -51,7 +51,8 @@ export function parseCard(bytes: Uint8Array, server: string): Result<Card> {
   if (!parsed.success) {
     return fail(`card: ${v.getDotPath(parsed.issues[0]) ?? ""} ${parsed.issues[0].message.slice(0, 160)}`);
   }
-  if (parsed.output.server !== server) return fail(`card is of "${parsed.output.server}", the ref of "${server}"`);
+  if (parsed.output.server !== server)
+    return fail(`card is of "${parsed.output.server}", the ref of "${server}"`);
   return ok(parsed.output);
 }
 

@@ -27,7 +27,10 @@ type ReceiptRow = { server: string; state: ReceiptState; exit_code: number | nul
 export function deliveryOf(state: Database, index: Database, own: { server: string; id: string }): Delivery {
   const item = outboxItem(state, own.id);
   const isPushed = item === null || item.state === "pushed";
-  const place = placeOf(index, own) ?? { epoch: item?.epoch ?? "", seq: item?.seq ?? Number.MAX_SAFE_INTEGER };
+  const place = placeOf(index, own) ?? {
+    epoch: item?.epoch ?? "",
+    seq: item?.seq ?? Number.MAX_SAFE_INTEGER,
+  };
   const cards = new Map(listCards(index).map((stored) => [stored.server, stored.card]));
   const receipts = index.all<ReceiptRow>(
     "SELECT server, state, exit_code FROM receipts WHERE message_from = ? AND message_id = ? ORDER BY at",
@@ -49,7 +52,10 @@ export function deliveryOf(state: Database, index: Database, own: { server: stri
   return { state: isPushed ? "pushed" : "queued", recipients };
 }
 
-function placeOf(index: Database, own: { server: string; id: string }): { epoch: string; seq: number } | null {
+function placeOf(
+  index: Database,
+  own: { server: string; id: string },
+): { epoch: string; seq: number } | null {
   const sql = "SELECT epoch, seq FROM entries WHERE id = ? AND writer = ?";
   return index.get<{ epoch: string; seq: number }>(sql, own.id, own.server);
 }

@@ -20,7 +20,10 @@ import {
   RECEIPT_STATES,
 } from "./model.ts";
 
-const uuid = v.pipe(v.string(), v.regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/));
+const uuid = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/),
+);
 /** A thread or a reply may name a message that an older system wrote, so these are short printable words, not UUIDs. */
 const reference = v.pipe(v.string(), v.regex(/^[A-Za-z0-9._:-]{1,128}$/));
 const hash = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/));

@@ -6,12 +6,11 @@
  * of our own commits, and why a refusal is followed by a look at what the remote really holds.
  */
 import { FleetError } from "../../base/errors.ts";
-import type { GitObject } from "../../base/ports/git-store.ts";
 import type { RefReport, RefUpdate, RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
+import type { GitObject } from "../../base/ports/git-store.ts";
 import { type Batch, buildBatch, countForBatch, type EntryDraft, type LogHead } from "./build-batch.ts";
 import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
 import { LIMITS } from "./model.ts";
-import { adoptOwnCard } from "./own-card.ts";
 import {
   countUnconfirmed,
   enqueue,
@@ -22,6 +21,7 @@ import {
   recordBatch,
   unpushedBatches,
 } from "./outbox.ts";
+import { adoptOwnCard } from "./own-card.ts";
 import { buildNextCard, loadCardState, type ServerFacts, saveCardState } from "./publish-card.ts";
 
 /** What a flush came to. `waiting`: everything is safe here and will be tried again. */
@@ -73,7 +73,10 @@ export async function flushOutbox(
   if (waiting.length === 0 && !options.card) return { status: "pushed", entries: 0 };
   const tip = requireHead(ports).tip ?? "";
   const entries = countUnconfirmed(ports.state);
-  writeObjects(ports, waiting.flatMap((batch) => batch.objects));
+  writeObjects(
+    ports,
+    waiting.flatMap((batch) => batch.objects),
+  );
   ports.store.writeRef(TRACKING.own, tip);
   for (let attempt = 1; ; attempt += 1) {
     const outcome = await pushOnce(ports, facts, { tip, options });
@@ -83,8 +86,14 @@ export async function flushOutbox(
       const detail = `refs of "${ports.identity.server}" on the remote are locked or keep moving`;
       return { status: "waiting", failure: { kind: "failed", detail } };
     }
-    ports.remote.clearStaleLock(`${ports.identity.namespace}log/${ports.identity.server}`, ports.clock.wallMs());
-    ports.remote.clearStaleLock(`${ports.identity.namespace}state/${ports.identity.server}`, ports.clock.wallMs());
+    ports.remote.clearStaleLock(
+      `${ports.identity.namespace}log/${ports.identity.server}`,
+      ports.clock.wallMs(),
+    );
+    ports.remote.clearStaleLock(
+      `${ports.identity.namespace}state/${ports.identity.server}`,
+      ports.clock.wallMs(),
+    );
     // Another process of ours, or one that was killed, may still hold the ref's lock on the remote.
     await ports.clock.sleep(20 * 2 ** attempt, options.signal);
   }
@@ -124,7 +133,10 @@ async function pushOnce(
     last.mode === "chain"
       ? { ref: stateRef, id: card.commitId }
       : { ref: stateRef, id: card.commitId, expected: last.commitId };
-  const pushed = await remote.push([{ ref: logRef, id: attempt.tip }, cardUpdate], { ...attempt.options, atomic: true });
+  const pushed = await remote.push([{ ref: logRef, id: attempt.tip }, cardUpdate], {
+    ...attempt.options,
+    atomic: true,
+  });
   if (!pushed.ok) return pushed.error;
   const [log, cardReport] = [find(pushed.value, logRef), find(pushed.value, stateRef)];
   const isCardOn = arrived(cardReport);

@@ -15,9 +15,7 @@ export function toGitObject(
 /** The content of a tree of plain files; names are sorted as git sorts them (bytewise, ASCII names only). */
 export function encodeTree(files: Readonly<Record<string, string>>): Uint8Array {
   const names = Object.keys(files).sort();
-  return concatBytes(
-    names.flatMap((name) => [toUtf8(`100644 ${name}\0`), fromHex(files[name] ?? "")]),
-  );
+  return concatBytes(names.flatMap((name) => [toUtf8(`100644 ${name}\0`), fromHex(files[name] ?? "")]));
 }
 
 /** What a commit says. `committedMs`: wall clock, cut to seconds; a committer date must not precede the parent's. */

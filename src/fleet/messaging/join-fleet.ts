@@ -67,7 +67,11 @@ export async function joinFleet(
 }
 
 /** The failure of a remote operation as the error of a command that cannot go on without it. */
-export function toRemoteError(action: string, remote: Pick<GitRemote, "displayUrl">, failure: RemoteFailure): FleetError {
+export function toRemoteError(
+  action: string,
+  remote: Pick<GitRemote, "displayUrl">,
+  failure: RemoteFailure,
+): FleetError {
   const code = failure.kind === "unauthorised" ? "NOT_AUTHORISED" : "UNAVAILABLE";
   const state = failure.kind === "failed" ? "git failed" : failure.kind;
   return new FleetError(code, `Cannot ${action} "${remote.displayUrl}": ${state}: ${failure.detail}`);
@@ -85,7 +89,10 @@ async function findMeta(ports: JoinPorts, options: RemoteOptions): Promise<Meta 
   const [json] = await ports.store.readObjects([`${commit}:meta.json`], LIMITS.cardBytesMax);
   const meta = json?.status === "found" ? parseMeta(json.content) : null;
   if (meta !== null) return meta;
-  throw new FleetError("BAD_INPUT", `Cannot join the fleet on "${ports.remote.displayUrl}": "${ref}" is not of format ${FORMAT}`);
+  throw new FleetError(
+    "BAD_INPUT",
+    `Cannot join the fleet on "${ports.remote.displayUrl}": "${ref}" is not of format ${FORMAT}`,
+  );
 }
 
 function parseMeta(bytes: Uint8Array): Meta | null {
@@ -93,8 +100,14 @@ function parseMeta(bytes: Uint8Array): Meta | null {
   const json = text === null ? null : parseStrictJson(text, LIMITS.jsonDepthMax);
   if (json?.ok !== true || typeof json.value !== "object" || json.value === null) return null;
   const value: Partial<Record<string, unknown>> = { ...json.value };
-  const { v, format, fleet, namespace } = value as { v: unknown; format: unknown; fleet: unknown; namespace: unknown };
-  if (v !== FORMAT || format !== FORMAT || typeof fleet !== "string" || !/^[0-9a-f-]{36}$/.test(fleet)) return null;
+  const { v, format, fleet, namespace } = value as {
+    v: unknown;
+    format: unknown;
+    fleet: unknown;
+    namespace: unknown;
+  };
+  if (v !== FORMAT || format !== FORMAT || typeof fleet !== "string" || !/^[0-9a-f-]{36}$/.test(fleet))
+    return null;
   const known = NAMESPACES.find((one) => one === namespace);
   return known === undefined ? null : { fleet, namespace: known };
 }

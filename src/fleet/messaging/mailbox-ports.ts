@@ -6,7 +6,12 @@ import type { GitStore } from "../../base/ports/git-store.ts";
 import type { Identity } from "./identity.ts";
 
 /** Local names of what the remote holds, and of what was accepted and is kept whatever the remote does. */
-export const TRACKING = { log: "refs/fleet/log/", state: "refs/fleet/state/", kept: "refs/kept/log/", own: "refs/own/log" };
+export const TRACKING = {
+  log: "refs/fleet/log/",
+  state: "refs/fleet/state/",
+  kept: "refs/kept/log/",
+  own: "refs/own/log",
+};
 
 /** What a server's mailbox needs from the machine to send. */
 export interface SendPorts {
@@ -30,4 +35,3 @@ export interface ReceivePorts {
   readonly cryptography: Cryptography;
   readonly groups: readonly string[];
 }
-

@@ -40,7 +40,10 @@ export function listInbox(index: Database, filter: InboxFilter): InboxMessage[] 
 /** The oldest message after `afterPosition` that fits, or null: what `wait` and `watch` go by. */
 export function nextInbox(index: Database, filter: InboxFilter): InboxMessage | null {
   const { where, values } = conditionsOf(filter);
-  const row = index.get<InboxRow>(`SELECT ${COLUMNS} ${FROM_INBOX} ${where} ORDER BY position LIMIT 1`, ...values);
+  const row = index.get<InboxRow>(
+    `SELECT ${COLUMNS} ${FROM_INBOX} ${where} ORDER BY position LIMIT 1`,
+    ...values,
+  );
   return row === null ? null : toInboxMessage(row);
 }
 
@@ -70,7 +73,9 @@ export function findById(index: Database, part: string): IndexedMessage[] {
   const from = `SELECT ${MESSAGE_COLUMNS} FROM entries WHERE type = 'message'`;
   const starting = index.all<MessageRow>(`${from} AND id >= ? AND id < ? LIMIT 2`, part, `${part}\uffff`);
   const found =
-    starting.length > 0 ? starting : index.all<MessageRow>(`${from} AND substr(id, ?) = ? LIMIT 2`, -part.length, part);
+    starting.length > 0
+      ? starting
+      : index.all<MessageRow>(`${from} AND substr(id, ?) = ? LIMIT 2`, -part.length, part);
   return found.map(toIndexedMessage);
 }
 

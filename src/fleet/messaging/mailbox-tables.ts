@@ -90,7 +90,11 @@ function prepare(database: Database, tables: string, file: string): void {
 function layoutOf(database: Database, file: string): number {
   const layout = database.get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
   if (layout <= LAYOUT) return layout;
-  throw new FleetError("IO", `Cannot open "${file}": its layout is ${layout}, this fleetd knows up to ${LAYOUT}`, {
-    hint: "Use the newer fleetd that made it",
-  });
+  throw new FleetError(
+    "IO",
+    `Cannot open "${file}": its layout is ${layout}, this fleetd knows up to ${LAYOUT}`,
+    {
+      hint: "Use the newer fleetd that made it",
+    },
+  );
 }

@@ -5,7 +5,7 @@
  * again. Functions here run inside the caller's transaction.
  */
 import { fromUtf8 } from "../../base/bytes.ts";
-import type { Database } from "../../base/ports/database.ts";
+import type { Database, SqlValue } from "../../base/ports/database.ts";
 import type { AcceptedLine } from "./accept-batch.ts";
 import type { Card } from "./card.ts";
 import {
@@ -61,7 +61,12 @@ export function saveProgress(index: Database, writer: string, progress: Progress
 }
 
 /** Adds accepted lines of `writer`. What cannot be read is quarantined in its place and counts as an entry. */
-export function insertLines(index: Database, writer: string, lines: readonly AcceptedLine[], reader: Reader): void {
+export function insertLines(
+  index: Database,
+  writer: string,
+  lines: readonly AcceptedLine[],
+  reader: Reader,
+): void {
   for (const line of lines) {
     const { parsed } = line;
     if (parsed.status === "entry") {
@@ -73,14 +78,11 @@ export function insertLines(index: Database, writer: string, lines: readonly Acc
   }
 }
 
-const INSERT_ENTRY = `INSERT OR IGNORE INTO entries(writer, epoch, seq, hash, id, type, at, to_me, direct, history, thread,
-  in_reply_to, kind, urgency, received_wall_ms, json) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const INSERT_ENTRY = `INSERT OR IGNORE INTO entries(writer, epoch, seq, hash, id, type, at, to_me, direct, thread,
+  in_reply_to, kind, urgency, history, received_wall_ms, json) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 function insertEntry(index: Database, line: AcceptedLine, entry: Entry, reader: Reader): void {
-  if (entry.type === "receipt") insertReceipt(index, entry);
-  if (entry.type === "compacted") for (const old of entry.receipts) if (old.type === "receipt") insertReceipt(index, old);
-  const message = entry.type === "message" ? entry : null;
-  const toMe = message !== null && entry.from !== reader.server && isAddressedTo(message.to, reader.server, reader.groups);
+  for (const receipt of receiptsIn(entry)) insertReceipt(index, receipt);
   const isHistory = line.epoch === reader.history.epoch && line.seq <= reader.history.seq;
   index.run(
     INSERT_ENTRY,
@@ -91,16 +93,31 @@ function insertEntry(index: Database, line: AcceptedLine, entry: Entry, reader: 
     entry.id,
     entry.type,
     entry.at,
-    toMe ? 1 : 0,
-    message !== null && isDirect(message.to, reader.server) ? 1 : 0,
+    ...messageColumns(entry, reader),
     isHistory ? 1 : 0,
-    message === null ? null : threadOf(message),
-    message?.in_reply_to ?? null,
-    message === null ? null : (message.kind ?? "info"),
-    message === null ? null : PRIORITIES.indexOf(message.priority ?? "normal"),
     reader.nowWallMs,
     fromUtf8(line.text) ?? "",
   );
+}
+
+/** `to_me`, `direct`, `thread`, `in_reply_to`, `kind` and `urgency`: empty for what is no message. */
+function messageColumns(entry: Entry, reader: Reader): SqlValue[] {
+  if (entry.type !== "message") return [0, 0, null, null, null, null];
+  const { to } = entry;
+  const isToMe = entry.from !== reader.server && isAddressedTo(to, reader.server, reader.groups);
+  return [
+    isToMe ? 1 : 0,
+    isDirect(to, reader.server) ? 1 : 0,
+    threadOf(entry),
+    entry.in_reply_to ?? null,
+    entry.kind ?? "info",
+    PRIORITIES.indexOf(entry.priority ?? "normal"),
+  ];
+}
+
+function receiptsIn(entry: Entry): ReceiptEntry[] {
+  if (entry.type === "receipt") return [entry];
+  return entry.type === "compacted" ? entry.receipts.filter((one) => one.type === "receipt") : [];
 }
 
 function insertReceipt(index: Database, entry: ReceiptEntry): void {

@@ -130,7 +130,8 @@ export function parseServerId(text: string): Result<string> {
       `Cannot use server id "${text.slice(0, 80)}": need 1 to 63 of a-z, 0-9 and "-", not starting with "-"`,
     );
   }
-  if (text === "all" || DEVICE_NAMES.test(text)) return fail(`Cannot use server id "${text}": it is reserved`);
+  if (text === "all" || DEVICE_NAMES.test(text))
+    return fail(`Cannot use server id "${text}": it is reserved`);
   return ok(text);
 }
 
@@ -138,7 +139,9 @@ export function parseServerId(text: string): Result<string> {
 export function parseRecipient(text: string): Result<string> {
   if (text === "all" || GROUP.test(text)) return ok(text);
   const server = parseServerId(text);
-  return server.ok ? server : fail(`Cannot address "${text.slice(0, 80)}": need a server id, "all" or "@group"`);
+  return server.ok
+    ? server
+    : fail(`Cannot address "${text.slice(0, 80)}": need a server id, "all" or "@group"`);
 }
 
 /** Recipients as typed, separated by commas; duplicates are taken once. */

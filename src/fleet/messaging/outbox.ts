@@ -50,7 +50,8 @@ export function enqueue(state: Database, draft: EntryDraft, nowWallMs: number): 
 function expectRecipients(state: Database, id: string, to: readonly string[]): void {
   for (const server of to) {
     if (server === "all") {
-      const sql = "INSERT OR IGNORE INTO expected SELECT ?, server FROM peers WHERE forgotten_wall_ms IS NULL";
+      const sql =
+        "INSERT OR IGNORE INTO expected SELECT ?, server FROM peers WHERE forgotten_wall_ms IS NULL";
       state.run(sql, id);
     } else if (!server.startsWith("@")) {
       state.run("INSERT OR IGNORE INTO expected(message_id, server) VALUES(?, ?)", id, server);
@@ -61,7 +62,9 @@ function expectRecipients(state: Database, id: string, to: readonly string[]): v
 /** Whether anything is queued: receipts, which may wait a while, or anything else. */
 export function hasQueued(state: Database, what: "urgent" | "receipts"): boolean {
   const comparison = what === "receipts" ? "=" : "<>";
-  return state.get(`SELECT 1 FROM outbox WHERE state = 'queued' AND type ${comparison} 'receipt' LIMIT 1`) !== null;
+  return (
+    state.get(`SELECT 1 FROM outbox WHERE state = 'queued' AND type ${comparison} 'receipt' LIMIT 1`) !== null
+  );
 }
 
 /** The oldest queued entries, at most `countMax`, in order. */
@@ -204,7 +207,11 @@ function packObjects(objects: readonly GitObject[]): Uint8Array {
 
 function unpackObjects(bytes: Uint8Array): GitObject[] {
   const end = bytes.indexOf(0x0a);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))) as [ObjectKind, string, number][];
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))) as [
+    ObjectKind,
+    string,
+    number,
+  ][];
   let offset = end + 1;
   return header.map(([kind, id, size]) => {
     offset += size;

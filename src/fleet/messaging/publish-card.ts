@@ -33,7 +33,8 @@ export const saveCardState = (ports: Pick<SendPorts, "state">, card: CardState):
   writeSetting(ports.state, "card", JSON.stringify(card));
 
 /** The nonce of this run of the server's daemon, or of `init` before the first one. */
-export const loadRun = (ports: Pick<SendPorts, "state">): string => readSetting(ports.state, "run") ?? "0".repeat(16);
+export const loadRun = (ports: Pick<SendPorts, "state">): string =>
+  readSetting(ports.state, "run") ?? "0".repeat(16);
 
 /** Draws a new nonce; every start of a daemon does. Inside the caller's transaction. */
 export const renewRun = (ports: Pick<SendPorts, "state" | "cryptography">): void =>
@@ -65,7 +66,12 @@ export async function buildNextCard(
     log: { epoch: identity.epoch, seq: head?.seq ?? 0, hash: head?.hash ?? "" },
     cursors: cursorsOf(ports),
   };
-  const tools = { server: identity.server, format: ports.store.format, cryptography: ports.cryptography, key: ports.key };
+  const tools = {
+    server: identity.server,
+    format: ports.store.format,
+    cryptography: ports.cryptography,
+    key: ports.key,
+  };
   const parent = last.mode === "chain" ? last.commitId : null;
   const built = await buildCard({ card, parent, committedMs: nowMs }, tools);
   return { n, ...built };

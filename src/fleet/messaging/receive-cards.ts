@@ -7,8 +7,8 @@ import {
   listCards,
   loadProgress,
   raiseAlarm,
-  saveCard,
   type StoredCard,
+  saveCard,
 } from "./message-index.ts";
 import { LIMITS } from "./model.ts";
 import { findPeer, setCardNumber } from "./peers.ts";
@@ -54,7 +54,9 @@ async function takeCard(ports: ReceivePorts, server: string, commit: string): Pr
     return quarantine(`card ${card.value.n} is not newer than ${peer.cardN}: replayed`);
   }
   state.relaxedTransaction(() => setCardNumber(state, server, card.value.n));
-  index.transaction(() => saveCard(index, { server, commitId: commit, card: card.value, receivedWallMs: nowWallMs }));
+  index.transaction(() =>
+    saveCard(index, { server, commitId: commit, card: card.value, receivedWallMs: nowWallMs }),
+  );
   return true;
 }
 

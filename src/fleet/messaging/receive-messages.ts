@@ -8,8 +8,8 @@ import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.t
 import type { ReadObject } from "../../base/ports/git-store.ts";
 import type { Result } from "../../base/result.ts";
 import { acceptBatch, type Chain, keyClaimedBy } from "./accept-batch.ts";
-import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import { JOINING, readSetting } from "./identity.ts";
+import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
   addQuarantine,
   insertLines,
@@ -82,7 +82,10 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
 }
 
 /** A poll is one `git fetch`; where listing costs no process it tells which refs moved, and only those are fetched. */
-async function fetchRefs(ports: ReceivePorts, options: RemoteOptions): Promise<Result<unknown, RemoteFailure>> {
+async function fetchRefs(
+  ports: ReceivePorts,
+  options: RemoteOptions,
+): Promise<Result<unknown, RemoteFailure>> {
   const { remote, identity, store } = ports;
   const log = `${identity.namespace}log/`;
   const state = `${identity.namespace}state/`;
@@ -91,7 +94,9 @@ async function fetchRefs(ports: ReceivePorts, options: RemoteOptions): Promise<R
   const listed = await remote.listRefs([log, state], options);
   if (!listed.ok) return listed;
   const known = new Map([...store.readRefs(TRACKING.log), ...store.readRefs(TRACKING.state)]);
-  const vanished = [...known.keys()].some((name) => !listed.value.refs.has(name.replace("refs/fleet/", identity.namespace)));
+  const vanished = [...known.keys()].some(
+    (name) => !listed.value.refs.has(name.replace("refs/fleet/", identity.namespace)),
+  );
   if (vanished) return await remote.fetch(all, options);
   const moved = [...listed.value.refs].flatMap(([name, id]) => {
     const local = name.replace(identity.namespace, "refs/fleet/");
@@ -113,7 +118,11 @@ async function ingestLog(ports: ReceivePorts, server: string, tip: string): Prom
   const first = commits[0];
   if (progress !== null && first !== undefined && first.parents[0] !== progress.tip) {
     // Rewound logs come forward again by themselves; a rewritten one is kept as it was known (format, §log).
-    raiseAlarm(index, { server, kind: "rewritten", detail: `log no longer continues ${progress.tip}` }, clock.wallMs());
+    raiseAlarm(
+      index,
+      { server, kind: "rewritten", detail: `log no longer continues ${progress.tip}` },
+      clock.wallMs(),
+    );
     return { accepted: 0, quarantined: 0 };
   }
   let accepted = 0;
@@ -128,7 +137,11 @@ async function ingestLog(ports: ReceivePorts, server: string, tip: string): Prom
   return { accepted, quarantined };
 }
 
-async function ingestChunk(ports: ReceivePorts, server: string, commits: readonly string[]): Promise<LogCounts> {
+async function ingestChunk(
+  ports: ReceivePorts,
+  server: string,
+  commits: readonly string[],
+): Promise<LogCounts> {
   const batches = await readBatches(ports, commits);
   const judged = await judgeBatches(ports, server, batches);
   const nowWallMs = ports.clock.wallMs();
@@ -182,11 +195,15 @@ interface Judgement {
   readonly chain: Chain;
   /** The key to pin, when this was the first sight of the writer. */
   readonly pin: string | null;
-  readonly accepted: (Extract<ReturnType<typeof acceptBatch>, { accepted: true }>["lines"])[];
+  readonly accepted: Extract<ReturnType<typeof acceptBatch>, { accepted: true }>["lines"][];
   readonly refused: { place: string; reason: string }[];
 }
 
-async function judgeBatches(ports: ReceivePorts, server: string, batches: readonly ReadBatch[]): Promise<Judgement> {
+async function judgeBatches(
+  ports: ReceivePorts,
+  server: string,
+  batches: readonly ReadBatch[],
+): Promise<Judgement> {
   const known = knownChain(ports, server);
   const publicKey = known?.publicKey ?? firstClaim(batches) ?? "";
   const signed = await Promise.all(batches.map((batch) => isSigned(ports, batch, publicKey)));
@@ -198,7 +215,11 @@ async function judgeBatches(ports: ReceivePorts, server: string, batches: readon
       batch.entries === null || batch.trouble !== ""
         ? { accepted: false as const, reason: batch.trouble }
         : signed[position] === true
-          ? acceptBatch(batch.entries, chain, { server, fleet: ports.identity.fleet, cryptography: ports.cryptography })
+          ? acceptBatch(batch.entries, chain, {
+              server,
+              fleet: ports.identity.fleet,
+              cryptography: ports.cryptography,
+            })
           : { accepted: false as const, reason: "signature missing or wrong" };
     if (verdict.accepted) {
       chain = verdict.chain;

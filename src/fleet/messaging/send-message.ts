@@ -69,7 +69,9 @@ function bodyOf(request: SendRequest, nowMs: number): MessageBody {
     to: request.to,
     subject: request.subject,
     body: request.body,
-    ...(request.kind === undefined || request.kind === "info" ? {} : { kind: request.kind as MessageBody["kind"] }),
+    ...(request.kind === undefined || request.kind === "info"
+      ? {}
+      : { kind: request.kind as MessageBody["kind"] }),
     ...(request.priority === undefined || request.priority === "normal"
       ? {}
       : { priority: request.priority as MessageBody["priority"] }),
@@ -103,19 +105,24 @@ function textProblem({ subject, body }: SendRequest): string | null {
   if (/[\r\n]/.test(subject)) return "Cannot send a subject of several lines: need one line";
   if (body.length === 0) return "Cannot send an empty message: need a body";
   const bytes = toUtf8(body).length;
-  return bytes > LIMITS.bodyBytesMax ? `Cannot send a body of ${bytes} bytes, at most 262144 (256 KiB)` : null;
+  return bytes > LIMITS.bodyBytesMax
+    ? `Cannot send a body of ${bytes} bytes, at most 262144 (256 KiB)`
+    : null;
 }
 
 function fieldsProblem(request: SendRequest): string | null {
   const { kind, priority, thread, inReplyTo, labels, idempotencyKey } = request;
   if (kind !== undefined && !isOneOf(MESSAGE_KINDS, kind)) return `Cannot send kind "${kind}"`;
-  if (priority !== undefined && !isOneOf(PRIORITIES, priority)) return `Cannot send with priority "${priority}"`;
+  if (priority !== undefined && !isOneOf(PRIORITIES, priority))
+    return `Cannot send with priority "${priority}"`;
   for (const reference of [thread, inReplyTo]) {
-    if (reference !== undefined && !REFERENCE.test(reference)) return `Cannot refer to "${reference.slice(0, 80)}"`;
+    if (reference !== undefined && !REFERENCE.test(reference))
+      return `Cannot refer to "${reference.slice(0, 80)}"`;
   }
   const names = Object.keys(labels ?? {});
   const wrong = names.find((name) => !LABEL_NAME.test(name));
-  if (wrong !== undefined) return `Cannot label a message with "${wrong.slice(0, 80)}": need letters, digits, . _ / -`;
+  if (wrong !== undefined)
+    return `Cannot label a message with "${wrong.slice(0, 80)}": need letters, digits, . _ / -`;
   if (names.length > LIMITS.labelsMax) return `Cannot send ${names.length} labels, at most 64`;
   const long = [...Object.values(labels ?? {}), idempotencyKey ?? ""].find((text) => text.length > 200);
   return long === undefined ? null : "Cannot send a label or key of over 200 characters";

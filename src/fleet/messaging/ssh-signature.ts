@@ -111,12 +111,15 @@ function parseArmored(armored: Uint8Array): ParsedSignature | null {
     reader.string(),
     reader.string(),
   ];
-  if (key === null || namespace === null || reserved === null || hash === null || signature === null) return null;
+  if (key === null || namespace === null || reserved === null || hash === null || signature === null)
+    return null;
   if (!reader.isAtEnd() || fromUtf8(hash) !== HASH) return null;
   const publicKey = publicKeyOf(key);
   const raw = rawSignatureOf(signature);
   const name = fromUtf8(namespace);
-  return publicKey === null || raw === null || name === null ? null : { publicKey, namespace: name, signature: raw };
+  return publicKey === null || raw === null || name === null
+    ? null
+    : { publicKey, namespace: name, signature: raw };
 }
 
 function rawSignatureOf(blob: Uint8Array): Uint8Array | null {

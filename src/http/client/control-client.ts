@@ -1,4 +1,4 @@
-import { EXIT_CODES, type ErrorCode, FleetError } from "../../base/errors.ts";
+import { causedBy, type ErrorCode, EXIT_CODES, FleetError } from "../../base/errors.ts";
 import {
   type ChangesAnswer,
   type ChangesCall,
@@ -49,7 +49,7 @@ async function ask<Answer>(
       ...(call.body === null ? {} : { method: "POST", body: JSON.stringify(call.body) }),
     });
   } catch (thrown) {
-    throw new FleetError("UNAVAILABLE", `Cannot reach the daemon on "${socket}": it does not answer`, { cause: thrown });
+    throw causedBy("UNAVAILABLE", `Cannot reach the daemon on "${socket}": it does not answer`, thrown);
   }
   const answer: unknown = await response.json();
   if (response.ok) return answer as Answer;

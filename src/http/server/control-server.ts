@@ -1,4 +1,4 @@
-import { EXIT_CODES, FleetError, messageOf, requireOk } from "../../base/errors.ts";
+import { causedBy, EXIT_CODES, FleetError, messageOf, requireOk } from "../../base/errors.ts";
 import type { Result } from "../../base/result.ts";
 import {
   type ChangesAnswer,
@@ -38,8 +38,12 @@ export function startControlServer(path: string, handlers: ControlHandlers): Con
     maxRequestBodySize: REQUEST_BYTES_MAX,
     routes: {
       [PATHS.status]: { GET: () => respond(() => handlers.status()) },
-      [PATHS.send]: { POST: (request) => respond(async () => handlers.send(await read(request, parseSendCall))) },
-      [PATHS.mark]: { POST: (request) => respond(async () => handlers.mark(await read(request, parseMarkCall))) },
+      [PATHS.send]: {
+        POST: (request) => respond(async () => handlers.send(await read(request, parseSendCall))),
+      },
+      [PATHS.mark]: {
+        POST: (request) => respond(async () => handlers.mark(await read(request, parseMarkCall))),
+      },
       [PATHS.changes]: {
         POST: (request, running) => {
           // A quiet connection would be cut after 10 s, and this one is quiet on purpose.
@@ -48,7 +52,8 @@ export function startControlServer(path: string, handlers: ControlHandlers): Con
         },
       },
     },
-    fetch: () => toResponse(new FleetError("USAGE", "Cannot serve this path: the daemon and the command differ")),
+    fetch: () =>
+      toResponse(new FleetError("USAGE", "Cannot serve this path: the daemon and the command differ")),
     error: toResponse,
   });
   return { stop: () => server.stop(true) };
@@ -81,7 +86,7 @@ async function read<Call>(request: Request, parseCall: (value: unknown) => Resul
   try {
     value = await request.json();
   } catch (thrown) {
-    throw new FleetError("BAD_INPUT", "Cannot read request: not JSON", { cause: thrown });
+    throw causedBy("BAD_INPUT", "Cannot read request: not JSON", thrown);
   }
   return requireOk("BAD_INPUT", parseCall(value));
 }

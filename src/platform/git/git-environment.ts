@@ -93,3 +93,6 @@ export function withSshCommand(
   if (configured === null || environment["GIT_SSH_COMMAND"] !== DEFAULT_SSH_COMMAND) return environment;
   return { ...environment, GIT_SSH_COMMAND: withBatchMode(configured, environment["GIT_SSH_VARIANT"]) };
 }
+
+/** The environment of this process as git children get it. */
+export const systemGitEnvironment = (): Record<string, string> => gitEnvironment(process.env);

@@ -1,13 +1,15 @@
+import { join } from "node:path";
 import { FleetError } from "../../base/errors.ts";
-import { gitEnvironment } from "./git-environment.ts";
+import { exists } from "../files.ts";
+import { systemGitEnvironment } from "./git-environment.ts";
 import { runGit } from "./git-process.ts";
 
 /** The URL of the remote `origin` of a clone, without touching its work tree. @throws FleetError BAD_INPUT */
 export async function originOf(clone: string): Promise<string> {
   const outcome = await runGit({
     args: ["config", "--get", "remote.origin.url"],
-    folder: clone,
-    environment: gitEnvironment(process.env),
+    folder: exists(join(clone, ".git")) ? join(clone, ".git") : clone,
+    environment: systemGitEnvironment(),
     stdoutBytesMax: 64 * 1024,
     timeoutMs: 10_000,
     signal: new AbortController().signal,

@@ -1,0 +1,76 @@
+import { parseDuration } from "../../base/duration.ts";
+import { countUnread, type InboxFilter, listInbox, shortId } from "../../fleet/messaging/mailbox-queries.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { refreshIndex } from "../look.ts";
+import { markOf, recipientsOf, toMessageJson, writtenAt } from "../message-views.ts";
+import { printJson, printText } from "../output/print-answer.ts";
+import { safe } from "../output/safe-text.ts";
+import { renderTable } from "../output/table.ts";
+import { openStyle, terminalWidth } from "../output/terminal.ts";
+import { parseCount, typed, withSession } from "../session.ts";
+
+/** The arguments of `inbox`, as typed. */
+export interface InboxArguments {
+  readonly unread: boolean;
+  readonly from: string | undefined;
+  readonly kind: string | undefined;
+  readonly since: string | undefined;
+  readonly limit: string;
+  readonly offline: boolean;
+  readonly json: boolean;
+  readonly color: boolean | undefined;
+  readonly server: string | undefined;
+  readonly config: string | undefined;
+}
+
+/** Lists messages to this server: urgent unread ones first, then the newest. */
+export async function inbox(args: InboxArguments): Promise<void> {
+  const nowWallMs = systemClock.wallMs();
+  const filter: InboxFilter = {
+    unread: args.unread,
+    from: args.from,
+    kind: args.kind,
+    sinceWallMs: args.since === undefined ? undefined : nowWallMs - typed<number>(parseDuration(args.since)),
+    limit: parseCount("limit", args.limit),
+  };
+  await withSession(args, async (session) => {
+    await refreshIndex(session, args);
+    const index = session.mailbox().index();
+    const messages = listInbox(index, filter);
+    const unread = countUnread(index);
+    const { server } = session.mailbox().identity;
+    if (args.json) {
+      printJson("inbox", { server, unread, messages: messages.map(toMessageJson) });
+      return;
+    }
+    const style = openStyle(args);
+    printText(safe`${style.bold(server)}: ${unread} unread`);
+    if (messages.length === 0) {
+      printText(args.unread ? "Nothing unread" : "No messages");
+      return;
+    }
+    const rows = messages.map((one) => {
+      const isNew = one.readWallMs === null && !one.history;
+      const ack = one.message.ack_required === true && one.ackedWallMs === null ? "ack?" : "";
+      return [
+        isNew ? style.green("●") : "",
+        shortId(one.message.id),
+        one.message.from,
+        recipientsOf(one.message),
+        writtenAt(one.message, nowWallMs),
+        safe`${markOf(one.message, style)} ${ack}`,
+        isNew ? style.bold(one.message.subject) : one.message.subject,
+      ];
+    });
+    const columns = [
+      { title: "" },
+      { title: "ID", keepWhole: true },
+      { title: "FROM" },
+      { title: "TO" },
+      { title: "WRITTEN" },
+      { title: "MARK" },
+      { title: "SUBJECT" },
+    ];
+    printText(renderTable({ columns, rows }, style, terminalWidth()));
+  });
+}

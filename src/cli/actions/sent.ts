@@ -1,0 +1,88 @@
+import { deliveryOf, type Recipient } from "../../fleet/messaging/delivery.ts";
+import { listSent, shortId } from "../../fleet/messaging/mailbox-queries.ts";
+import type { MessageEntry } from "../../fleet/messaging/model.ts";
+import { unconfirmedDrafts } from "../../fleet/messaging/outbox.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { refreshIndex } from "../look.ts";
+import { recipientsOf, writtenAt } from "../message-views.ts";
+import { printJson, printText } from "../output/print-answer.ts";
+import { renderTable } from "../output/table.ts";
+import { openStyle, terminalWidth } from "../output/terminal.ts";
+import { parseCount, type Session, withSession } from "../session.ts";
+
+/** The arguments of `sent`, as typed. */
+export interface SentArguments {
+  readonly limit: string;
+  readonly offline: boolean;
+  readonly json: boolean;
+  readonly color: boolean | undefined;
+  readonly server: string | undefined;
+  readonly config: string | undefined;
+}
+
+/** One sent message with the state of each recipient. */
+interface SentMessage {
+  readonly message: Pick<MessageEntry, "id" | "to" | "subject" | "at">;
+  readonly state: string;
+  readonly recipients: readonly Recipient[];
+}
+
+/** Lists what this server sent, what waits first, with its delivery per recipient. */
+export async function sent(args: SentArguments): Promise<void> {
+  const limit = parseCount("limit", args.limit);
+  await withSession(args, async (session) => {
+    await refreshIndex(session, args);
+    const messages = collect(session, limit);
+    if (args.json) {
+      const rows = messages.map(({ message, ...rest }) => ({ ...message, ...rest }));
+      printJson("sent", { server: session.mailbox().identity.server, messages: rows });
+      return;
+    }
+    if (messages.length === 0) {
+      printText("Nothing sent yet");
+      return;
+    }
+    const nowWallMs = systemClock.wallMs();
+    const style = openStyle(args);
+    const rows = messages.map((one) => [
+      shortId(one.message.id),
+      recipientsOf(one.message as MessageEntry),
+      writtenAt(one.message as MessageEntry, nowWallMs),
+      summaryOf(one),
+      one.message.subject,
+    ]);
+    const columns = [
+      { title: "ID", keepWhole: true },
+      { title: "TO" },
+      { title: "WRITTEN" },
+      { title: "STATE" },
+      { title: "SUBJECT" },
+    ];
+    printText(renderTable({ columns, rows }, style, terminalWidth()));
+  });
+}
+
+function collect(session: Session, limit: number): SentMessage[] {
+  const mailbox = session.mailbox();
+  const { server } = mailbox.identity;
+  const toSent = (message: SentMessage["message"]): SentMessage => ({
+    message: { id: message.id, to: message.to, subject: message.subject, at: message.at },
+    ...deliveryOf(mailbox.state, mailbox.index(), { server, id: message.id }),
+  });
+  const waiting = unconfirmedDrafts(mailbox.state).flatMap(({ draft }) =>
+    draft.body.type === "message" ? [toSent({ ...draft.body, id: draft.id, at: draft.at })] : [],
+  );
+  const known = new Set(waiting.map(({ message }) => message.id));
+  const written = listSent(mailbox.index(), server, limit).filter(({ message }) => !known.has(message.id));
+  return [...waiting.reverse(), ...written.map(({ message }) => toSent(message))].slice(0, limit);
+}
+
+/** `seen` for one recipient; for several, how many got how far: `2/3 seen`. */
+function summaryOf({ state, recipients }: SentMessage): string {
+  const [only, second] = recipients;
+  if (state === "queued" || only === undefined) return state;
+  if (second === undefined) return only.state;
+  const counts = new Map<string, number>();
+  for (const one of recipients) counts.set(one.state, (counts.get(one.state) ?? 0) + 1);
+  return [...counts].map(([name, count]) => `${count}/${recipients.length} ${name}`).join(", ");
+}

@@ -1,0 +1,119 @@
+import { FleetError } from "../../base/errors.ts";
+import { fromInstant } from "../../base/instant.ts";
+import { listAlarms, listCards, listProgress, listQuarantine } from "../../fleet/messaging/message-index.ts";
+import { listPeers, setForgotten } from "../../fleet/messaging/peers.ts";
+import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { systemCryptography } from "../../platform/cryptography.ts";
+import { refreshIndex } from "../look.ts";
+import { printJson, printText } from "../output/print-answer.ts";
+import { formatRelativeTime } from "../output/relative-time.ts";
+import { renderTable } from "../output/table.ts";
+import { openStyle, terminalWidth } from "../output/terminal.ts";
+import { type Session, withSession } from "../session.ts";
+
+/** The arguments of `servers`, as typed. */
+export interface ServersArguments {
+  readonly offline: boolean;
+  readonly json: boolean;
+  readonly color: boolean | undefined;
+  readonly server: string | undefined;
+  readonly config: string | undefined;
+}
+
+/** One other server as this one knows it. Instants are wall ms; null is unknown. */
+export interface KnownServer {
+  readonly server: string;
+  readonly fingerprint: string;
+  readonly lastSeenWallMs: number | null;
+  readonly version: string | null;
+  readonly entries: number;
+  readonly forgotten: boolean;
+}
+
+/** Lists who is in the fleet, with their keys and when they were last heard of. */
+export async function servers(args: ServersArguments): Promise<void> {
+  await withSession(args, async (session) => {
+    await refreshIndex(session, args);
+    const known = listServers(session);
+    const { identity } = session.mailbox();
+    if (args.json) {
+      printJson("servers", { server: identity.server, fleet: identity.fleet, servers: known.map(toJson) });
+      return;
+    }
+    const own = fingerprintOf(fromOpenSsh(identity.publicKey) ?? new Uint8Array(32), systemCryptography);
+    const nowWallMs = systemClock.wallMs();
+    const style = openStyle(args);
+    const rows = known.map((one) => [
+      one.server,
+      one.lastSeenWallMs === null ? "unknown" : formatRelativeTime(one.lastSeenWallMs, nowWallMs),
+      one.version ?? "unknown",
+      String(one.entries),
+      one.fingerprint,
+      one.forgotten ? "forgotten" : "",
+    ]);
+    rows.unshift([identity.server, "this server", "", "", own, ""]);
+    const columns = [
+      { title: "SERVER" },
+      { title: "LAST SEEN" },
+      { title: "VERSION" },
+      { title: "ENTRIES", align: "right" as const },
+      { title: "KEY" },
+      { title: "" },
+    ];
+    printText(renderTable({ columns, rows }, style, terminalWidth()));
+  });
+}
+
+/** Leaves a server out of broadcasts and lists from now on; its messages stay readable. */
+export async function forgetServer(args: ServersArguments & { readonly id: string }): Promise<void> {
+  await withSession(args, async (session) => {
+    await refreshIndex(session, args);
+    const { state } = session.mailbox();
+    const isKnown = state.transaction(() => setForgotten(state, args.id, systemClock.wallMs()));
+    if (!isKnown)
+      throw new FleetError("BAD_INPUT", `Cannot forget "${args.id}": no such server is known here`);
+    if (args.json) printJson("servers.forget", { id: args.id, forgotten: true });
+    else printText(`${args.id} is left out of broadcasts and lists from now on; nothing of it was deleted`);
+  });
+}
+
+/** Every other server, forgotten ones included. */
+export function listServers(session: Session): KnownServer[] {
+  const mailbox = session.mailbox();
+  const index = mailbox.index();
+  const cards = new Map(listCards(index).map((stored) => [stored.server, stored]));
+  const progress = listProgress(index);
+  return listPeers(mailbox.state).map((peer) => {
+    const stored = cards.get(peer.server);
+    const raw = fromOpenSsh(peer.publicKey);
+    return {
+      server: peer.server,
+      fingerprint: raw === null ? "unknown" : fingerprintOf(raw, systemCryptography),
+      lastSeenWallMs: stored === undefined ? null : fromInstant(stored.card.at),
+      version: stored?.card.version ?? null,
+      entries: progress.get(peer.server)?.seq ?? 0,
+      forgotten: peer.forgotten,
+    };
+  });
+}
+
+/** What an operator should look at: alarms, and what was refused. */
+export function listProblems(session: Session): { server: string; problem: string }[] {
+  const index = session.mailbox().index();
+  const alarms = listAlarms(index).map(({ server, detail }) => ({ server, problem: detail }));
+  const refused = listQuarantine(index).map(({ server, place, reason }) => ({
+    server,
+    problem: `quarantined ${place.slice(0, 12)}: ${reason}`,
+  }));
+  return [...alarms, ...refused];
+}
+
+const toJson = (one: KnownServer): Record<string, unknown> => ({
+  server: one.server,
+  fingerprint: one.fingerprint,
+  last_seen_at: one.lastSeenWallMs === null ? null : new Date(one.lastSeenWallMs).toISOString(),
+  version: one.version,
+  entries: one.entries,
+  forgotten: one.forgotten,
+});

@@ -1,0 +1,47 @@
+import { parseDuration } from "../../base/duration.ts";
+import { EXIT_CODES } from "../../base/errors.ts";
+import { lastPosition, nextInbox } from "../../fleet/messaging/mailbox-queries.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { refreshIndex } from "../look.ts";
+import { renderMessage, toMessageJson } from "../message-views.ts";
+import { printJson, printNotice, printText } from "../output/print-answer.ts";
+import { openStyle } from "../output/terminal.ts";
+import { typed, withSession } from "../session.ts";
+import { waitUntil } from "../wait-until.ts";
+
+/** The arguments of `wait`, as typed. */
+export interface WaitArguments {
+  readonly thread: string | undefined;
+  readonly from: string | undefined;
+  readonly kind: string | undefined;
+  readonly unread: boolean;
+  readonly timeout: string;
+  readonly json: boolean;
+  readonly color: boolean | undefined;
+  readonly server: string | undefined;
+  readonly config: string | undefined;
+}
+
+/**
+ * Blocks until a message that fits arrives, and prints it; with `unread` one that is here already does too.
+ * Exit code 75 at the timeout.
+ */
+export async function wait(args: WaitArguments): Promise<number> {
+  const timeoutMs: number = typed(parseDuration(args.timeout));
+  return await withSession(args, async (session) => {
+    // What arrived before this moment is not what is waited for, unless it was asked for.
+    await refreshIndex(session, { offline: !args.unread });
+    const index = session.mailbox().index();
+    const { thread, from, kind, unread } = args;
+    const afterPosition = unread ? 0 : lastPosition(index);
+    const filter = { thread, from, kind, unread, afterPosition, limit: 1 };
+    const found = await waitUntil(session, timeoutMs, () => nextInbox(index, filter));
+    if (found === null) {
+      printNotice(`fleetd: no message came within ${args.timeout}`);
+      return EXIT_CODES.NOT_YET;
+    }
+    if (args.json) printJson("wait", { message: toMessageJson(found) });
+    else printText(renderMessage(found, openStyle(args), systemClock.wallMs()));
+    return 0;
+  });
+}
