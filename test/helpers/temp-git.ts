@@ -88,6 +88,17 @@ export function processesWith(text: string): number[] {
   );
 }
 
+/** The processes that `pid` started and those that they started, as far as they still have their parents. */
+export function descendantsOf(pid: number): number[] {
+  const processes = allProcesses();
+  const found = [pid];
+  // The list grows while it is walked.
+  for (const parent of found) {
+    for (const one of processes) if (one.parent === parent && one.state !== "Z") found.push(one.pid);
+  }
+  return found.slice(1);
+}
+
 function allProcesses(): { pid: number; state: string; parent: number; group: number }[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
