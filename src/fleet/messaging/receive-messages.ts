@@ -20,6 +20,7 @@ import {
   saveProgress,
 } from "./message-index.ts";
 import { LIMITS, parseServerId } from "./model.ts";
+import { unpushedBatches } from "./outbox.ts";
 import { findPeer, listPeers, pinPeer, setHistory } from "./peers.ts";
 import { receiveCards } from "./receive-cards.ts";
 import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
@@ -78,7 +79,9 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
     quarantined += counts.quarantined;
   }
   const cardsTaken = await receiveCards(ports);
-  return { acceptedLines, quarantined, cardsTaken, ownRefBehind: own !== null && remoteOwn !== own };
+  // While a push is under way the remote is behind by right; it is news only when everything counts as pushed.
+  const ownRefBehind = own !== null && remoteOwn !== own && unpushedBatches(ports.state).length === 0;
+  return { acceptedLines, quarantined, cardsTaken, ownRefBehind };
 }
 
 /** A poll is one `git fetch`; where listing costs no process it tells which refs moved, and only those are fetched. */
