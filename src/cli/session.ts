@@ -9,6 +9,7 @@ import { type ControlClient, createControlClient } from "../http/client/control-
 import { exists } from "../platform/files.ts";
 import type { ServerPaths } from "../platform/paths.ts";
 import { commandSignal } from "./command-signal.ts";
+import { printNotice } from "./output/print-answer.ts";
 import { loadSettings, requireServer, type SettingFlags } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
@@ -53,8 +54,12 @@ export function sessionOf(paths: ServerPaths): Session {
         throw thrown;
       }
     },
-    flush: (drafts, timeoutMs) =>
-      flushNow(mailbox(), { drafts, facts: serverFacts(VERSION), timeoutMs, signal: commandSignal() }),
+    async flush(drafts, timeoutMs) {
+      const request = { drafts, facts: serverFacts(VERSION), timeoutMs, signal: commandSignal() };
+      const outcome = await flushNow(mailbox(), request);
+      for (const notice of outcome.notices) printNotice(`fleetd: ${notice}`);
+      return outcome;
+    },
     async close() {
       await opened?.close();
     },

@@ -74,6 +74,8 @@ export interface DaemonStatus {
   /** The last failure of the remote while it lasts, hostile text. */
   readonly trouble: string | null;
   readonly autoReplies: number;
+  /** Whether this daemon looks after what exists once per machine. */
+  readonly holdsMachine: boolean;
 }
 
 /** An error as the control socket sends it; `code` is one of `EXIT_CODES`. */

@@ -59,6 +59,8 @@ export interface ServerPaths {
   readonly key: string;
   readonly daemonLock: string;
   readonly flushLock: string;
+  /** One for all servers below the root. */
+  readonly machineLock: string;
   readonly socket: string;
   /** The folder of the socket, which is made 0700. */
   readonly socketFolder: string;
@@ -79,6 +81,7 @@ export function serverPaths(root: string, server: string): ServerPaths {
     key: join(folder, "key"),
     daemonLock: join(folder, "daemon.lock"),
     flushLock: join(folder, "flush.lock"),
+    machineLock: join(root, "machine.lock"),
     socket,
     socketFolder: dirname(socket),
   };

@@ -96,6 +96,8 @@ function renderEvent(event: MonitorEvent, style: Style): SafeText {
       return safe`${style.green("recovered")}  ${event.during} works again`;
     case "quarantined":
       return safe`${style.yellow("quarantined")}  ${event.count} batch(es) that were not what they claim`;
+    case "notice":
+      return safe`${style.yellow("notice")}  ${event.text}`;
     case "failed":
       return safe`${style.red("failed")}  ${event.detail}`;
     case "stopping":

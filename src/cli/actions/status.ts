@@ -108,6 +108,7 @@ function toJson(session: Session, page: StatusPage, verdict: Verdict): Record<st
             last_fetch_at: instantOf(daemon.lastFetchWallMs),
             last_push_at: instantOf(daemon.lastPushWallMs),
             auto_replies: daemon.autoReplies,
+            holds_machine: daemon.holdsMachine,
           },
     peers: page.peers.map((peer) => ({ server: peer.server, last_seen_at: instantOf(peer.lastSeenWallMs) })),
   };

@@ -49,6 +49,7 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
       signal: context.signal,
       card: true,
     });
+    for (const text of outcome.notices) context.report({ kind: "notice", text });
     if (outcome.status === "waiting") return trouble(context, outcome.failure.detail);
     daemon.cardDueMonoMs = null;
     daemon.receiptsDueMonoMs = null;
