@@ -6,8 +6,8 @@ import { serverFacts } from "../daemon/server-facts.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
 import { type ControlClient, createControlClient } from "../http/client/control-client.ts";
-import { exists } from "../platform/files.ts";
 import type { ServerPaths } from "../platform/paths.ts";
+import { isOwnSocket } from "../platform/socket.ts";
 import { commandSignal } from "./command-signal.ts";
 import { printNotice } from "./output/print-answer.ts";
 import { loadSettings, requireServer, type SettingFlags } from "./settings.ts";
@@ -45,7 +45,7 @@ export function sessionOf(paths: ServerPaths): Session {
     paths,
     mailbox,
     async ask(call) {
-      if (!exists(paths.socket)) return null;
+      if (!isOwnSocket(paths.socket)) return null;
       try {
         return await call(createControlClient(paths.socket));
       } catch (thrown) {

@@ -7,8 +7,7 @@ import { enqueue } from "../fleet/messaging/outbox.ts";
 import { draftMessage } from "../fleet/messaging/send-message.ts";
 import type { DaemonStatus, MarkCall, SendAnswer, SendCall } from "../http/protocol.ts";
 import { type ControlServer, startControlServer } from "../http/server/control-server.ts";
-import { makePrivateFolder } from "../platform/files.ts";
-import { clearSocket } from "../platform/socket.ts";
+import { clearSocket, makeSocketFolder } from "../platform/socket.ts";
 import type { MonitorContext } from "./monitor-context.ts";
 
 /** Receipts may wait this long, on a remote that is asked over a network and on one that is a folder. */
@@ -17,7 +16,7 @@ const RECEIPTS_WITHIN_MS = { network: 30_000, folder: 1_000 };
 /** Opens the control socket. The caller holds the daemon's lock, so nobody else listens there. */
 export function openControl(context: MonitorContext): ControlServer {
   const { daemon, mailbox, options, signal } = context;
-  makePrivateFolder(mailbox.paths.socketFolder);
+  makeSocketFolder(mailbox.paths.socket);
   clearSocket(mailbox.paths.socket);
   const send = groupCommits(context);
   return startControlServer(mailbox.paths.socket, {
