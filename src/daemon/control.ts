@@ -7,7 +7,7 @@ import { enqueue } from "../fleet/messaging/outbox.ts";
 import { draftMessage } from "../fleet/messaging/send-message.ts";
 import type { DaemonStatus, MarkCall, SendAnswer, SendCall } from "../http/protocol.ts";
 import { type ControlServer, startControlServer } from "../http/server/control-server.ts";
-import { clearSocket, makeSocketFolder } from "../platform/socket.ts";
+import { clearSocket, makeSocketFolder, protectSocket } from "../platform/socket.ts";
 import type { MonitorContext } from "./monitor-context.ts";
 
 /** Receipts may wait this long, on a remote that is asked over a network and on one that is a folder. */
@@ -19,12 +19,14 @@ export function openControl(context: MonitorContext): ControlServer {
   makeSocketFolder(mailbox.paths.socket);
   clearSocket(mailbox.paths.socket);
   const send = groupCommits(context);
-  return startControlServer(mailbox.paths.socket, {
+  const control = startControlServer(mailbox.paths.socket, {
     status: () => statusOf(context),
     send,
     mark: (call) => ({ changed: mark(context, call) }),
     changes: async (call) => ({ revision: await daemon.waitForChange(call.since, call.timeoutMs, signal) }),
   });
+  protectSocket(mailbox.paths.socket);
+  return control;
 
   function statusOf({ mailbox: { identity } }: MonitorContext): DaemonStatus {
     return {

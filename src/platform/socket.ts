@@ -1,4 +1,4 @@
-import { lstatSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { FleetError } from "../base/errors.ts";
 import { makePrivateFolder } from "./files.ts";
@@ -21,6 +21,11 @@ export function makeSocketFolder(path: string): void {
     "NOT_AUTHORISED",
     `Cannot listen in "${folder}": need a folder of this user alone (mode 0700)`,
   );
+}
+
+/** Lets only this user open the socket that was just made; its folder keeps others out until then. */
+export function protectSocket(path: string): void {
+  if (HAS_OWNERS) chmodSync(path, 0o600);
 }
 
 /** Whether a socket of this user is at `path`; one of somebody else could be a trap. */
