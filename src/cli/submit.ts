@@ -1,4 +1,5 @@
 import { queueDrafts } from "../daemon/flush-now.ts";
+import { firstLineOf } from "../fleet/messaging/join-fleet.ts";
 import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
@@ -24,7 +25,8 @@ export async function submit(
     return { id: draft.id };
   }
   const outcome = await session.flush([draft], options.timeoutMs);
-  if (outcome.status === "waiting") printNotice(`fleetd: ${outcome.failure.kind}: ${outcome.failure.detail}`);
+  if (outcome.status === "waiting")
+    printNotice(`fleetd: ${outcome.failure.kind}: ${firstLineOf(outcome.failure.detail)}`);
   return { id: draft.id };
 }
 

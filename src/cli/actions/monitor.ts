@@ -3,6 +3,7 @@ import type { MonitorEvent } from "../../daemon/events.ts";
 import { initServer } from "../../daemon/init-server.ts";
 import { openMailbox } from "../../daemon/open-mailbox.ts";
 import { runMonitor } from "../../daemon/run-monitor.ts";
+import { firstLineOf } from "../../fleet/messaging/join-fleet.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";
@@ -91,7 +92,7 @@ function renderEvent(event: MonitorEvent, style: Style): SafeText {
     case "pushed":
       return safe`${style.green("pushed")}  ${event.entries} ${event.entries === 1 ? "entry" : "entries"}, confirmed by the remote`;
     case "trouble":
-      return safe`${style.red("trouble")}  ${event.during}: ${event.detail.trim()}; again in ${formatDuration(event.retryMs)}`;
+      return safe`${style.red("trouble")}  ${event.during}: ${firstLineOf(event.detail)}; again in ${formatDuration(event.retryMs)}`;
     case "recovered":
       return safe`${style.green("recovered")}  ${event.during} works again`;
     case "quarantined":

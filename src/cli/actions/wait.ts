@@ -1,4 +1,4 @@
-import { parseDuration } from "../../base/duration.ts";
+import { formatDuration, parseDuration } from "../../base/duration.ts";
 import { EXIT_CODES } from "../../base/errors.ts";
 import { lastPosition, nextInbox } from "../../fleet/messaging/mailbox-queries.ts";
 import { systemClock } from "../../platform/clock.ts";
@@ -37,7 +37,7 @@ export async function wait(args: WaitArguments): Promise<number> {
     const filter = { thread, from, kind, unread, afterPosition, limit: 1 };
     const found = await waitUntil(session, timeoutMs, () => nextInbox(index, filter));
     if (found === null) {
-      printNotice(`fleetd: no message came within ${args.timeout}`);
+      printNotice(`fleetd: no message came within ${formatDuration(timeoutMs)}`);
       return EXIT_CODES.NOT_YET;
     }
     if (args.json) printJson("wait", { message: toMessageJson(found) });

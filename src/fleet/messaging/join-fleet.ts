@@ -66,6 +66,9 @@ export async function joinFleet(
   return { identity, founded: found === null, customRefs: meta.namespace === NAMESPACES[0] };
 }
 
+/** What git said first is what happened; the lines after it are advice for people at a prompt. */
+export const firstLineOf = (detail: string): string => detail.trim().split("\n", 1)[0] ?? "";
+
 /** The failure of a remote operation as the error of a command that cannot go on without it. */
 export function toRemoteError(
   action: string,
@@ -74,7 +77,10 @@ export function toRemoteError(
 ): FleetError {
   const code = failure.kind === "unauthorised" ? "NOT_AUTHORISED" : "UNAVAILABLE";
   const state = failure.kind === "failed" ? "git failed" : failure.kind;
-  return new FleetError(code, `Cannot ${action} "${remote.displayUrl}": ${state}: ${failure.detail}`);
+  return new FleetError(
+    code,
+    `Cannot ${action} "${remote.displayUrl}": ${state}: ${firstLineOf(failure.detail)}`,
+  );
 }
 
 async function findMeta(ports: JoinPorts, options: RemoteOptions): Promise<Meta | null> {
