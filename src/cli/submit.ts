@@ -1,5 +1,5 @@
+import { firstLineOf } from "../base/errors.ts";
 import { queueDrafts } from "../daemon/flush-now.ts";
-import { firstLineOf } from "../fleet/messaging/join-fleet.ts";
 import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";

@@ -1,9 +1,9 @@
 import { formatDuration } from "../../base/duration.ts";
+import { firstLineOf } from "../../base/errors.ts";
 import type { MonitorEvent } from "../../daemon/events.ts";
 import { initServer } from "../../daemon/init-server.ts";
 import { openMailbox } from "../../daemon/open-mailbox.ts";
 import { runMonitor } from "../../daemon/run-monitor.ts";
-import { firstLineOf } from "../../fleet/messaging/join-fleet.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";

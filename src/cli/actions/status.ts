@@ -1,5 +1,5 @@
 import { formatDuration } from "../../base/duration.ts";
-import { firstLineOf } from "../../fleet/messaging/join-fleet.ts";
+import { firstLineOf } from "../../base/errors.ts";
 import { countUnread } from "../../fleet/messaging/mailbox-queries.ts";
 import { queueDepth } from "../../fleet/messaging/outbox.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";

@@ -2,7 +2,7 @@
  * Joining: find the fleet on a remote or found it, take the server's id, and tell what was found.
  */
 import { fromUtf8, toUtf8 } from "../../base/bytes.ts";
-import { FleetError } from "../../base/errors.ts";
+import { FleetError, firstLineOf } from "../../base/errors.ts";
 import { toInstant } from "../../base/instant.ts";
 import type { GitRemote, RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import { parseStrictJson } from "../../base/strict-json.ts";
@@ -65,9 +65,6 @@ export async function joinFleet(
   });
   return { identity, founded: found === null, customRefs: meta.namespace === NAMESPACES[0] };
 }
-
-/** What git said first is what happened; the lines after it are advice for people at a prompt. */
-export const firstLineOf = (detail: string): string => detail.trim().split("\n", 1)[0] ?? "";
 
 /** The failure of a remote operation as the error of a command that cannot go on without it. */
 export function toRemoteError(
