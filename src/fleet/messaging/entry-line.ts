@@ -7,6 +7,7 @@
  */
 import * as v from "valibot";
 import { fromUtf8, toUtf8 } from "../../base/bytes.ts";
+import { isInstant } from "../../base/instant.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { parseStrictJson } from "../../base/strict-json.ts";
 import {
@@ -27,7 +28,7 @@ const uuid = v.pipe(
 /** A thread or a reply may name a message that an older system wrote, so these are short printable words, not UUIDs. */
 const reference = v.pipe(v.string(), v.regex(/^[A-Za-z0-9._:-]{1,128}$/));
 const hash = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/));
-const instant = v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/));
+const instant = v.pipe(v.string(), v.check(isInstant, "not an instant"));
 const server = v.pipe(
   v.string(),
   v.check((text) => parseServerId(text).ok, "not a server id"),
