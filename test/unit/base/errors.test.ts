@@ -25,7 +25,7 @@ describe("EXIT_CODES", () => {
     ["NOT_AUTHORISED", 77],
     ["CONFIG", 78],
   ])("EXIT_CODES keeps %s at %d", (code, number) => {
-    expect(EXIT_CODES[code]).toBe(number);
+    expect<number>(EXIT_CODES[code]).toBe(number);
   });
 
   test("EXIT_CODES gives no number twice and stays below the codes of signals", () => {
