@@ -88,7 +88,8 @@ export function processesWith(text: string): number[] {
   );
 }
 
-function allProcesses(): { pid: number; state: string; parent: number; group: number }[] {
+/** Every process of the system with its state, parent and process group. */
+export function allProcesses(): { pid: number; state: string; parent: number; group: number }[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
