@@ -143,12 +143,24 @@ export class TempFleet {
     const { socket } = serverPaths(this.root, server);
     const deadlineMs = performance.now() + START_TIMEOUT_MS;
     while (!(await answers(socket))) {
-      if (!this.#isAlive(running.pid) || performance.now() > deadlineMs) {
+      if (!this.isRunning(running.pid) || performance.now() > deadlineMs) {
         throw new Error(`The monitor of "${server}" did not start: ${running.stderr()}${running.stdout()}`);
       }
       await Bun.sleep(5);
     }
     return running;
+  }
+
+  /** Whether a process that was started here still runs. */
+  isRunning(pid: number): boolean {
+    return [...this.#running].some((child) => child.pid === pid && child.exitCode === null);
+  }
+
+  /** Ends processes that a command left on purpose, and waits until they are gone. @throws when one stays */
+  async endPids(pids: readonly number[]): Promise<void> {
+    for (const pid of pids) if (isAlive(pid)) process.kill(pid, "SIGTERM");
+    const ended = await eventually(() => !pids.some(isAlive), 10_000);
+    if (!ended) throw new Error(`Processes ${pids.join(", ")} did not end`);
   }
 
   /** Ends what runs, by pid, and removes every file. */
@@ -167,10 +179,6 @@ export class TempFleet {
     const server = options.as === undefined ? {} : { FLEETD_SERVER: options.as };
     return { ...this.environment, ...server, ...options.env };
   }
-
-  #isAlive(pid: number): boolean {
-    return [...this.#running].some((child) => child.pid === pid && child.exitCode === null);
-  }
 }
 
 /** Names in the temporary folder of a fleet: what a command that ended left behind. */
@@ -183,6 +191,10 @@ export function descendantsOf(pid: number): number[] {
     all.flatMap((one) => (one.parent === parent ? [one.pid, ...below(one.pid)] : []));
   return below(pid);
 }
+
+/** A process that ended and was not waited for yet counts as ended. */
+export const isAlive = (pid: number): boolean =>
+  allProcesses().some((one) => one.pid === pid && one.state !== "Z");
 
 async function answers(socket: string): Promise<boolean> {
   if (!existsSync(socket)) return false;

@@ -52,9 +52,13 @@ export async function send(args: SendArguments): Promise<number> {
       : typed(parseDuration(args.timeout));
   const request = await toRequest(args);
   return await withSession(args, async (session) => {
+    // Who "all" is gets fixed when the message is made, so a wait for everybody asks first who joined meanwhile.
+    if (RANKS.indexOf(args.wait) > RANKS.indexOf("pushed") && request.to.includes("all")) {
+      await refreshIndex(session, { offline: false });
+    }
     const { id } = await submit(session, request, { push: args.wait !== "queued", timeoutMs });
+    await warnUnknown(session, request.to, { look: isPushed(session, id) });
     const reached = await waitFor(session, { id, wait: args.wait, timeoutMs });
-    await warnUnknown(session, request.to, { look: reached.state !== "queued" });
     report(session, { id, args, reached });
     return reached.ok ? 0 : EXIT_CODES.NOT_YET;
   });
@@ -121,18 +125,20 @@ async function waitFor(
   session: Session,
   asked: { id: string; wait: Wait; timeoutMs: number },
 ): Promise<Reached> {
-  const { state } = session.mailbox();
-  const isPushed = (): boolean => outboxItem(state, asked.id)?.state === "pushed";
-  const plain = (): string => (isPushed() ? "pushed" : "queued");
+  const isThere = (): boolean => isPushed(session, asked.id);
+  const plain = (): string => (isThere() ? "pushed" : "queued");
   if (asked.wait === "queued") return { ok: true, state: plain(), reply: null };
   if (asked.wait === "pushed") {
     const ok =
-      isPushed() || (await waitUntil(session, asked.timeoutMs, () => (isPushed() ? true : null))) === true;
+      isThere() || (await waitUntil(session, asked.timeoutMs, () => (isThere() ? true : null))) === true;
     return { ok, state: plain(), reply: null };
   }
   const found = await waitUntil(session, asked.timeoutMs, () => lookFor(session, asked));
   return found ?? { ok: false, state: strongestState(session, asked.id), reply: null };
 }
+
+const isPushed = (session: Session, id: string): boolean =>
+  outboxItem(session.mailbox().state, id)?.state === "pushed";
 
 function lookFor(session: Session, asked: { id: string; wait: Wait }): Reached | null {
   const mailbox = session.mailbox();
