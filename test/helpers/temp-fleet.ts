@@ -142,7 +142,7 @@ export class TempFleet {
     const running = this.start(["monitor", "--server", server, ...words], options);
     const { socket } = serverPaths(this.root, server);
     const deadlineMs = performance.now() + START_TIMEOUT_MS;
-    while (!(await answers(socket))) {
+    for (let ready = false; !ready; ready = await answers(socket)) {
       if (!this.isRunning(running.pid) || performance.now() > deadlineMs) {
         throw new Error(`The monitor of "${server}" did not start: ${running.stderr()}${running.stdout()}`);
       }
