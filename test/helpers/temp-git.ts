@@ -88,7 +88,14 @@ export function processesWith(text: string): number[] {
   );
 }
 
-function allProcesses(): { pid: number; state: string; parent: number; group: number }[] {
+/** Whether the process catches the signal of that number: Linux says so in /proc. */
+export function catchesSignal(pid: number, signal: number): boolean {
+  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1] ?? "0";
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
+/** Every process of the system with its state, parent and process group. */
+export function allProcesses(): { pid: number; state: string; parent: number; group: number }[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {

@@ -39,19 +39,23 @@ export async function monitor(args: MonitorArguments): Promise<void> {
   const style = openStyle(args);
   const { identity } = mailbox;
   const key = fingerprintOf(fromOpenSsh(identity.publicKey) ?? new Uint8Array(32), systemCryptography);
-  const print = (event: MonitorEvent): void => {
-    if (args.json) stream.json("monitor", toJson(event));
-    else
-      stream.text(safe`${style.dim(new Date().toISOString().slice(11, 19))}  ${renderEvent(event, style)}`);
-  };
-  if (!args.json) {
+  const printBanner = (): void => {
     stream.text(
       safe`${style.bold("fleetd")} ${VERSION}  server ${style.bold(identity.server)}  fleet ${identity.fleet}`,
     );
     stream.text(
       safe`${style.dim(`key ${key}, a look every ${formatDuration(settings.intervalMs)}, Ctrl-C stops`)}`,
     );
-  }
+  };
+  const print = (event: MonitorEvent): void => {
+    if (args.json) {
+      stream.json("monitor", toJson(event));
+      return;
+    }
+    // A monitor that cannot start says only why.
+    if (event.kind === "ready") printBanner();
+    stream.text(safe`${style.dim(new Date().toISOString().slice(11, 19))}  ${renderEvent(event, style)}`);
+  };
   try {
     await runMonitor(mailbox, {
       version: VERSION,

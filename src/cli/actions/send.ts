@@ -6,6 +6,7 @@ import { parseRecipients } from "../../fleet/messaging/model.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
 import { listPeers } from "../../fleet/messaging/peers.ts";
 import type { SendRequest } from "../../fleet/messaging/send-message.ts";
+import { refreshIndex } from "../look.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { safe, toSafeText } from "../output/safe-text.ts";
 import { readBody } from "../read-body.ts";
@@ -51,8 +52,12 @@ export async function send(args: SendArguments): Promise<number> {
       : typed(parseDuration(args.timeout));
   const request = await toRequest(args);
   return await withSession(args, async (session) => {
+    // Who "all" is gets fixed when the message is made, so a wait for everybody asks first who joined meanwhile.
+    if (RANKS.indexOf(args.wait) > RANKS.indexOf("pushed") && request.to.includes("all")) {
+      await refreshIndex(session, { offline: false });
+    }
     const { id } = await submit(session, request, { push: args.wait !== "queued", timeoutMs });
-    warnUnknown(session, request.to);
+    await warnUnknown(session, request.to, { look: isPushed(session, id) });
     const reached = await waitFor(session, { id, wait: args.wait, timeoutMs });
     report(session, { id, args, reached });
     return reached.ok ? 0 : EXIT_CODES.NOT_YET;
@@ -88,14 +93,25 @@ function toLabel(text: string): [string, string] {
   throw new FleetError("USAGE", `Cannot read label "${text}": need NAME=VALUE`);
 }
 
-/** A message to a server that nobody has seen yet is sent, since it may join later; a typing error should be noticed. */
-function warnUnknown(session: Session, to: readonly string[]): void {
-  const { state, identity } = session.mailbox();
-  const known = new Set([identity.server, ...listPeers(state).map((peer) => peer.server)]);
-  for (const server of to) {
-    if (server === "all" || server.startsWith("@") || known.has(server)) continue;
+/**
+ * A message to a server that nobody has seen yet is sent, since it may join later; a typing error should be noticed.
+ * `look`: the remote answered just now, so it is asked who joined since this server last looked.
+ */
+async function warnUnknown(
+  session: Session,
+  to: readonly string[],
+  options: { readonly look: boolean },
+): Promise<void> {
+  if (options.look && unknownAmong(session, to).length > 0) await refreshIndex(session, { offline: false });
+  for (const server of unknownAmong(session, to)) {
     printNotice(`fleetd: no server "${server}" is known here yet; the message waits for it on the remote`);
   }
+}
+
+function unknownAmong(session: Session, to: readonly string[]): string[] {
+  const { state, identity } = session.mailbox();
+  const known = new Set([identity.server, ...listPeers(state).map((peer) => peer.server)]);
+  return to.filter((server) => server !== "all" && !server.startsWith("@") && !known.has(server));
 }
 
 /** What a wait came to: whether the state was reached, the state it is in, and the answer if one was waited for. */
@@ -109,18 +125,20 @@ async function waitFor(
   session: Session,
   asked: { id: string; wait: Wait; timeoutMs: number },
 ): Promise<Reached> {
-  const { state } = session.mailbox();
-  const isPushed = (): boolean => outboxItem(state, asked.id)?.state === "pushed";
-  const plain = (): string => (isPushed() ? "pushed" : "queued");
+  const isThere = (): boolean => isPushed(session, asked.id);
+  const plain = (): string => (isThere() ? "pushed" : "queued");
   if (asked.wait === "queued") return { ok: true, state: plain(), reply: null };
   if (asked.wait === "pushed") {
     const ok =
-      isPushed() || (await waitUntil(session, asked.timeoutMs, () => (isPushed() ? true : null))) === true;
+      isThere() || (await waitUntil(session, asked.timeoutMs, () => (isThere() ? true : null))) === true;
     return { ok, state: plain(), reply: null };
   }
   const found = await waitUntil(session, asked.timeoutMs, () => lookFor(session, asked));
   return found ?? { ok: false, state: strongestState(session, asked.id), reply: null };
 }
+
+const isPushed = (session: Session, id: string): boolean =>
+  outboxItem(session.mailbox().state, id)?.state === "pushed";
 
 function lookFor(session: Session, asked: { id: string; wait: Wait }): Reached | null {
   const mailbox = session.mailbox();

@@ -80,7 +80,9 @@ function untilDue({ ports, daemon }: PushLoopContext): number {
   return Math.max(0, Math.min(LOOK_MS, heartbeatMs, ...waits));
 }
 
-function trouble({ daemon, report }: PushLoopContext, detail: string): number {
+function trouble({ daemon, report, signal }: PushLoopContext, detail: string): number {
+  // A git that was ended because the daemon ends says nothing about the remote.
+  if (signal.aborted) return 0;
   const { count, tell } = daemon.noteTrouble("push", detail);
   const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(count - 1, 10));
   if (tell) report({ kind: "trouble", during: "push", detail, retryMs });
