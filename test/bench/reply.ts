@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import type { Mailbox } from "../../src/daemon/open-mailbox.ts";
 import { findReply } from "../../src/fleet/messaging/mailbox-queries.ts";
 import { type GitServer, startGitDaemon, startHttpServer } from "../helpers/git-servers.ts";
@@ -6,6 +7,9 @@ import { absoluteRow, type Row } from "./row.ts";
 import { type Daemon, makeServer, startDaemon } from "./servers.ts";
 
 const CHANGE_TIMEOUT_MS = 30_000;
+
+/** Automatic replies are bounded per hour; a benchmark needs more of them. */
+const SETTINGS = "auto_reply:\n  per_thread: 100000\n  per_peer: 100000\n  per_host: 100000\n";
 
 /** From a request at one daemon to the automatic reply of another one on the same machine. */
 export const reply: Bench = {
@@ -37,7 +41,9 @@ async function measure(
 ): Promise<Row> {
   const asker = await makeServer(context, "asker", on.remote);
   const answerer = await makeServer(context, "answerer", on.remote);
-  const daemons = [await startDaemon(context, asker), await startDaemon(context, answerer)] as const;
+  const config = { FLEETD_CONFIG: `${answerer.root}/fleetd.yaml` };
+  writeFileSync(config.FLEETD_CONFIG, SETTINGS);
+  const daemons = [await startDaemon(context, asker), await startDaemon(context, answerer, config)] as const;
   const mailbox = asker.open();
   try {
     const values: number[] = [];

@@ -39,6 +39,7 @@ async function main(options: Options): Promise<number> {
   const temp = new TempGit();
   const rows: Row[] = [];
   try {
+    isolate(temp);
     const context = await prepare(temp, options);
     for (const bench of chosen) {
       console.error(`measuring ${bench.name} …`);
@@ -57,6 +58,14 @@ async function main(options: Options): Promise<number> {
   };
   await Bun.write(join(ROOT, "dist/bench.json"), `${JSON.stringify(report, null, 2)}\n`);
   return rows.some(failsGate) ? 1 : 0;
+}
+
+/** What runs in this process must not see the user's git either: a proxy or a certificate setting changes its way. */
+function isolate(temp: TempGit): void {
+  for (const name of Object.keys(process.env)) {
+    if (/^(?:GIT_|FLEETD_|XDG_|SSL_CERT_)|_proxy$/i.test(name)) delete process.env[name];
+  }
+  process.env["HOME"] = temp.home;
 }
 
 async function prepare(temp: TempGit, { runs, quick }: Options): Promise<Context> {

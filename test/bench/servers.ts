@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { type Mailbox, openMailbox } from "../../src/daemon/open-mailbox.ts";
 import { countUnconfirmed } from "../../src/fleet/messaging/outbox.ts";
 import { createControlClient } from "../../src/http/client/control-client.ts";
@@ -15,9 +15,6 @@ export interface BenchServer {
   open(): Mailbox;
 }
 
-/** Automatic replies are bounded per hour; a benchmark needs more of them. */
-const SETTINGS = "auto_reply:\n  per_thread: 100000\n  per_peer: 100000\n  per_host: 100000\n";
-
 /** Makes the server `name` on `remote` with `fleetd init`. */
 export async function makeServer(
   { fleetd, temp }: Context,
@@ -26,12 +23,10 @@ export async function makeServer(
 ): Promise<BenchServer> {
   const root = temp.path(name);
   mkdirSync(root);
-  writeFileSync(`${root}/fleetd.yaml`, SETTINGS);
   const environment = {
     HOME: temp.home,
     PATH: process.env["PATH"] ?? "",
     FLEETD_HOME: root,
-    FLEETD_CONFIG: `${root}/fleetd.yaml`,
   };
   // Not `spawnSync`: the remote may be a server in this process.
   const child = Bun.spawn([fleetd, "init", "--remote", remote, "--server", name], {
