@@ -1,5 +1,4 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { userInfo } from "node:os";
 import { type GitServer, startServer } from "../../helpers/git-servers.ts";
 import type { TempGit } from "../../helpers/temp-git.ts";
 
@@ -24,7 +23,7 @@ export async function startSshServer(temp: TempGit, sshd: string): Promise<SshSe
   const forced = `restrict,command="git-shell -c \\"$SSH_ORIGINAL_COMMAND\\""`;
   writeFileSync(`${folder}/authorized_keys`, `${forced} ${publicOf("key")}\n`);
   // Its folder for the part without rights, on systems where no service made it; made by root alone.
-  if (userInfo().uid === 0) mkdirSync("/run/sshd", { recursive: true });
+  if (process.getuid?.() === 0) mkdirSync("/run/sshd", { recursive: true });
   const server = await startServer((port) => {
     const [kind, key] = publicOf("host-key").split(" ");
     writeFileSync(`${folder}/known_hosts`, `[127.0.0.1]:${port} ${kind} ${key}\n`);
@@ -32,6 +31,8 @@ export async function startSshServer(temp: TempGit, sshd: string): Promise<SshSe
     return [sshd, "-D", "-e", "-f", `${folder}/sshd.conf`];
   }, temp);
   if (server === null) throw new Error(`sshd does not start with ${folder}/sshd.conf`);
+  // Bun's own answer is "unknown" where USER is not set.
+  const user = Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
   const options = [
     "IdentitiesOnly=yes",
     `UserKnownHostsFile=${folder}/known_hosts`,
@@ -39,7 +40,7 @@ export async function startSshServer(temp: TempGit, sshd: string): Promise<SshSe
   ];
   return {
     ...server,
-    url: `ssh://${userInfo().username}@127.0.0.1:${server.port}${temp.folder}`,
+    url: `ssh://${user}@127.0.0.1:${server.port}${temp.folder}`,
     sshCommand: `ssh -F none -i ${folder}/key ${options.map((option) => `-o ${option}`).join(" ")}`,
   };
 }
