@@ -6,9 +6,10 @@ import { serverFacts } from "../daemon/server-facts.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
 import { type ControlClient, createControlClient } from "../http/client/control-client.ts";
-import { exists } from "../platform/files.ts";
 import type { ServerPaths } from "../platform/paths.ts";
+import { isOwnSocket } from "../platform/socket.ts";
 import { commandSignal } from "./command-signal.ts";
+import { printNotice } from "./output/print-answer.ts";
 import { loadSettings, requireServer, type SettingFlags } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
@@ -44,7 +45,7 @@ export function sessionOf(paths: ServerPaths): Session {
     paths,
     mailbox,
     async ask(call) {
-      if (!exists(paths.socket)) return null;
+      if (!isOwnSocket(paths.socket)) return null;
       try {
         return await call(createControlClient(paths.socket));
       } catch (thrown) {
@@ -53,8 +54,12 @@ export function sessionOf(paths: ServerPaths): Session {
         throw thrown;
       }
     },
-    flush: (drafts, timeoutMs) =>
-      flushNow(mailbox(), { drafts, facts: serverFacts(VERSION), timeoutMs, signal: commandSignal() }),
+    async flush(drafts, timeoutMs) {
+      const request = { drafts, facts: serverFacts(VERSION), timeoutMs, signal: commandSignal() };
+      const outcome = await flushNow(mailbox(), request);
+      for (const notice of outcome.notices) printNotice(`fleetd: ${notice}`);
+      return outcome;
+    },
     async close() {
       await opened?.close();
     },

@@ -1,3 +1,4 @@
+import { firstLineOf } from "../base/errors.ts";
 import { queueDrafts } from "../daemon/flush-now.ts";
 import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -24,7 +25,8 @@ export async function submit(
     return { id: draft.id };
   }
   const outcome = await session.flush([draft], options.timeoutMs);
-  if (outcome.status === "waiting") printNotice(`fleetd: ${outcome.failure.kind}: ${outcome.failure.detail}`);
+  if (outcome.status === "waiting")
+    printNotice(`fleetd: ${outcome.failure.kind}: ${firstLineOf(outcome.failure.detail)}`);
   return { id: draft.id };
 }
 

@@ -1,6 +1,6 @@
 /**
  * The control socket: what `fleetd` commands and the daemon of the same server say to each other. Both ends import
- * this file, so neither can speak another language. HTTP/1.1 over a unix socket (a named pipe on Windows), JSON both
+ * this file, so neither can speak another language. HTTP/1.1 over a unix socket (Windows has them too), JSON both
  * ways; the socket lies in a folder that only its user can open.
  */
 import * as v from "valibot";
@@ -74,6 +74,8 @@ export interface DaemonStatus {
   /** The last failure of the remote while it lasts, hostile text. */
   readonly trouble: string | null;
   readonly autoReplies: number;
+  /** Whether this daemon looks after what exists once per machine. */
+  readonly holdsMachine: boolean;
 }
 
 /** An error as the control socket sends it; `code` is one of `EXIT_CODES`. */

@@ -1,4 +1,5 @@
 import { formatDuration } from "../../base/duration.ts";
+import { firstLineOf } from "../../base/errors.ts";
 import type { MonitorEvent } from "../../daemon/events.ts";
 import { initServer } from "../../daemon/init-server.ts";
 import { openMailbox } from "../../daemon/open-mailbox.ts";
@@ -95,11 +96,13 @@ function renderEvent(event: MonitorEvent, style: Style): SafeText {
     case "pushed":
       return safe`${style.green("pushed")}  ${event.entries} ${event.entries === 1 ? "entry" : "entries"}, confirmed by the remote`;
     case "trouble":
-      return safe`${style.red("trouble")}  ${event.during}: ${event.detail.trim()}; again in ${formatDuration(event.retryMs)}`;
+      return safe`${style.red("trouble")}  ${event.during}: ${firstLineOf(event.detail)}; again in ${formatDuration(event.retryMs)}`;
     case "recovered":
       return safe`${style.green("recovered")}  ${event.during} works again`;
     case "quarantined":
       return safe`${style.yellow("quarantined")}  ${event.count} batch(es) that were not what they claim`;
+    case "notice":
+      return safe`${style.yellow("notice")}  ${event.text}`;
     case "failed":
       return safe`${style.red("failed")}  ${event.detail}`;
     case "stopping":

@@ -4,6 +4,7 @@
  */
 import * as v from "valibot";
 import { fromUtf8, toUtf8 } from "../../base/bytes.ts";
+import { isInstant } from "../../base/instant.ts";
 import type { GitObject } from "../../base/ports/git-store.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { parseStrictJson } from "../../base/strict-json.ts";
@@ -27,7 +28,7 @@ const cardSchema = v.looseObject({
   n: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
   /** Random, new with every start of the server's daemon. */
   run: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/)),
-  at: v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)),
+  at: v.pipe(v.string(), v.check(isInstant, "not an instant")),
   version: word,
   public_key: word,
   capabilities: v.array(word),
