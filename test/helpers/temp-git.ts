@@ -88,6 +88,15 @@ export function processesWith(text: string): number[] {
   );
 }
 
+/** Living processes that were started with the environment variable `name` set to `value`. */
+export function processesWithVariable(name: string, value: string): number[] {
+  return allProcesses().flatMap(({ pid, state }) =>
+    state !== "Z" && readOrEmpty(`/proc/${pid}/environ`).split("\0").includes(`${name}=${value}`)
+      ? [pid]
+      : [],
+  );
+}
+
 /** Whether the process catches the signal of that number: Linux says so in /proc. */
 export function catchesSignal(pid: number, signal: number): boolean {
   const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1] ?? "0";
