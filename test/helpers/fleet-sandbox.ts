@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SendRecord } from "./fleet-checker.ts";
 import { killHard } from "./kill.ts";
@@ -54,6 +54,11 @@ export class FleetSandbox {
   #bodies = 0;
   #monitors = 0;
 
+  /** `settings`: the text of a configuration file that every server of the sandbox uses. */
+  constructor(settings = "") {
+    writeFileSync(join(this.folder, "fleetd.yaml"), settings);
+  }
+
   get folder(): string {
     return this.temp.folder;
   }
@@ -99,9 +104,14 @@ export class FleetSandbox {
     return { pid: child.pid, ended };
   }
 
+  /** The words that make a server. */
+  initWords(server: string): string[] {
+    return ["init", "--remote", this.remote, "--server", server];
+  }
+
   /** Makes a server; throws when that fails. */
   async init(server: string): Promise<void> {
-    const made = await this.run(server, ["init", "--remote", this.remote, "--server", server]);
+    const made = await this.run(server, this.initWords(server));
     if (made.exitCode !== 0) throw new Error(`init of ${server} ended with ${made.exitCode}: ${made.stderr}`);
     this.adopt(server);
   }
@@ -186,6 +196,7 @@ export class FleetSandbox {
       HOME: this.temp.home,
       PATH: process.env["PATH"] ?? "",
       FLEETD_HOME: join(this.folder, "servers", server),
+      FLEETD_CONFIG: join(this.folder, "fleetd.yaml"),
     };
   }
 }
