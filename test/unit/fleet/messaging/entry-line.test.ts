@@ -356,8 +356,7 @@ describe("parseLine()", () => {
 
 describe("parseLine() on the place of an unreadable line", () => {
   const PLACE = { from: "code1", seq: 2, prev: PREV };
-  const { type, ...body } = messageBody();
-  const entry = { v: 1, id: idOf(1), seq: 2, prev: PREV, type, from: "code1", at: NOW, ...body } as Entry;
+  const entry: Entry = { v: 1, id: idOf(1), seq: 2, prev: PREV, from: "code1", at: NOW, ...messageBody() };
   const line = fromUtf8(encodeLine(entry)) ?? "";
 
   test("parseLine() reads the place of a message with a wrong field", () => {
