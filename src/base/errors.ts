@@ -46,3 +46,6 @@ export function requireOk<T>(code: ErrorCode, result: Result<T, string>): T {
 /** The message of anything thrown, for a log line or a longer message. */
 export const messageOf = (thrown: unknown): string =>
   thrown instanceof Error ? thrown.message : String(thrown);
+
+/** The first line of what another program said: what happened; the rest is advice for people at a prompt. */
+export const firstLineOf = (detail: string): string => detail.trim().split("\n", 1)[0] ?? "";

@@ -4,9 +4,17 @@ export function toInstant(wallMs: number): string {
   return new Date(wallMs).toISOString();
 }
 
+/** The last instant with a year of four digits: the format can write no later one. */
+export const INSTANT_MS_MAX = 253_402_300_799_999;
+
 /** Milliseconds since the Unix epoch of an instant that `toInstant` wrote; NaN for anything else. */
 export function fromInstant(text: string): number {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text)) return Number.NaN;
   // biome-ignore lint/style/noRestrictedGlobals: converts a given text, reads no clock
-  return Date.parse(text);
+  const wallMs = Date.parse(text);
+  // The engine takes 30 February for 2 March and 24:00 for the next day; the format knows neither.
+  return !Number.isNaN(wallMs) && toInstant(wallMs) === text ? wallMs : Number.NaN;
 }
+
+/** Whether `text` is an instant of the format that exists: a date and a time of day that a clock can show. */
+export const isInstant = (text: string): boolean => !Number.isNaN(fromInstant(text));

@@ -15,7 +15,7 @@ export function requireMessage(index: Database, part: string): IndexedMessage {
   if (!/^[0-9a-f-]+$/.test(wanted) || wanted.length < PREFIX_MIN) {
     throw new FleetError(
       "USAGE",
-      `Cannot read message id "${part.slice(0, 80)}": need at least 4 characters of it`,
+      `Cannot read message id "${part.slice(0, 80)}": need at least 4 characters of 0-9, a-f and "-"`,
     );
   }
   const [found, second] = findById(index, wanted);

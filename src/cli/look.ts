@@ -17,6 +17,8 @@ export async function refreshIndex(session: Session, options: { readonly offline
   const timeoutMs = REMOTE_TIMEOUT_MS;
   const received = await receiveMessages(ports, { timeoutMs, signal: commandSignal() });
   if (received.ok) return;
+  // A look that Ctrl-C ended is no trouble of the remote.
+  commandSignal().throwIfAborted();
   await ingestStore(ports);
   printNotice(
     `Cannot look at "${ports.remote.displayUrl}": ${received.error.kind}; showing what is here already`,

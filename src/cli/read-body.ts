@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { causedBy, FleetError, messageOf } from "../base/errors.ts";
+import { LIMITS } from "../fleet/messaging/model.ts";
 
 /** Where a message's text comes from: a word, `-` or a pipe, a file. */
 export interface BodySource {
@@ -7,8 +8,8 @@ export interface BodySource {
   readonly file: string | undefined;
 }
 
-/** More than any message may have; what is larger is refused without being read to its end. */
-const BYTES_MAX = 1024 * 1024;
+/** A body and the line end that a pipe adds to it; what is larger is refused without being read to its end. */
+const BYTES_MAX = LIMITS.bodyBytesMax + 2;
 
 /**
  * The text of a message. Without a word and a file it is read from standard input, or written in `$EDITOR` when
@@ -19,13 +20,22 @@ export async function readBody(source: BodySource): Promise<string> {
   if (source.file !== undefined) {
     if (source.word !== undefined)
       throw new FleetError("USAGE", "Cannot take the body from two places: word and --file");
-    return decode(readBytes(source.file), source.file);
+    return checked(decode(readBytes(source.file), `"${source.file}"`));
   }
   if (source.word !== undefined && source.word !== "-") return source.word;
   if (source.word === undefined && process.stdin.isTTY === true)
     return await (await import("./edit-body.ts")).editBody();
-  return decode(await readStdin(), "standard input").replace(/\r?\n$/, "");
+  return checked(decode(await readStdin(), "standard input").replace(/\r?\n$/, ""));
 }
+
+/** A text that was typed is checked as a word is, what was read from somewhere is data. */
+function checked(text: string): string {
+  if (Buffer.byteLength(text) <= LIMITS.bodyBytesMax) return text;
+  throw tooLarge("was read as the body");
+}
+
+const tooLarge = (what: string): FleetError =>
+  new FleetError("BAD_INPUT", `Cannot send what ${what}: it is over 256 KiB, need less`);
 
 function readBytes(path: string): Uint8Array {
   try {
@@ -40,8 +50,7 @@ async function readStdin(): Promise<Uint8Array> {
   let size = 0;
   for await (const part of Bun.stdin.stream()) {
     size += part.length;
-    if (size > BYTES_MAX)
-      throw new FleetError("BAD_INPUT", "Cannot send what comes from standard input: over 256 KiB");
+    if (size > BYTES_MAX) throw tooLarge("comes from standard input");
     parts.push(part);
   }
   return Buffer.concat(parts);

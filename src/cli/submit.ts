@@ -1,8 +1,10 @@
+import { firstLineOf } from "../base/errors.ts";
 import { queueDrafts } from "../daemon/flush-now.ts";
 import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { printNotice } from "./output/print-answer.ts";
+import { toCall } from "./send-request.ts";
 import { type Session, typed } from "./session.ts";
 
 /**
@@ -24,12 +26,7 @@ export async function submit(
     return { id: draft.id };
   }
   const outcome = await session.flush([draft], options.timeoutMs);
-  if (outcome.status === "waiting") printNotice(`fleetd: ${outcome.failure.kind}: ${outcome.failure.detail}`);
+  if (outcome.status === "waiting")
+    printNotice(`fleetd: ${outcome.failure.kind}: ${firstLineOf(outcome.failure.detail)}`);
   return { id: draft.id };
 }
-
-const toCall = (request: SendRequest) => ({
-  ...request,
-  to: [...request.to],
-  labels: request.labels === undefined ? undefined : { ...request.labels },
-});

@@ -11,6 +11,8 @@ export class DaemonState {
   readonly startedWallMs: number;
   lastFetchWallMs: number | null = null;
   lastPushWallMs: number | null = null;
+  /** From the start until the first push, the start: heartbeats count from it. */
+  lastPushMonoMs: number;
   autoReplies = 0;
   /** When the own card has to be on the remote, monotonic ms; null when nothing in it waits. */
   cardDueMonoMs: number | null = null;
@@ -24,6 +26,7 @@ export class DaemonState {
   constructor(clock: Clock) {
     this.#clock = clock;
     this.startedWallMs = clock.wallMs();
+    this.lastPushMonoMs = clock.monotonicMs();
   }
 
   get revision(): number {

@@ -13,6 +13,7 @@ export type MonitorEvent =
     }
   | { readonly kind: "recovered"; readonly during: "fetch" | "push" }
   | { readonly kind: "quarantined"; readonly count: number }
+  | { readonly kind: "notice"; readonly text: string }
   | { readonly kind: "failed"; readonly detail: string }
   | { readonly kind: "stopping" };
 

@@ -37,10 +37,11 @@ export async function flushNow(mailbox: Mailbox, request: FlushRequest): Promise
     }
     if (!queued) queueDrafts(mailbox, request.drafts, clock.wallMs());
     queued = true;
-    if (arePushed(mailbox, request.drafts)) return { status: "pushed", entries: request.drafts.length };
+    if (arePushed(mailbox, request.drafts))
+      return { status: "pushed", entries: request.drafts.length, notices: [] };
     if (clock.monotonicMs() >= deadlineMs) {
       const failure = { kind: "timeout", detail: "another process of this server is pushing" } as const;
-      return { status: "waiting", failure };
+      return { status: "waiting", failure, notices: [] };
     }
     await clock.sleep(LOOK_EVERY_MS, request.signal);
   }
@@ -60,14 +61,14 @@ async function flushLocked(
 ): Promise<FlushOutcome> {
   const ports = await mailbox.sendPorts();
   await commitDrafts(ports, request.drafts);
-  if (countUnconfirmed(mailbox.state) === 0) return { status: "pushed", entries: 0 };
+  if (countUnconfirmed(mailbox.state) === 0) return { status: "pushed", entries: 0, notices: [] };
   const timeoutMs = Math.max(1, deadlineMs - ports.clock.monotonicMs());
   try {
     return await flushOutbox(ports, request.facts, { timeoutMs, signal: request.signal, card: false });
   } catch (thrown) {
     // The message is safe here whatever happened to the push; only a conflict is the caller's to hear.
     if (thrown instanceof FleetError && thrown.code !== "NOT_AUTHORISED") {
-      return { status: "waiting", failure: { kind: "failed", detail: thrown.message } };
+      return { status: "waiting", failure: { kind: "failed", detail: thrown.message }, notices: [] };
     }
     throw thrown;
   }

@@ -12,12 +12,13 @@ import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.t
 import { prepareIndex, prepareState } from "../fleet/messaging/mailbox-tables.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
+import { removeTree } from "../platform/files.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { openGitRemote } from "../platform/git/git-remote.ts";
 import { openGitStore } from "../platform/git/local-git-store.ts";
 import { readKeyFile } from "../platform/key-file.ts";
 import type { ServerPaths } from "../platform/paths.ts";
-import { openDatabase } from "../platform/sqlite-database.ts";
+import { isDamage, openDatabase } from "../platform/sqlite-database.ts";
 
 /** An opened server. `close` ends its helper processes and databases. */
 export interface Mailbox {
@@ -87,8 +88,23 @@ export function openState(paths: ServerPaths, create: boolean): Database {
   return state;
 }
 
-/** Opens `index.db`, making it where it is missing: it can always be made again. @throws FleetError IO */
+/** Opens `index.db`, making it where it is missing or damaged: it can always be made again. @throws FleetError IO */
 export function openIndex(paths: ServerPaths): Database {
+  try {
+    return openIndexFile(paths);
+  } catch (thrown) {
+    if (!isDamage(thrown)) throw thrown;
+    removeIndex(paths);
+    return openIndexFile(paths);
+  }
+}
+
+/** Removes the files of the index; everything in it is made again from the object store. */
+export function removeIndex(paths: ServerPaths): void {
+  for (const suffix of ["", "-wal", "-shm"]) removeTree(paths.index + suffix);
+}
+
+function openIndexFile(paths: ServerPaths): Database {
   const index = openDatabase(paths.index, { create: true, durability: "process" });
   prepareIndex(index);
   index.run("ATTACH DATABASE ? AS mine", paths.state);

@@ -1,9 +1,8 @@
 import { FleetError } from "../base/errors.ts";
 import { ingestStore, type ReceiveReport } from "../fleet/messaging/receive-messages.ts";
-import { removeTree } from "../platform/files.ts";
 import type { ServerPaths } from "../platform/paths.ts";
 import { readHolder, tryLock } from "../platform/process-lock.ts";
-import { openMailbox } from "./open-mailbox.ts";
+import { openMailbox, removeIndex } from "./open-mailbox.ts";
 
 /**
  * Makes the index from the object store alone, whatever state its file is in.
@@ -22,7 +21,7 @@ export async function rebuildIndex(paths: ServerPaths): Promise<ReceiveReport> {
     );
   }
   try {
-    for (const suffix of ["", "-wal", "-shm"]) removeTree(paths.index + suffix);
+    removeIndex(paths);
     const mailbox = openMailbox(paths);
     try {
       return await ingestStore(mailbox.receivePorts());

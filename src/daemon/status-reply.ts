@@ -17,7 +17,7 @@ export function renderStatusReply(facts: {
   const peers = listPeers(ports.state).filter((peer) => !peer.forgotten);
   const queue = queueDepth(ports.state);
   return [
-    `${identity.server} is up since ${formatDuration(nowMs - daemon.startedWallMs)} (fleetd ${version})`,
+    `${identity.server} has been up for ${formatDuration(nowMs - daemon.startedWallMs)} (fleetd ${version})`,
     `remote: ${daemon.trouble === null ? "reachable" : "in trouble"}`,
     `waiting to be sent: ${queue.count}`,
     `automatic answers since the start: ${daemon.autoReplies}`,

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -59,9 +59,9 @@ export interface ServerPaths {
   readonly key: string;
   readonly daemonLock: string;
   readonly flushLock: string;
+  /** One for all servers below the root. */
+  readonly machineLock: string;
   readonly socket: string;
-  /** The folder of the socket, which is made 0700. */
-  readonly socketFolder: string;
 }
 
 /** A unix socket's path may have 107 bytes on Linux and 103 on macOS; past 100 a short one is made elsewhere. */
@@ -70,7 +70,6 @@ const SOCKET_BYTES_MAX = 100;
 /** Where the files of `server` are below `root`. */
 export function serverPaths(root: string, server: string): ServerPaths {
   const folder = join(root, server);
-  const socket = socketPath(folder);
   return {
     folder,
     store: join(folder, "fleet.git"),
@@ -79,8 +78,8 @@ export function serverPaths(root: string, server: string): ServerPaths {
     key: join(folder, "key"),
     daemonLock: join(folder, "daemon.lock"),
     flushLock: join(folder, "flush.lock"),
-    socket,
-    socketFolder: dirname(socket),
+    machineLock: join(root, "machine.lock"),
+    socket: socketPath(folder),
   };
 }
 

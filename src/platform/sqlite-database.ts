@@ -26,6 +26,12 @@ export function openDatabase(path: string, options: { create: boolean; durabilit
   }
 }
 
+/** Whether what `openDatabase` or a statement threw says that the file itself is damaged. */
+export function isDamage(thrown: unknown): boolean {
+  const cause = thrown instanceof Error ? thrown.cause : null;
+  return cause instanceof Error && "code" in cause && /^SQLITE_(?:NOTADB|CORRUPT)/.test(String(cause.code));
+}
+
 class SqliteDatabase implements Database {
   readonly #sqlite: Sqlite;
   readonly #path: string;

@@ -88,6 +88,21 @@ export function processesWith(text: string): number[] {
   );
 }
 
+/** Living processes that were started with the environment variable `name` set to `value`. */
+export function processesWithVariable(name: string, value: string): number[] {
+  return allProcesses().flatMap(({ pid, state }) =>
+    state !== "Z" && readOrEmpty(`/proc/${pid}/environ`).split("\0").includes(`${name}=${value}`)
+      ? [pid]
+      : [],
+  );
+}
+
+/** Whether the process catches the signal of that number: Linux says so in /proc. */
+export function catchesSignal(pid: number, signal: number): boolean {
+  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1] ?? "0";
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
 /** The processes that `pid` started and those that they started, as far as they still have their parents. */
 export function descendantsOf(pid: number): number[] {
   const processes = allProcesses();
@@ -99,7 +114,8 @@ export function descendantsOf(pid: number): number[] {
   return found.slice(1);
 }
 
-function allProcesses(): { pid: number; state: string; parent: number; group: number }[] {
+/** Every process of the system with its state, parent and process group. */
+export function allProcesses(): { pid: number; state: string; parent: number; group: number }[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {

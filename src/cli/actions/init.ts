@@ -1,10 +1,12 @@
 import { FleetError } from "../../base/errors.ts";
 import { type InitReport, initServer, toRemoteUrl } from "../../daemon/init-server.ts";
 import { openMailbox } from "../../daemon/open-mailbox.ts";
+import type { Identity } from "../../fleet/messaging/identity.ts";
+import { listPeers } from "../../fleet/messaging/peers.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";
 import { originOf } from "../../platform/git/origin.ts";
-import { hostServerId, serverFolders, serverPaths } from "../../platform/paths.ts";
+import { embeddedRemotePath, hostServerId, serverFolders, serverPaths } from "../../platform/paths.ts";
 import { commandSignal } from "../command-signal.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { safe } from "../output/safe-text.ts";
@@ -71,40 +73,56 @@ function printExisting(
   const { server, remote } = wanted;
   const mailbox = openMailbox(serverPaths(settings.root, server));
   const { identity } = mailbox;
+  const found = {
+    remote: mailbox.remote().displayUrl,
+    folder: mailbox.paths.folder,
+    servers: listPeers(mailbox.state).length,
+  };
   mailbox.state.close();
   if (remote !== null && toRemoteUrl(remote) !== identity.remoteUrl) {
     throw new FleetError(
       "CANNOT_CREATE",
-      `Cannot make "${server}" again: it is in the fleet on "${identity.remoteUrl}"`,
+      `Cannot make "${server}" again: it is in the fleet on "${found.remote}"`,
       {
         hint: "Another remote is another server: choose another id with --server ID",
       },
     );
   }
   if (args.json) {
-    printJson("init", { server, fleet: identity.fleet, founded: false, existed: true });
+    const embedded = identity.remoteUrl === embeddedRemotePath(settings.root);
+    printJson("init", {
+      ...identityJson(identity),
+      ...found,
+      founded: false,
+      existed: true,
+      embedded,
+      waiting: null,
+    });
     return;
   }
   printText(`Server ${server} is already in fleet ${identity.fleet}; nothing was changed`);
 }
 
 function toJson(report: InitReport): Record<string, unknown> {
-  const { identity } = report;
   return {
-    server: identity.server,
-    fleet: identity.fleet,
+    ...identityJson(report.identity),
     founded: report.founded,
     existed: false,
     remote: report.displayUrl,
     embedded: report.embedded,
-    namespace: identity.namespace,
-    object_format: identity.format,
-    public_key: identity.publicKey,
     folder: report.paths.folder,
     servers: report.serversFound,
     waiting: report.waiting,
   };
 }
+
+const identityJson = (identity: Identity): Record<string, unknown> => ({
+  server: identity.server,
+  fleet: identity.fleet,
+  namespace: identity.namespace,
+  object_format: identity.format,
+  public_key: identity.publicKey,
+});
 
 function printReport(report: InitReport, args: InitArguments): void {
   const style = openStyle(args);

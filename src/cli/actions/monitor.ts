@@ -1,4 +1,5 @@
 import { formatDuration } from "../../base/duration.ts";
+import { firstLineOf } from "../../base/errors.ts";
 import type { MonitorEvent } from "../../daemon/events.ts";
 import { initServer } from "../../daemon/init-server.ts";
 import { openMailbox } from "../../daemon/open-mailbox.ts";
@@ -38,19 +39,23 @@ export async function monitor(args: MonitorArguments): Promise<void> {
   const style = openStyle(args);
   const { identity } = mailbox;
   const key = fingerprintOf(fromOpenSsh(identity.publicKey) ?? new Uint8Array(32), systemCryptography);
-  const print = (event: MonitorEvent): void => {
-    if (args.json) stream.json("monitor", toJson(event));
-    else
-      stream.text(safe`${style.dim(new Date().toISOString().slice(11, 19))}  ${renderEvent(event, style)}`);
-  };
-  if (!args.json) {
+  const printBanner = (): void => {
     stream.text(
       safe`${style.bold("fleetd")} ${VERSION}  server ${style.bold(identity.server)}  fleet ${identity.fleet}`,
     );
     stream.text(
       safe`${style.dim(`key ${key}, a look every ${formatDuration(settings.intervalMs)}, Ctrl-C stops`)}`,
     );
-  }
+  };
+  const print = (event: MonitorEvent): void => {
+    if (args.json) {
+      stream.json("monitor", toJson(event));
+      return;
+    }
+    // A monitor that cannot start says only why.
+    if (event.kind === "ready") printBanner();
+    stream.text(safe`${style.dim(new Date().toISOString().slice(11, 19))}  ${renderEvent(event, style)}`);
+  };
   try {
     await runMonitor(mailbox, {
       version: VERSION,
@@ -91,11 +96,13 @@ function renderEvent(event: MonitorEvent, style: Style): SafeText {
     case "pushed":
       return safe`${style.green("pushed")}  ${event.entries} ${event.entries === 1 ? "entry" : "entries"}, confirmed by the remote`;
     case "trouble":
-      return safe`${style.red("trouble")}  ${event.during}: ${event.detail.trim()}; again in ${formatDuration(event.retryMs)}`;
+      return safe`${style.red("trouble")}  ${event.during}: ${firstLineOf(event.detail)}; again in ${formatDuration(event.retryMs)}`;
     case "recovered":
       return safe`${style.green("recovered")}  ${event.during} works again`;
     case "quarantined":
       return safe`${style.yellow("quarantined")}  ${event.count} batch(es) that were not what they claim`;
+    case "notice":
+      return safe`${style.yellow("notice")}  ${event.text}`;
     case "failed":
       return safe`${style.red("failed")}  ${event.detail}`;
     case "stopping":

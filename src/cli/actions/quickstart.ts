@@ -146,7 +146,7 @@ function named({ identity }: InitReport): string {
 
 async function startDaemons(run: Run): Promise<number[]> {
   for (const server of [SENDER, RECEIVER]) {
-    const args = ["monitor", "--server", server];
+    const args = ["monitor", "--server", server, "--auto-reply"];
     const log = join(run.root, `${server}.log`);
     run.daemons.set(server, startInBackground(args, { environment: { FLEETD_HOME: run.root }, log }));
   }

@@ -44,23 +44,16 @@ export async function servers(args: ServersArguments): Promise<void> {
     const own = fingerprintOf(fromOpenSsh(identity.publicKey) ?? new Uint8Array(32), systemCryptography);
     const nowWallMs = systemClock.wallMs();
     const style = openStyle(args);
-    const rows = known.map((one) => [
-      one.server,
-      one.lastSeenWallMs === null ? "unknown" : formatRelativeTime(one.lastSeenWallMs, nowWallMs),
-      one.version ?? "unknown",
-      String(one.entries),
-      one.fingerprint,
-      one.forgotten ? "forgotten" : "",
-    ]);
-    rows.unshift([identity.server, "this server", "", "", own, ""]);
-    const columns = [
-      { title: "SERVER" },
-      { title: "LAST SEEN" },
-      { title: "VERSION" },
-      { title: "ENTRIES", align: "right" as const },
-      { title: "KEY" },
-      { title: "" },
+    const seenOf = (one: KnownServer): string => {
+      if (one.forgotten) return "forgotten";
+      return one.lastSeenWallMs === null ? "unknown" : formatRelativeTime(one.lastSeenWallMs, nowWallMs);
+    };
+    const rows = [
+      [identity.server, "this server", own],
+      ...known.map((one) => [one.server, seenOf(one), one.fingerprint]),
     ];
+    // Fingerprints are there to be compared, so they are never cut.
+    const columns = [{ title: "SERVER" }, { title: "LAST SEEN" }, { title: "KEY", keepWhole: true }];
     printText(renderTable({ columns, rows }, style, terminalWidth()));
   });
 }

@@ -1,4 +1,5 @@
 import { formatDuration } from "../../base/duration.ts";
+import { firstLineOf } from "../../base/errors.ts";
 import { countUnread } from "../../fleet/messaging/mailbox-queries.ts";
 import { queueDepth } from "../../fleet/messaging/outbox.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
@@ -69,7 +70,8 @@ function judge(
   const { daemon, queue } = facts;
   if (daemon === null) warn("no monitor is running: nothing is received or answered (fleetd monitor)");
   const trouble = daemon?.trouble ?? null;
-  if (trouble !== null) problems.push({ verdict: "critical", text: `remote in trouble: ${trouble.trim()}` });
+  if (trouble !== null)
+    problems.push({ verdict: "critical", text: `remote in trouble: ${firstLineOf(trouble)}` });
   if (queue.oldestWallMs !== null && nowWallMs - queue.oldestWallMs > QUEUE_AGE_WARN_MS) {
     warn(
       `${queue.count} message(s) wait to be sent, the oldest for ${formatDuration(nowWallMs - queue.oldestWallMs)}`,
@@ -108,6 +110,7 @@ function toJson(session: Session, page: StatusPage, verdict: Verdict): Record<st
             last_fetch_at: instantOf(daemon.lastFetchWallMs),
             last_push_at: instantOf(daemon.lastPushWallMs),
             auto_replies: daemon.autoReplies,
+            holds_machine: daemon.holdsMachine,
           },
     peers: page.peers.map((peer) => ({ server: peer.server, last_seen_at: instantOf(peer.lastSeenWallMs) })),
   };

@@ -1,10 +1,10 @@
-import { parseDuration } from "../../base/duration.ts";
-import { EXIT_CODES } from "../../base/errors.ts";
+import { formatDuration, parseDuration } from "../../base/duration.ts";
+import { FleetError } from "../../base/errors.ts";
 import { lastPosition, nextInbox } from "../../fleet/messaging/mailbox-queries.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { refreshIndex } from "../look.ts";
 import { renderMessage, toMessageJson } from "../message-views.ts";
-import { printJson, printNotice, printText } from "../output/print-answer.ts";
+import { printJson, printText } from "../output/print-answer.ts";
 import { openStyle } from "../output/terminal.ts";
 import { typed, withSession } from "../session.ts";
 import { waitUntil } from "../wait-until.ts";
@@ -24,11 +24,11 @@ export interface WaitArguments {
 
 /**
  * Blocks until a message that fits arrives, and prints it; with `unread` one that is here already does too.
- * Exit code 75 at the timeout.
+ * @throws FleetError NOT_YET at the timeout
  */
-export async function wait(args: WaitArguments): Promise<number> {
+export async function wait(args: WaitArguments): Promise<void> {
   const timeoutMs: number = typed(parseDuration(args.timeout));
-  return await withSession(args, async (session) => {
+  await withSession(args, async (session) => {
     // What arrived before this moment is not what is waited for, unless it was asked for.
     await refreshIndex(session, { offline: !args.unread });
     const index = session.mailbox().index();
@@ -37,11 +37,10 @@ export async function wait(args: WaitArguments): Promise<number> {
     const filter = { thread, from, kind, unread, afterPosition, limit: 1 };
     const found = await waitUntil(session, timeoutMs, () => nextInbox(index, filter));
     if (found === null) {
-      printNotice(`fleetd: no message came within ${args.timeout}`);
-      return EXIT_CODES.NOT_YET;
+      const message = `Cannot show a message: none came within ${formatDuration(timeoutMs)}`;
+      throw new FleetError("NOT_YET", message);
     }
     if (args.json) printJson("wait", { message: toMessageJson(found) });
     else printText(renderMessage(found, openStyle(args), systemClock.wallMs()));
-    return 0;
   });
 }

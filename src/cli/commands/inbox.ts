@@ -6,7 +6,11 @@ export const inbox = strictCommand({
   args: {
     unread: { type: "boolean", description: "Only what nobody has read here" },
     from: { type: "string", valueHint: "ID", description: "Only from this server" },
-    kind: { type: "string", description: "Only of this kind" },
+    kind: {
+      type: "enum",
+      options: ["info", "request", "response", "warning", "error", "update"],
+      description: "Only of this kind",
+    },
     since: { type: "string", valueHint: "TIME", description: "Only what came within this time, such as 2h" },
     limit: { type: "string", default: "20", valueHint: "N", description: "At most so many" },
     offline: { type: "boolean", description: "Show what is here without looking at the remote" },

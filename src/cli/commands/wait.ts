@@ -6,7 +6,11 @@ export const wait = strictCommand({
   args: {
     thread: { type: "string", valueHint: "ID", description: "Only in this conversation" },
     from: { type: "string", valueHint: "ID", description: "Only from this server" },
-    kind: { type: "string", description: "Only of this kind" },
+    kind: {
+      type: "enum",
+      options: ["info", "request", "response", "warning", "error", "update"],
+      description: "Only of this kind",
+    },
     unread: { type: "boolean", description: "An unread one that is here already will do" },
     timeout: {
       type: "string",

@@ -14,6 +14,9 @@ const HEARTBEAT_MS = 5 * 60_000;
 /** A push without progress is given up after this time and tried again. */
 export const PUSH_TIMEOUT_MS = 30_000;
 
+/** The outbox is looked at this often even if nobody rings: a command that cannot reach the daemon queues by itself. */
+const LOOK_MS = 10_000;
+
 /** First pause after a failed push or fetch; it doubles up to the longest. */
 export const RETRY_MS_FIRST = 1_000;
 export const RETRY_MS_MAX = 60_000;
@@ -46,10 +49,12 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
       signal: context.signal,
       card: true,
     });
+    for (const text of outcome.notices) context.report({ kind: "notice", text });
     if (outcome.status === "waiting") return trouble(context, outcome.failure.detail);
     daemon.cardDueMonoMs = null;
     daemon.receiptsDueMonoMs = null;
     daemon.lastPushWallMs = ports.clock.wallMs();
+    daemon.lastPushMonoMs = ports.clock.monotonicMs();
     if (daemon.noteSuccess("push")) context.report({ kind: "recovered", during: "push" });
     if (outcome.entries > 0) context.report({ kind: "pushed", entries: outcome.entries });
     daemon.bump();
@@ -70,13 +75,14 @@ function untilDue({ ports, daemon }: PushLoopContext): number {
     daemon.cardDueMonoMs,
     hasQueued(ports.state, "receipts") ? (daemon.receiptsDueMonoMs ?? 0) : null,
   ];
-  const lastPush = daemon.lastPushWallMs === null ? 0 : ports.clock.wallMs() - daemon.lastPushWallMs;
-  const heartbeatMs = Math.min(HEARTBEAT_MS, Math.max(0, HEARTBEAT_MS - lastPush));
+  const heartbeatMs = daemon.lastPushMonoMs + HEARTBEAT_MS - nowMs;
   const waits = dues.flatMap((due) => (due === null ? [] : [due - nowMs]));
-  return Math.max(0, Math.min(heartbeatMs, ...waits));
+  return Math.max(0, Math.min(LOOK_MS, heartbeatMs, ...waits));
 }
 
-function trouble({ daemon, report }: PushLoopContext, detail: string): number {
+function trouble({ daemon, report, signal }: PushLoopContext, detail: string): number {
+  // A git that was ended because the daemon ends says nothing about the remote.
+  if (signal.aborted) return 0;
   const { count, tell } = daemon.noteTrouble("push", detail);
   const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(count - 1, 10));
   if (tell) report({ kind: "trouble", during: "push", detail, retryMs });

@@ -59,7 +59,9 @@ function noteHandled(daemon: DaemonState, handled: readonly HandledMessage[]): v
   if (awaited) daemon.wantCard(CARD_WITHIN_MS);
 }
 
-function trouble({ ports, daemon, report }: ReceiveLoopContext, detail: string): number {
+function trouble({ ports, daemon, report, signal }: ReceiveLoopContext, detail: string): number {
+  // A git that was ended because the daemon ends says nothing about the remote.
+  if (signal.aborted) return 0;
   const { count, tell } = daemon.noteTrouble("fetch", detail);
   const retryMs = jittered(ports, Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(count - 1, 10)));
   if (tell) report({ kind: "trouble", during: "fetch", detail: messageOf(detail), retryMs });

@@ -75,21 +75,25 @@ type Origin = { server: string; fleet: string; cryptography: Cryptography };
 
 function stepChain(parsed: ParsedLine, text: Uint8Array, chain: Chain, from: Origin): Step {
   const hash = hashLine(text, from.cryptography);
-  // A line that cannot be read still takes its place: its signature is good, and the next line's prev names it.
-  if (parsed.status !== "entry") {
-    return chain.seq === 0
-      ? refuse(parsed.reason)
-      : { accepted: true, chain: { ...chain, seq: chain.seq + 1, hash } };
+  const place = parsed.status === "entry" ? parsed.entry : parsed.place;
+  if (place !== null && place.from !== from.server)
+    return refuse(`entry is from "${place.from}", the log is of "${from.server}"`);
+  if (parsed.status === "entry") {
+    const { entry } = parsed;
+    if (entry.type === "key") return stepToEpoch(entry, { chain, hash, fleet: from.fleet });
+    if (entry.type === "compacted") return stepToCompacted(entry, { chain, fleet: from.fleet });
+    if (chain.seq === 0) return refuse("log does not start with a key");
+  } else if (chain.seq === 0) {
+    return refuse(parsed.reason);
   }
-  const { entry } = parsed;
-  if (entry.from !== from.server)
-    return refuse(`entry is from "${entry.from}", the log is of "${from.server}"`);
-  if (entry.type === "key") return stepToEpoch(entry, { chain, hash, fleet: from.fleet });
-  if (entry.type === "compacted") return stepToCompacted(entry, { chain, fleet: from.fleet });
-  if (chain.seq === 0) return refuse("log does not start with a key");
-  if (entry.seq !== chain.seq + 1) return refuse(`seq is ${entry.seq}, expected ${chain.seq + 1}`);
-  if (entry.prev !== chain.hash) return refuse(`prev of seq ${entry.seq} does not match the line before it`);
-  return { accepted: true, chain: { ...chain, seq: entry.seq, hash } };
+  // A line that cannot be read still takes its place. Where it says which, that has to be the next one: else anybody
+  // could push a batch of such lines again and leave the owner's next batch without a continuation. One that says
+  // nothing is believed for its signature; no writer of this format makes such lines.
+  const seq = chain.seq + 1;
+  if (place !== null && place.seq !== seq) return refuse(`seq is ${place.seq}, expected ${seq}`);
+  if (place !== null && place.prev !== chain.hash)
+    return refuse(`prev of seq ${seq} does not match the line before it`);
+  return { accepted: true, chain: { ...chain, seq, hash } };
 }
 
 function stepToEpoch(entry: Envelope & KeyBody, at: { chain: Chain; hash: string; fleet: string }): Step {
@@ -108,6 +112,9 @@ function stepToCompacted(entry: Envelope & CompactedBody, at: { chain: Chain; fl
   const key = keyEntryOf(entry);
   if (at.chain.seq !== 0) return refuse("log was compacted below what is known of it");
   if (key === null || key.fleet !== at.fleet) return refuse("compacted log names another fleet");
+  // What is carried along counts as its writer's word, so a writer may carry its own only.
+  const foreign = [...entry.keys, ...entry.receipts].find((one) => one.from !== entry.from);
+  if (foreign !== undefined) return refuse(`compacted log carries an entry of "${foreign.from}"`);
   if (key.public_key !== at.chain.publicKey)
     return refuse("compacted log names another key than the pinned one");
   return { accepted: true, chain: { ...at.chain, epoch: key.epoch, seq: entry.seq, hash: entry.hash } };

@@ -4,6 +4,7 @@
  */
 import * as v from "valibot";
 import { fromUtf8, toUtf8 } from "../../base/bytes.ts";
+import { isInstant } from "../../base/instant.ts";
 import type { GitObject } from "../../base/ports/git-store.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { parseStrictJson } from "../../base/strict-json.ts";
@@ -27,14 +28,15 @@ const cardSchema = v.looseObject({
   n: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
   /** Random, new with every start of the server's daemon. */
   run: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/)),
-  at: v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)),
+  at: v.pipe(v.string(), v.check(isInstant, "not an instant")),
   version: word,
   public_key: word,
   capabilities: v.array(word),
   groups: v.array(serverName),
   health: v.looseObject({ status: word }),
   log: cursor,
-  cursors: v.record(serverName, cursor),
+  // Not `v.record`: it passes over a server that is called "constructor", neither checked nor kept.
+  cursors: v.custom<Readonly<Record<string, Cursor>>>(areCursors, "not cursors by server"),
 });
 
 /** What a server says of itself; see the fields of the schema. `log` is the end of its log, `cursors` what it has read. */
@@ -85,3 +87,8 @@ export async function buildCard(
 /** Whether `cursor` says that the entry `seq` of `epoch` was read. */
 export const hasPassed = (passed: Cursor | undefined, entry: { epoch: string; seq: number }): boolean =>
   passed !== undefined && passed.epoch === entry.epoch && passed.seq >= entry.seq;
+
+function areCursors(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(([server, read]) => v.is(serverName, server) && v.is(cursor, read));
+}

@@ -3,10 +3,11 @@
  *
  * A reader never trusts a line: the bytes are limited before they are decoded, JSON is parsed strictly, and every
  * field has a type and a bound. The idea to keep in mind: a line that is wrong is *one* wrong line. It still takes
- * its place in the writer's chain, so `envelope` is parsed apart from the body and the entries around it live on.
+ * its place in the writer's chain, so its place is read apart from the body and the entries around it live on.
  */
 import * as v from "valibot";
 import { fromUtf8, toUtf8 } from "../../base/bytes.ts";
+import { isInstant } from "../../base/instant.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { parseStrictJson } from "../../base/strict-json.ts";
 import {
@@ -27,12 +28,13 @@ const uuid = v.pipe(
 /** A thread or a reply may name a message that an older system wrote, so these are short printable words, not UUIDs. */
 const reference = v.pipe(v.string(), v.regex(/^[A-Za-z0-9._:-]{1,128}$/));
 const hash = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/));
-const instant = v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/));
+const instant = v.pipe(v.string(), v.check(isInstant, "not an instant"));
 const server = v.pipe(
   v.string(),
   v.check((text) => parseServerId(text).ok, "not a server id"),
 );
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const LABEL_NAME = /^[A-Za-z0-9._/-]{1,63}$/;
 const shortText = v.pipe(v.string(), v.maxLength(LIMITS.subjectCharactersMax));
 
 const envelope = {
@@ -79,12 +81,8 @@ const messageSchema = v.looseObject({
   expires_at: v.optional(instant),
   auto: v.optional(v.boolean()),
   hops: v.optional(v.pipe(count, v.maxValue(1000))),
-  labels: v.optional(
-    v.pipe(
-      v.record(v.pipe(v.string(), v.regex(/^[A-Za-z0-9._/-]{1,63}$/)), shortText),
-      v.check((labels) => Object.keys(labels).length <= LIMITS.labelsMax, "over 64 labels"),
-    ),
-  ),
+  // Not `v.record`: it passes over a key "constructor" or "prototype", neither checked nor kept.
+  labels: v.optional(v.custom<Readonly<Record<string, string>>>(areLabels, "not up to 64 labels")),
   attachments: v.optional(
     v.array(
       v.looseObject({
@@ -117,34 +115,68 @@ const compactedSchema = v.looseObject({
 
 const entrySchema = v.variant("type", [messageSchema, receiptSchema, keySchema, compactedSchema]);
 
-/** What one line turned out to be. `parked`: a format or an entry type of the future, kept and reported. */
+/** Where in which log a line says that it stands. */
+export type LinePlace = Pick<Entry, "from" | "seq" | "prev">;
+
+/**
+ * What one line turned out to be. `parked`: a format or an entry type of the future, kept and reported. `place` is null
+ * where a line that cannot be read as an entry does not even say where it belongs.
+ */
 export type ParsedLine =
   | { readonly status: "entry"; readonly entry: Entry }
-  | { readonly status: "parked"; readonly reason: string }
-  | { readonly status: "invalid"; readonly reason: string };
+  | { readonly status: "parked" | "invalid"; readonly reason: string; readonly place: LinePlace | null };
 
 /** The bytes of `entry` as one line, LF included. Keys keep the order in which the entry was made. */
 export const encodeLine = (entry: Entry): Uint8Array => toUtf8(`${JSON.stringify(entry)}\n`);
 
 /** Parses one line (without its LF) of a log. Never throws, whatever the bytes. */
 export function parseLine(line: Uint8Array): ParsedLine {
-  if (line.length > LIMITS.lineBytesMax) return { status: "invalid", reason: "line over 2 MiB" };
+  const unreadable = (reason: string): ParsedLine => ({
+    status: "invalid",
+    reason,
+    place: placeInText(line),
+  });
+  if (line.length > LIMITS.lineBytesMax) return unreadable("line over 2 MiB");
   const text = fromUtf8(line);
-  if (text === null) return { status: "invalid", reason: "not UTF-8" };
+  if (text === null) return unreadable("not UTF-8");
   const json = parseStrictJson(text, LIMITS.jsonDepthMax);
-  if (!json.ok) return { status: "invalid", reason: json.error };
+  if (!json.ok) return unreadable(json.error);
   const parked = reasonToPark(json.value);
-  if (parked !== null) return { status: "parked", reason: parked };
+  if (parked !== null) return { status: "parked", reason: parked, place: placeIn(json.value) };
   const entry = parseEntry(json.value);
-  return entry.ok ? { status: "entry", entry: entry.value } : { status: "invalid", reason: entry.error };
+  if (entry.ok) return { status: "entry", entry: entry.value };
+  return { status: "invalid", reason: entry.error, place: placeIn(json.value) };
 }
 
-/** The entry in a parsed JSON value, with the first thing that is wrong as the error. */
+/** The entry in a parsed JSON value, with the first thing that is wrong as the error. Unknown fields are kept. */
 export function parseEntry(value: unknown): Result<Entry> {
   const parsed = v.safeParse(entrySchema, value, { abortEarly: true });
-  if (parsed.success) return ok(parsed.output as Entry);
+  // The schema changes nothing, and its copy would lack an unknown field that is called "constructor".
+  if (parsed.success) return ok(value as Entry);
   const [issue] = parsed.issues;
   return fail(`${v.getDotPath(issue) ?? "entry"}: ${issue.message.slice(0, 160)}`);
+}
+
+const placeSchema = v.object({ from: envelope.from, seq: envelope.seq, prev: envelope.prev });
+
+/** The place that a JSON value of whatever version names, or null. */
+function placeIn(value: unknown): LinePlace | null {
+  const parsed = v.safeParse(placeSchema, value, { abortEarly: true });
+  return parsed.success ? parsed.output : null;
+}
+
+/** How `encodeLine` begins every line: the envelope comes first, so it can be read where the rest cannot. */
+const ENVELOPE_TEXT =
+  /^\{"v":\d+,"id":"[^"\\]*","seq":(?<seq>\d{1,16}),"prev":(?<prev>null|"[^"\\]*"),"type":"[^"\\]*","from":"(?<from>[^"\\]*)"/;
+/** The longest envelope has under 300 bytes; chosen with room for longer ids. */
+const ENVELOPE_BYTES = 512;
+
+/** The place of a line that is no strict JSON, or null. */
+function placeInText(line: Uint8Array): LinePlace | null {
+  const start = String.fromCharCode(...line.subarray(0, ENVELOPE_BYTES));
+  const { seq, prev, from } = ENVELOPE_TEXT.exec(start)?.groups ?? {};
+  if (seq === undefined || prev === undefined || from === undefined) return null;
+  return placeIn({ from, seq: Number(seq), prev: prev === "null" ? null : prev.slice(1, -1) });
 }
 
 const TYPES_KNOWN: readonly unknown[] = ["key", "message", "receipt", "compacted"];
@@ -161,3 +193,12 @@ function reasonToPark(value: unknown): string | null {
 function utf8Length(text: string): number {
   return text.length * 3 <= LIMITS.bodyBytesMax ? text.length : toUtf8(text).length;
 }
+
+function areLabels(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const labels: [string, unknown][] = Object.entries(value);
+  return labels.length <= LIMITS.labelsMax && labels.every(([name, text]) => isLabel(name, text));
+}
+
+const isLabel = (name: string, text: unknown): boolean =>
+  LABEL_NAME.test(name) && typeof text === "string" && text.length <= LIMITS.subjectCharactersMax;

@@ -24,10 +24,13 @@ import {
 import { adoptOwnCard } from "./own-card.ts";
 import { buildNextCard, loadCardState, type ServerFacts, saveCardState } from "./publish-card.ts";
 
-/** What a flush came to. `waiting`: everything is safe here and will be tried again. */
+/**
+ * What a flush came to. `waiting`: everything is safe here and will be tried again. `notices`: what an operator should
+ * hear about in any case, such as a lock that was removed.
+ */
 export type FlushOutcome =
-  | { readonly status: "pushed"; readonly entries: number }
-  | { readonly status: "waiting"; readonly failure: RemoteFailure };
+  | { readonly status: "pushed"; readonly entries: number; readonly notices: readonly string[] }
+  | { readonly status: "waiting"; readonly failure: RemoteFailure; readonly notices: readonly string[] };
 
 /** Attempts against refs that move or are locked under us; each looks at the remote first. */
 const ATTEMPTS_MAX = 6;
@@ -70,7 +73,7 @@ export async function flushOutbox(
 ): Promise<FlushOutcome> {
   await buildQueued(ports);
   const waiting = unpushedBatches(ports.state);
-  if (waiting.length === 0 && !options.card) return { status: "pushed", entries: 0 };
+  if (waiting.length === 0 && !options.card) return { status: "pushed", entries: 0, notices: [] };
   const tip = requireHead(ports).tip ?? "";
   const entries = countUnconfirmed(ports.state);
   writeObjects(
@@ -78,25 +81,27 @@ export async function flushOutbox(
     waiting.flatMap((batch) => batch.objects),
   );
   ports.store.writeRef(TRACKING.own, tip);
+  const notices: string[] = [];
   for (let attempt = 1; ; attempt += 1) {
     const outcome = await pushOnce(ports, facts, { tip, options });
-    if (outcome === "confirmed") return { status: "pushed", entries };
-    if (outcome !== "again") return { status: "waiting", failure: outcome };
+    if (outcome === "confirmed") return { status: "pushed", entries, notices };
+    if (outcome !== "again") return { status: "waiting", failure: outcome, notices };
     if (attempt >= ATTEMPTS_MAX) {
       const detail = `refs of "${ports.identity.server}" on the remote are locked or keep moving`;
-      return { status: "waiting", failure: { kind: "failed", detail } };
+      return { status: "waiting", failure: { kind: "failed", detail }, notices };
     }
-    ports.remote.clearStaleLock(
-      `${ports.identity.namespace}log/${ports.identity.server}`,
-      ports.clock.wallMs(),
-    );
-    ports.remote.clearStaleLock(
-      `${ports.identity.namespace}state/${ports.identity.server}`,
-      ports.clock.wallMs(),
-    );
+    notices.push(...clearStaleLocks(ports));
     // Another process of ours, or one that was killed, may still hold the ref's lock on the remote.
     await ports.clock.sleep(20 * 2 ** attempt, options.signal);
   }
+}
+
+/** Locks on the own refs that a killed push left behind on a file remote; what was done, in words. */
+function clearStaleLocks({ identity, remote, clock }: SendPorts): string[] {
+  return ["log", "state"].flatMap((kind) => {
+    const ref = `${identity.namespace}${kind}/${identity.server}`;
+    return remote.clearStaleLock(ref, clock.wallMs()) ?? [];
+  });
 }
 
 function requireHead(ports: SendPorts): LogHead {

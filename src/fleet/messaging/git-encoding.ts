@@ -28,7 +28,7 @@ export interface CommitFacts {
   readonly message: string;
 }
 
-/** The content of a commit object. The message's control characters become spaces, so any git client may show it. */
+/** The content of a commit object. The message's control characters but LF become spaces, so any git client may show it. */
 export function encodeCommit(facts: CommitFacts): Uint8Array {
   const who = `${facts.server} <${facts.server}@fleet.invalid> ${Math.floor(facts.committedMs / 1000)} +0000`;
   const lines = [
@@ -37,7 +37,7 @@ export function encodeCommit(facts: CommitFacts): Uint8Array {
     `author ${who}`,
     `committer ${who}`,
     "",
-    facts.message,
+    facts.message.replace(/[\p{Cc}--\n]/gv, " "),
   ];
   return toUtf8(`${lines.join("\n")}\n`);
 }

@@ -2,7 +2,7 @@
  * Joining: find the fleet on a remote or found it, take the server's id, and tell what was found.
  */
 import { fromUtf8, toUtf8 } from "../../base/bytes.ts";
-import { FleetError } from "../../base/errors.ts";
+import { FleetError, firstLineOf } from "../../base/errors.ts";
 import { toInstant } from "../../base/instant.ts";
 import type { GitRemote, RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import { parseStrictJson } from "../../base/strict-json.ts";
@@ -74,7 +74,10 @@ export function toRemoteError(
 ): FleetError {
   const code = failure.kind === "unauthorised" ? "NOT_AUTHORISED" : "UNAVAILABLE";
   const state = failure.kind === "failed" ? "git failed" : failure.kind;
-  return new FleetError(code, `Cannot ${action} "${remote.displayUrl}": ${state}: ${failure.detail}`);
+  return new FleetError(
+    code,
+    `Cannot ${action} "${remote.displayUrl}": ${state}: ${firstLineOf(failure.detail)}`,
+  );
 }
 
 async function findMeta(ports: JoinPorts, options: RemoteOptions): Promise<Meta | null> {

@@ -178,6 +178,11 @@ export function raiseAlarm(index: Database, alarm: Alarm, nowWallMs: number): vo
   );
 }
 
+/** What a standing alarm says, or null while there is none. */
+export const alarmDetail = (index: Database, server: string, kind: string): string | null =>
+  index.get<{ detail: string }>("SELECT detail FROM alarms WHERE server = ? AND kind = ?", server, kind)
+    ?.detail ?? null;
+
 /** Ends an alarm whose cause is gone. */
 export function clearAlarm(index: Database, server: string, kind: string): void {
   index.run("DELETE FROM alarms WHERE server = ? AND kind = ?", server, kind);

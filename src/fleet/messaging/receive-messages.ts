@@ -12,14 +12,18 @@ import { JOINING, readSetting } from "./identity.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
   addQuarantine,
+  alarmDetail,
+  clearAlarm,
   insertLines,
   listProgress,
   loadProgress,
   markAllHistory,
+  type Progress,
   raiseAlarm,
   saveProgress,
 } from "./message-index.ts";
 import { LIMITS, parseServerId } from "./model.ts";
+import { unpushedBatches } from "./outbox.ts";
 import { findPeer, listPeers, pinPeer, setHistory } from "./peers.ts";
 import { receiveCards } from "./receive-cards.ts";
 import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
@@ -78,7 +82,9 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
     quarantined += counts.quarantined;
   }
   const cardsTaken = await receiveCards(ports);
-  return { acceptedLines, quarantined, cardsTaken, ownRefBehind: own !== null && remoteOwn !== own };
+  // While a push is under way the remote is behind by right; it is news only when everything counts as pushed.
+  const ownRefBehind = own !== null && remoteOwn !== own && unpushedBatches(ports.state).length === 0;
+  return { acceptedLines, quarantined, cardsTaken, ownRefBehind };
 }
 
 /** A poll is one `git fetch`; where listing costs no process it tells which refs moved, and only those are fetched. */
@@ -111,39 +117,54 @@ interface LogCounts {
 }
 
 async function ingestLog(ports: ReceivePorts, server: string, tip: string): Promise<LogCounts> {
-  const { index, store, clock } = ports;
+  const { index, store } = ports;
   const progress = loadProgress(index, server);
   if (progress?.tip === tip || !parseServerId(server).ok) return { accepted: 0, quarantined: 0 };
+  // A rewritten log was walked once to be found out; as long as its tip stays, that is known.
+  if (alarmDetail(index, server, REWRITTEN) === rewrittenTo(tip)) return raiseRewritten(ports, server, tip);
   const commits = await store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
   const first = commits[0];
   if (progress !== null && first !== undefined && first.parents[0] !== progress.tip) {
-    // Rewound logs come forward again by themselves; a rewritten one is kept as it was known (format, §log).
-    raiseAlarm(
-      index,
-      { server, kind: "rewritten", detail: `log no longer continues ${progress.tip}` },
-      clock.wallMs(),
-    );
-    return { accepted: 0, quarantined: 0 };
+    return raiseRewritten(ports, server, tip);
   }
+  // The chain is handed on from chunk to chunk: another process may move the progress in the index meanwhile.
+  let chain = knownChain(ports, server, progress);
   let accepted = 0;
   let quarantined = 0;
   for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
     const chunk = commits.slice(start, start + CHUNK_COMMITS).map((commit) => commit.id);
-    const counts = await ingestChunk(ports, server, chunk);
-    accepted += counts.accepted;
-    quarantined += counts.quarantined;
+    const judged = await ingestChunk(ports, server, { commits: chunk, chain });
+    // As long as nothing was accepted nobody is pinned, and the next batch may claim another key.
+    chain = chain === null && judged.chain.seq === 0 ? null : judged.chain;
+    accepted += judged.accepted.reduce((total, lines) => total + lines.length, 0);
+    quarantined += judged.refused.length;
   }
+  index.transaction(() => clearAlarm(index, server, REWRITTEN));
   if (server !== ports.identity.server) store.writeRef(TRACKING.kept + server, tip);
   return { accepted, quarantined };
 }
 
-async function ingestChunk(
-  ports: ReceivePorts,
-  server: string,
-  commits: readonly string[],
-): Promise<LogCounts> {
-  const batches = await readBatches(ports, commits);
-  const judged = await judgeBatches(ports, server, batches);
+const REWRITTEN = "rewritten";
+const rewrittenTo = (tip: string): string =>
+  `its log on the remote (${tip}) does not continue what is known of it; what was known is kept`;
+
+/** A rewound log comes forward again by itself, since its owner pushes it; a rewritten one is kept as it was known. */
+function raiseRewritten({ index, clock }: ReceivePorts, server: string, tip: string): LogCounts {
+  index.transaction(() =>
+    raiseAlarm(index, { server, kind: REWRITTEN, detail: rewrittenTo(tip) }, clock.wallMs()),
+  );
+  return { accepted: 0, quarantined: 0 };
+}
+
+/** Some commits of a log, oldest first, and what is known of it before them (null: nothing). */
+interface Chunk {
+  readonly commits: readonly string[];
+  readonly chain: Chain | null;
+}
+
+async function ingestChunk(ports: ReceivePorts, server: string, chunk: Chunk): Promise<Judgement> {
+  const batches = await readBatches(ports, chunk.commits);
+  const judged = await judgeBatches(ports, server, { batches, known: chunk.chain });
   const nowWallMs = ports.clock.wallMs();
   const pin = judged.pin;
   if (pin !== null && server !== ports.identity.server) {
@@ -151,13 +172,14 @@ async function ingestChunk(
   }
   const history = findPeer(ports.state, server)?.history ?? { epoch: "", seq: 0 };
   const reader = { server: ports.identity.server, groups: ports.groups, history, nowWallMs };
+  const { chain } = judged;
   ports.index.transaction(() => {
     for (const one of judged.refused) addQuarantine(ports.index, { server, ...one }, nowWallMs);
     for (const lines of judged.accepted) insertLines(ports.index, server, lines, reader);
-    saveProgress(ports.index, server, { ...judged.chain, tip: commits.at(-1) ?? "" });
+    const tip = chunk.commits.at(-1) ?? "";
+    saveProgress(ports.index, server, { epoch: chain.epoch, seq: chain.seq, hash: chain.hash, tip });
   });
-  const accepted = judged.accepted.reduce((total, lines) => total + lines.length, 0);
-  return { accepted, quarantined: judged.refused.length };
+  return judged;
 }
 
 interface ReadBatch {
@@ -202,9 +224,8 @@ interface Judgement {
 async function judgeBatches(
   ports: ReceivePorts,
   server: string,
-  batches: readonly ReadBatch[],
+  { batches, known }: { readonly batches: readonly ReadBatch[]; readonly known: Chain | null },
 ): Promise<Judgement> {
-  const known = knownChain(ports, server);
   const publicKey = known?.publicKey ?? firstClaim(batches) ?? "";
   const signed = await Promise.all(batches.map((batch) => isSigned(ports, batch, publicKey)));
   let chain: Chain = known ?? { publicKey, epoch: "", seq: 0, hash: "" };
@@ -232,8 +253,7 @@ async function judgeBatches(
 }
 
 /** The chain of a writer that was seen before: its pinned key, and where the index stopped reading. */
-function knownChain(ports: ReceivePorts, server: string): Chain | null {
-  const progress = loadProgress(ports.index, server);
+function knownChain(ports: ReceivePorts, server: string, progress: Progress | null): Chain | null {
   const place = { epoch: progress?.epoch ?? "", seq: progress?.seq ?? 0, hash: progress?.hash ?? "" };
   if (server === ports.identity.server) return { publicKey: ports.identity.publicKey, ...place };
   const peer = findPeer(ports.state, server);

@@ -6,6 +6,7 @@ import { runGit } from "./git-process.ts";
 
 /** The URL of the remote `origin` of a clone, without touching its work tree. @throws FleetError BAD_INPUT */
 export async function originOf(clone: string): Promise<string> {
+  if (!exists(clone)) throw new FleetError("BAD_INPUT", `Cannot use "${clone}": there is no such folder`);
   const outcome = await runGit({
     args: ["config", "--get", "remote.origin.url"],
     folder: exists(join(clone, ".git")) ? join(clone, ".git") : clone,

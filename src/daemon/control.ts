@@ -1,0 +1,99 @@
+/** What the daemon does when a command asks it over the control socket. */
+import { FleetError, requireOk } from "../base/errors.ts";
+import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
+import { findById } from "../fleet/messaging/mailbox-queries.ts";
+import { markMessage } from "../fleet/messaging/mark-message.ts";
+import { enqueue } from "../fleet/messaging/outbox.ts";
+import { unknownAmong } from "../fleet/messaging/peers.ts";
+import { draftMessage } from "../fleet/messaging/send-message.ts";
+import type { DaemonStatus, MarkCall, SendAnswer, SendCall } from "../http/protocol.ts";
+import { type ControlServer, startControlServer } from "../http/server/control-server.ts";
+import { clearSocket, makeSocketFolder, protectSocket } from "../platform/socket.ts";
+import type { MonitorContext } from "./monitor-context.ts";
+
+/** Receipts may wait this long, on a remote that is asked over a network and on one that is a folder. */
+const RECEIPTS_WITHIN_MS = { network: 30_000, folder: 1_000 };
+
+/** How long after its answers a group of messages is pushed: enough for the answers to leave. Chosen, not measured. */
+const PUSH_AFTER_ANSWER_MS = 2;
+
+/** Opens the control socket. The caller holds the daemon's lock, so nobody else listens there. */
+export function openControl(context: MonitorContext): ControlServer {
+  const { daemon, mailbox, options, signal } = context;
+  makeSocketFolder(mailbox.paths.socket);
+  clearSocket(mailbox.paths.socket);
+  const send = groupCommits(context);
+  const control = startControlServer(mailbox.paths.socket, {
+    status: () => statusOf(context),
+    send,
+    mark: (call) => ({ changed: mark(context, call) }),
+    changes: async (call) => ({ revision: await daemon.waitForChange(call.since, call.timeoutMs, signal) }),
+  });
+  protectSocket(mailbox.paths.socket);
+  return control;
+
+  function statusOf({ mailbox: { identity } }: MonitorContext): DaemonStatus {
+    return {
+      pid: process.pid,
+      version: options.version,
+      server: identity.server,
+      startedWallMs: daemon.startedWallMs,
+      revision: daemon.revision,
+      lastFetchWallMs: daemon.lastFetchWallMs,
+      lastPushWallMs: daemon.lastPushWallMs,
+      trouble: daemon.trouble,
+      autoReplies: daemon.autoReplies,
+      holdsMachine: context.machine.holds(),
+    };
+  }
+}
+
+/** Messages that arrive together share one wait for the disk. */
+function groupCommits(context: MonitorContext): (call: SendCall) => Promise<SendAnswer> {
+  const { daemon, mailbox, sendPorts } = context;
+  let waiting: { draft: EntryDraft; resolve: (isNew: boolean) => void; reject: (thrown: unknown) => void }[] =
+    [];
+  const commit = (): void => {
+    const group = waiting;
+    waiting = [];
+    try {
+      const nowMs = sendPorts.clock.wallMs();
+      const added = mailbox.state.transaction(() =>
+        group.map(({ draft }) => enqueue(mailbox.state, draft, nowMs)),
+      );
+      for (const [position, { resolve }] of group.entries()) resolve(added[position] === true);
+    } catch (thrown) {
+      for (const { reject } of group) reject(thrown);
+    }
+    // The answers leave first: whoever sends waits for them, and starting a push keeps this thread for milliseconds.
+    setTimeout(() => daemon.pushBell.ring(), PUSH_AFTER_ANSWER_MS);
+  };
+  return async (call) => {
+    const from = {
+      server: mailbox.identity.server,
+      clock: sendPorts.clock,
+      cryptography: sendPorts.cryptography,
+    };
+    const draft = requireOk("USAGE", draftMessage(call, from));
+    const isNew = await new Promise<boolean>((resolve, reject) => {
+      if (waiting.length === 0) setImmediate(commit);
+      waiting.push({ draft, resolve, reject });
+    });
+    const { server } = mailbox.identity;
+    return { id: draft.id, isNew, server, unknown: unknownAmong(mailbox, call.to) };
+  };
+}
+
+function mark({ daemon, mailbox, sendPorts, receivePorts }: MonitorContext, call: MarkCall): boolean {
+  const found = findById(receivePorts.index, call.id).find(({ message }) => message.from === call.from);
+  if (found === undefined)
+    throw new FleetError("BAD_INPUT", `Cannot mark message "${call.id}": it is not here`);
+  const changed = markMessage({ ...sendPorts, state: mailbox.state }, found, call.state);
+  if (changed) {
+    const withinMs =
+      sendPorts.remote.folder === null ? RECEIPTS_WITHIN_MS.network : RECEIPTS_WITHIN_MS.folder;
+    daemon.wantReceipts(call.state === "acked" ? 0 : withinMs);
+    daemon.bump();
+  }
+  return changed;
+}

@@ -1,0 +1,29 @@
+import type { Lock } from "../base/ports/lock.ts";
+import { tryLock } from "../platform/process-lock.ts";
+
+/**
+ * Which of the daemons below one root looks after the machine: what exists once per machine (the embedded remote, later
+ * supervised processes) belongs to the daemon that holds the machine lock, the others are messaging-only. When the
+ * holder dies, the next one that asks takes over.
+ */
+export class MachineRole {
+  readonly #path: string;
+  #lock: Lock | null = null;
+
+  /** `path`: the file of the machine lock. Nothing is taken before the first question. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Whether this daemon has the role, taking it if it is free. */
+  holds(): boolean {
+    this.#lock ??= tryLock(this.#path);
+    return this.#lock !== null;
+  }
+
+  /** Gives the role back. */
+  release(): void {
+    this.#lock?.release();
+    this.#lock = null;
+  }
+}

@@ -1,0 +1,26 @@
+import type { AnswerSettings } from "../fleet/messaging/answer-messages.ts";
+import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
+import type { DaemonState } from "./daemon-state.ts";
+import type { Report } from "./events.ts";
+import type { MachineRole } from "./machine-role.ts";
+import type { Mailbox } from "./open-mailbox.ts";
+
+/** How a monitor runs. */
+export interface MonitorOptions {
+  readonly version: string;
+  readonly intervalMs: number;
+  readonly autoReply: Pick<AnswerSettings, "enabled" | "budgets">;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+/** What the parts of one running monitor share. */
+export interface MonitorContext {
+  readonly mailbox: Mailbox;
+  readonly daemon: DaemonState;
+  readonly machine: MachineRole;
+  readonly sendPorts: SendPorts;
+  readonly receivePorts: ReceivePorts;
+  readonly options: MonitorOptions;
+  readonly signal: AbortSignal;
+}

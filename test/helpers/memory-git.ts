@@ -1,0 +1,385 @@
+/**
+ * Git without processes and files: real objects with real ids, refs that move under git's rules, and a remote that can
+ * be made to fail in the ways remotes fail. The contract suites hold these fakes and the real adapters to one behaviour.
+ */
+import { assert } from "../../src/base/assert.ts";
+import { FleetError } from "../../src/base/errors.ts";
+import type { GitRemote, RefReport, RefUpdate, RemoteFailure } from "../../src/base/ports/git-remote.ts";
+import type {
+  CommitStep,
+  GitObject,
+  GitStore,
+  ObjectFormat,
+  ReadObject,
+} from "../../src/base/ports/git-store.ts";
+import { fail, ok, type Result } from "../../src/base/result.ts";
+import { toGitObject } from "../../src/fleet/messaging/git-encoding.ts";
+import { systemCryptography } from "../../src/platform/cryptography.ts";
+
+type Objects = Map<string, GitObject>;
+type Options = { readonly timeoutMs: number; readonly signal: AbortSignal };
+
+const ID_LENGTH: Readonly<Record<ObjectFormat, number>> = { sha1: 40, sha256: 64 };
+const NAME = /^([0-9a-f]+)(?::([A-Za-z0-9._/-]+))?$/;
+
+const isId = (text: string, format: ObjectFormat): boolean =>
+  text.length === ID_LENGTH[format] && /^[0-9a-f]+$/.test(text);
+
+/** The private repository of one server, in memory. */
+export class MemoryStore implements GitStore {
+  readonly format: ObjectFormat;
+  readonly objects: Objects = new Map();
+  readonly refs = new Map<string, string>();
+  /** Ids of objects that were written durably: what a power cut would leave. */
+  readonly durable = new Set<string>();
+
+  constructor(format: ObjectFormat = "sha1") {
+    this.format = format;
+  }
+
+  writeObjects(objects: readonly GitObject[], durable: boolean): void {
+    for (const object of objects) {
+      assert(isId(object.id, this.format), `"${object.id}" is a ${this.format} id`);
+      if (!this.#isWhole(object.id)) this.objects.set(object.id, object);
+      if (durable) this.durable.add(object.id);
+    }
+  }
+
+  verifyObject(id: string): Promise<boolean> {
+    return Promise.resolve(this.#isWhole(id));
+  }
+
+  readObjects(names: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {
+    return Promise.resolve(
+      names.map((name): ReadObject => {
+        const [, id = "", path] = NAME.exec(name) ?? [];
+        assert(isId(id, this.format), `"${name}" names an object by its full id`);
+        const found = path === undefined ? id : this.#find(id, path.split("/"));
+        const object = found === null ? undefined : this.objects.get(found);
+        if (object === undefined) return { status: "missing" };
+        const sizeBytes = object.content.length;
+        if (sizeBytes > sizeBytesMax) return { status: "too-large", sizeBytes };
+        return { status: "found", id: object.id, kind: object.kind, content: object.content };
+      }),
+    );
+  }
+
+  listCommits(tip: string, known: string | null, commitsMax: number): Promise<CommitStep[]> {
+    const steps: CommitStep[] = [];
+    for (let id: string | undefined = tip; id !== undefined && id !== known; ) {
+      const object = this.objects.get(id);
+      if (object?.kind !== "commit") {
+        const state = object === undefined ? "it is missing" : `it is a ${object.kind}`;
+        return Promise.reject(new FleetError("IO", `Cannot read the commit ${id}: ${state}`));
+      }
+      const parents = parentsOf(object);
+      steps.push({ id, parents });
+      id = parents[0];
+    }
+    return Promise.resolve(steps.slice(Math.max(0, steps.length - commitsMax)).reverse());
+  }
+
+  readRefs(prefix: string): Map<string, string> {
+    return new Map([...this.refs].filter(([name]) => name.startsWith(prefix)).sort());
+  }
+
+  writeRef(name: string, id: string | null): void {
+    assert(id === null || isId(id, this.format), `"${id}" is a ${this.format} id`);
+    if (id === null) this.refs.delete(name);
+    else this.refs.set(name, id);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** A power cut: what was never brought to the disk is gone. */
+  losePower(): void {
+    for (const id of this.objects.keys()) if (!this.durable.has(id)) this.objects.delete(id);
+  }
+
+  /** Leaves an object with half of its content, as a bad disk does. */
+  damage(id: string): void {
+    const object = this.objects.get(id);
+    assert(object !== undefined, `${id} is there`);
+    this.objects.set(id, { ...object, content: object.content.slice(0, object.content.length >> 1) });
+  }
+
+  #isWhole(id: string): boolean {
+    const object = this.objects.get(id);
+    if (object === undefined) return false;
+    const tools = { format: this.format, cryptography: systemCryptography };
+    return toGitObject(object.kind, object.content, tools).id === id;
+  }
+
+  #find(id: string, path: readonly string[]): string | null {
+    const object = this.objects.get(id);
+    const tree = object?.kind === "commit" ? this.objects.get(treeOf(object)) : object;
+    const [name, ...rest] = path;
+    const entry = tree?.kind === "tree" ? entriesOf(tree, this.format).get(name ?? "") : undefined;
+    if (entry === undefined) return null;
+    return rest.length === 0 ? entry : this.#find(entry, rest);
+  }
+}
+
+/** What goes wrong with a remote besides what the rules of git forbid. */
+export interface RemoteTroubles {
+  /** Every call fails so while this is set. */
+  outage: RemoteFailure | null;
+  /** The next calls fail so, one each. */
+  nextFailures: RemoteFailure[];
+  /** So many pushes are taken, and their answer is lost. */
+  nextAnswersLost: number;
+  /** So many pushes find the refs locked. */
+  nextBusy: number;
+  /** Why a ref is refused, or null. */
+  refuse: (ref: string, change: { readonly isReplacement: boolean }) => string | null;
+  /** Called at the start of every push, for what somebody else does at that moment. */
+  beforePush: () => void;
+}
+
+/** A git remote in memory. Several stores connect to it. */
+export class MemoryRemote {
+  readonly format: ObjectFormat;
+  readonly objects: Objects = new Map();
+  readonly refs = new Map<string, string>();
+  /** Locks that killed pushes left, by ref, with the wall ms of their making. */
+  readonly locks = new Map<string, number>();
+  /** Every push that reached the remote, in order. */
+  readonly pushes: (readonly RefUpdate[])[] = [];
+  /** How many calls of any kind reached out. */
+  calls = 0;
+  readonly troubles: RemoteTroubles = {
+    outage: null,
+    nextFailures: [],
+    nextAnswersLost: 0,
+    nextBusy: 0,
+    refuse: () => null,
+    beforePush: () => undefined,
+  };
+
+  constructor(format: ObjectFormat = "sha1") {
+    this.format = format;
+  }
+
+  connect(store: MemoryStore, options: { readonly listsCheaply?: boolean } = {}): GitRemote {
+    return new Connection(this, store, options.listsCheaply ?? true);
+  }
+
+  /** Hosts such as some code forges: refs outside of branches and tags are refused. */
+  refuseCustomRefs(): void {
+    this.troubles.refuse = (ref) => (ref.startsWith("refs/heads/") ? null : "deny updating a hidden ref");
+  }
+
+  /** As `receive.denyNonFastForwards`, which concerns branches alone, or as a hook does it for any `prefix`. */
+  refuseReplacing(prefix = "refs/heads/"): void {
+    this.troubles.refuse = (ref, { isReplacement }) =>
+      isReplacement && ref.startsWith(prefix) ? "non-fast-forward" : null;
+  }
+
+  /** Puts commits on a ref as anybody with access could. */
+  put(ref: string, objects: readonly GitObject[], id: string | null): void {
+    for (const object of objects) this.objects.set(object.id, object);
+    if (id === null) this.refs.delete(ref);
+    else this.refs.set(ref, id);
+  }
+}
+
+/** The remote as one store sees it. */
+class Connection implements GitRemote {
+  readonly displayUrl = "memory://remote";
+  readonly folder = null;
+  readonly #remote: MemoryRemote;
+  readonly #store: MemoryStore;
+  readonly #listsCheaply: boolean;
+
+  constructor(remote: MemoryRemote, store: MemoryStore, listsCheaply: boolean) {
+    this.#remote = remote;
+    this.#store = store;
+    this.#listsCheaply = listsCheaply;
+  }
+
+  fetch(refspecs: readonly string[], options: Options): Promise<Result<{ changed: boolean }, RemoteFailure>> {
+    const failure = this.#reach(options);
+    if (failure !== null) return Promise.resolve(fail(failure));
+    const moves = this.#movesOf(refspecs);
+    if (!moves.ok) return Promise.resolve(moves);
+    const { objects: from, format } = this.#remote;
+    let changed = false;
+    for (const [name, id] of moves.value) {
+      changed ||= (this.#store.refs.get(name) ?? null) !== id;
+      if (id !== null) copyObjects(id, { from, to: this.#store.objects, format });
+      this.#store.writeRef(name, id);
+    }
+    return Promise.resolve(ok({ changed }));
+  }
+
+  /** Local refs by name with what they will be; null for one that vanished from the remote. */
+  #movesOf(refspecs: readonly string[]): Result<Map<string, string | null>, RemoteFailure> {
+    const moves = new Map<string, string | null>();
+    for (const refspec of refspecs) {
+      const { source, target } = parseRefspec(refspec);
+      const found = match(this.#remote.refs, source, target);
+      const isGlob = source.endsWith("*");
+      if (!isGlob && found.size === 0) {
+        return fail({ kind: "failed", detail: `fatal: couldn't find remote ref ${source}` });
+      }
+      const known = isGlob ? this.#store.readRefs(target.slice(0, -1)).keys() : [];
+      for (const name of known) moves.set(name, null);
+      for (const [name, id] of found) moves.set(name, id);
+    }
+    return ok(moves);
+  }
+
+  push(
+    updates: readonly RefUpdate[],
+    options: Options & { readonly atomic: boolean },
+  ): Promise<Result<RefReport[], RemoteFailure>> {
+    const { troubles, pushes } = this.#remote;
+    const failure = this.#reach(options);
+    if (failure !== null) return Promise.resolve(fail(failure));
+    troubles.beforePush();
+    pushes.push(updates);
+    const isBusy = troubles.nextBusy > 0;
+    if (isBusy) troubles.nextBusy -= 1;
+    const judged = updates.map((update) => this.#judge(update, isBusy));
+    const reports = options.atomic ? allOrNone(judged) : judged;
+    for (const [position, update] of updates.entries()) {
+      if (reports[position]?.status === "pushed") this.#apply(update);
+    }
+    if (troubles.nextAnswersLost > 0) {
+      troubles.nextAnswersLost -= 1;
+      return Promise.resolve(fail({ kind: "unreachable", detail: "the remote end hung up unexpectedly" }));
+    }
+    return Promise.resolve(ok(reports));
+  }
+
+  listRefs(
+    prefixes: readonly string[],
+    options: Options,
+  ): Promise<Result<{ refs: Map<string, string>; format: ObjectFormat | null }, RemoteFailure>> {
+    const failure = this.#reach(options, false);
+    if (failure !== null) return Promise.resolve(fail(failure));
+    const refs = [...this.#remote.refs].filter(([name]) =>
+      prefixes.some((prefix) => name.startsWith(prefix)),
+    );
+    return Promise.resolve(ok({ refs: new Map(refs), format: this.#remote.format }));
+  }
+
+  listsCheaply(): Promise<boolean> {
+    return Promise.resolve(this.#listsCheaply);
+  }
+
+  clearStaleLock(ref: string, nowWallMs: number): string | null {
+    const lockedWallMs = this.#remote.locks.get(ref);
+    if (lockedWallMs === undefined || nowWallMs - lockedWallMs <= 60_000) return null;
+    this.#remote.locks.delete(ref);
+    return `removed "${ref}.lock", left by a push that was killed`;
+  }
+
+  #reach(options: Options, needsFormat = true): RemoteFailure | null {
+    const { troubles, format } = this.#remote;
+    this.#remote.calls += 1;
+    if (options.signal.aborted) return { kind: "timeout", detail: "Stopped before git had ended" };
+    const failure = troubles.outage ?? troubles.nextFailures.shift() ?? null;
+    if (failure !== null || !needsFormat || format === this.#store.format) return failure;
+    return { kind: "format-mismatch", detail: `fatal: mismatched algorithms: remote is ${format}` };
+  }
+
+  #judge(update: RefUpdate, isBusy: boolean): RefReport {
+    const { ref, id, expected } = update;
+    const current = this.#remote.refs.get(ref) ?? null;
+    const report = (status: RefReport["status"], reason: string): RefReport => ({ ref, status, reason });
+    if (current === id) return report("up-to-date", "");
+    const isReplacement = current !== null && !(id !== null && this.#isAncestor(current, id));
+    if (expected === undefined ? isReplacement : expected !== current) {
+      return report(
+        "stale",
+        expected === undefined ? "[rejected] (non-fast-forward)" : "[rejected] (stale info)",
+      );
+    }
+    const refusal = this.#remote.troubles.refuse(ref, { isReplacement });
+    if (refusal !== null) return report("refused", `[remote rejected] (${refusal})`);
+    const isLocked = isBusy || this.#remote.locks.has(ref);
+    return isLocked ? report("busy", "[remote rejected] (failed to update ref)") : report("pushed", "");
+  }
+
+  /** As git asks it: from what the pusher has, so a tip that he never fetched is no ancestor. */
+  #isAncestor(ancestor: string, id: string): boolean {
+    let next: string | undefined = id;
+    while (next !== undefined && next !== ancestor) {
+      const object = this.#store.objects.get(next);
+      next = object === undefined ? undefined : parentsOf(object)[0];
+    }
+    return next === ancestor;
+  }
+
+  #apply({ ref, id }: RefUpdate): void {
+    if (id === null) {
+      this.#remote.refs.delete(ref);
+      return;
+    }
+    copyObjects(id, { from: this.#store.objects, to: this.#remote.objects, format: this.#store.format });
+    this.#remote.refs.set(ref, id);
+  }
+}
+
+function allOrNone(reports: readonly RefReport[]): RefReport[] {
+  const isGood = reports.every(({ status }) => status === "pushed" || status === "up-to-date");
+  return reports.map((report) =>
+    isGood || report.status !== "pushed"
+      ? report
+      : { ref: report.ref, status: "busy", reason: "[rejected] (atomic push failed)" },
+  );
+}
+
+function parseRefspec(refspec: string): { source: string; target: string } {
+  const [source = "", target = ""] = refspec.replace(/^\+/, "").split(":");
+  return { source, target };
+}
+
+/** Refs of the remote that a refspec takes, by their local name. */
+function match(refs: ReadonlyMap<string, string>, source: string, target: string): Map<string, string> {
+  if (!source.endsWith("*")) {
+    const id = refs.get(source);
+    return new Map(id === undefined ? [] : [[target, id]]);
+  }
+  const [from, to] = [source.slice(0, -1), target.slice(0, -1)];
+  const taken = [...refs].filter(([name]) => name.startsWith(from));
+  return new Map(taken.map(([name, id]) => [to + name.slice(from.length), id]));
+}
+
+/** Copies what hangs on `id`, stopping at what is there already. Throws when something is missing, as git does. */
+function copyObjects(id: string, way: { from: Objects; to: Objects; format: ObjectFormat }): void {
+  const waiting = [id];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (way.to.has(next)) continue;
+    const object = way.from.get(next);
+    if (object === undefined) throw new Error(`fatal: bad object ${next}`);
+    way.to.set(next, object);
+    if (object.kind === "commit") waiting.push(treeOf(object), ...parentsOf(object));
+    if (object.kind === "tree") waiting.push(...entriesOf(object, way.format).values());
+  }
+}
+
+const headerOf = (commit: GitObject): string => {
+  const text = new TextDecoder().decode(commit.content);
+  return text.slice(0, text.indexOf("\n\n") + 1);
+};
+
+const parentsOf = (commit: GitObject): string[] =>
+  [...headerOf(commit).matchAll(/^parent ([0-9a-f]+)$/gm)].map((found) => found[1] ?? "");
+
+const treeOf = (commit: GitObject): string => /^tree ([0-9a-f]+)$/m.exec(headerOf(commit))?.[1] ?? "";
+
+function entriesOf(tree: GitObject, format: ObjectFormat): Map<string, string> {
+  const entries = new Map<string, string>();
+  const idBytes = ID_LENGTH[format] / 2;
+  for (let start = 0; start < tree.content.length; ) {
+    const end = tree.content.indexOf(0, start);
+    const name = new TextDecoder().decode(tree.content.subarray(start, end)).replace(/^\d+ /, "");
+    entries.set(name, tree.content.subarray(end + 1, end + 1 + idBytes).toHex());
+    start = end + 1 + idBytes;
+  }
+  return entries;
+}
