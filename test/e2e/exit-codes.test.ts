@@ -8,7 +8,7 @@ import {
   type Ran,
   TempFleet,
 } from "../helpers/temp-fleet.ts";
-import { catchesSignal, commitObjects, eventually } from "../helpers/temp-git.ts";
+import { catchesSignal, commitObjects, descendantsOf, eventually } from "../helpers/temp-git.ts";
 
 const fleet = new TempFleet();
 const remote = `${fleet.root}/remote.git`;

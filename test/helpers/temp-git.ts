@@ -114,6 +114,17 @@ export function catchesSignal(pid: number, signal: number): boolean {
   return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }
 
+/** The processes that `pid` started and those that they started, as far as they still have their parents. */
+export function descendantsOf(pid: number): number[] {
+  const processes = allProcesses();
+  const found = [pid];
+  // The list grows while it is walked.
+  for (const parent of found) {
+    for (const one of processes) if (one.parent === parent && one.state !== "Z") found.push(one.pid);
+  }
+  return found.slice(1);
+}
+
 /** One process of this system; `state` "Z" for a zombie. */
 export interface SystemProcess {
   readonly pid: number;
