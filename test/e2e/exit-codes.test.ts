@@ -1,13 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import {
-  type CallOptions,
-  descendantsOf,
-  FLEETD,
-  isAlive,
-  type Ran,
-  TempFleet,
-} from "../helpers/temp-fleet.ts";
+import { type CallOptions, FLEETD, isAlive, type Ran, TempFleet } from "../helpers/temp-fleet.ts";
 import { catchesSignal, commitObjects, descendantsOf, eventually } from "../helpers/temp-git.ts";
 
 const fleet = new TempFleet();
