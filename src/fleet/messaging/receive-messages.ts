@@ -40,6 +40,9 @@ export interface ReceiveReport {
 /** Batches that are read, verified and committed together. Chosen: bounds memory at a few MB of usual batches. */
 const CHUNK_COMMITS = 400;
 
+/** Logs that are read at the same time. Chosen: a second one fills the waits of the first, and memory stays bounded. */
+const LOGS_AT_ONCE = 4;
+
 /** Fetches the other servers' refs and takes in what they hold. */
 export async function receiveMessages(
   ports: ReceivePorts,
@@ -74,13 +77,22 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   let acceptedLines = 0;
   let quarantined = 0;
   if (own !== null) await ingestLog(ports, identity.server, own);
-  for (const [ref, tip] of logs) {
-    const server = ref.slice(TRACKING.log.length);
-    if (server === identity.server) continue;
-    const counts = await ingestLog(ports, server, tip);
-    acceptedLines += counts.accepted;
-    quarantined += counts.quarantined;
-  }
+  const kept = store.readRefs(TRACKING.kept);
+  const others = [...logs].filter(([ref]) => ref !== TRACKING.log + identity.server).values();
+  // While one log waits for git or for its signatures, another one is judged.
+  const takeLogs = async (): Promise<void> => {
+    for (const [ref, tip] of others) {
+      const server = ref.slice(TRACKING.log.length);
+      const counts = await ingestLog(ports, server, tip);
+      if (counts.taken && kept.get(TRACKING.kept + server) !== tip)
+        store.writeRef(TRACKING.kept + server, tip);
+      acceptedLines += counts.accepted;
+      quarantined += counts.quarantined;
+    }
+  };
+  // Settled, not the first failure: nobody may go on reading behind the back of a caller that gave up.
+  const ended = await Promise.allSettled(Array.from({ length: LOGS_AT_ONCE }, takeLogs));
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
   const cardsTaken = await receiveCards(ports);
   // While a push is under way the remote is behind by right; it is news only when everything counts as pushed.
   const ownRefBehind = own !== null && remoteOwn !== own && unpushedBatches(ports.state).length === 0;
@@ -112,14 +124,18 @@ async function fetchRefs(
 }
 
 interface LogCounts {
+  /** Whether the log was read to its tip just now. */
+  readonly taken: boolean;
   readonly accepted: number;
   readonly quarantined: number;
 }
 
+const NOTHING_TAKEN: LogCounts = { taken: false, accepted: 0, quarantined: 0 };
+
 async function ingestLog(ports: ReceivePorts, server: string, tip: string): Promise<LogCounts> {
   const { index, store } = ports;
   const progress = loadProgress(index, server);
-  if (progress?.tip === tip || !parseServerId(server).ok) return { accepted: 0, quarantined: 0 };
+  if (progress?.tip === tip || !parseServerId(server).ok) return NOTHING_TAKEN;
   // A rewritten log was walked once to be found out; as long as its tip stays, that is known.
   if (alarmDetail(index, server, REWRITTEN) === rewrittenTo(tip)) return raiseRewritten(ports, server, tip);
   const commits = await store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
@@ -139,9 +155,9 @@ async function ingestLog(ports: ReceivePorts, server: string, tip: string): Prom
     accepted += judged.accepted.reduce((total, lines) => total + lines.length, 0);
     quarantined += judged.refused.length;
   }
-  index.transaction(() => clearAlarm(index, server, REWRITTEN));
-  if (server !== ports.identity.server) store.writeRef(TRACKING.kept + server, tip);
-  return { accepted, quarantined };
+  if (alarmDetail(index, server, REWRITTEN) !== null)
+    index.transaction(() => clearAlarm(index, server, REWRITTEN));
+  return { taken: true, accepted, quarantined };
 }
 
 const REWRITTEN = "rewritten";
@@ -153,7 +169,7 @@ function raiseRewritten({ index, clock }: ReceivePorts, server: string, tip: str
   index.transaction(() =>
     raiseAlarm(index, { server, kind: REWRITTEN, detail: rewrittenTo(tip) }, clock.wallMs()),
   );
-  return { accepted: 0, quarantined: 0 };
+  return NOTHING_TAKEN;
 }
 
 /** Some commits of a log, oldest first, and what is known of it before them (null: nothing). */
@@ -190,14 +206,16 @@ interface ReadBatch {
 }
 
 async function readBatches(ports: ReceivePorts, commits: readonly string[]): Promise<ReadBatch[]> {
-  const entries = await ports.store.readObjects(
-    commits.map((id) => `${id}:entries.jsonl`),
-    LIMITS.batchBytesMax,
-  );
-  const signatures = await ports.store.readObjects(
-    commits.map((id) => `${id}:entries.sig`),
-    LIMITS.signatureBytesMax,
-  );
+  const [entries, signatures] = await Promise.all([
+    ports.store.readObjects(
+      commits.map((id) => `${id}:entries.jsonl`),
+      LIMITS.batchBytesMax,
+    ),
+    ports.store.readObjects(
+      commits.map((id) => `${id}:entries.sig`),
+      LIMITS.signatureBytesMax,
+    ),
+  ]);
   return commits.map((commit, position) => {
     const [content, signature] = [entries[position], signatures[position]];
     const trouble = troubleOf("entries.jsonl", content) ?? troubleOf("entries.sig", signature) ?? "";
