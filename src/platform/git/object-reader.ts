@@ -92,7 +92,10 @@ export class ObjectReader {
   }
 
   async #readContents(ids: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {
-    const loose = ids.map((id) => this.#readLoose(id, sizeBytesMax));
+    // Small loose ones save the start of a process; one that runs already is faster than looking for their files.
+    const loose = this.#contents.isRunning
+      ? ids.map(() => null)
+      : ids.map((id) => this.#readLoose(id, sizeBytesMax));
     const rest = ids.filter((_, index) => loose[index] === null);
     const contents = (rest.length === 0 ? [] : await this.#contents.ask(rest)).values();
     return loose.map((answer) => answer ?? toReadObject(contents.next().value ?? null));
