@@ -32,6 +32,9 @@ export interface Monitor {
   readonly pid: number;
   /** What it told so far, one object per event. */
   events(): Record<string, unknown>[];
+  /** What it wrote to stderr. */
+  complaints(): string;
+  hasEnded(): boolean;
   /** Resolves when the process is gone. */
   readonly ended: Promise<unknown>;
   /** Ends it as an operator does. */
@@ -166,6 +169,8 @@ export class FleetSandbox {
       server,
       pid: child.pid,
       events: () => parseEvents(log),
+      complaints: () => readFileSync(`${log}.err`, "utf8"),
+      hasEnded: () => child.exitCode !== null || child.signalCode !== null,
       ended,
       async stop() {
         child.kill("SIGTERM");
@@ -177,11 +182,10 @@ export class FleetSandbox {
   /** Starts a daemon and waits until it is ready. */
   async monitor(server: string, more: readonly string[] = []): Promise<Monitor> {
     const monitor = this.startMonitor(server, more);
-    const isReady = await eventually(
-      () => monitor.events().some((event) => event["kind"] === "ready"),
-      READY_WITHIN_MS,
-    );
-    if (!isReady) throw new Error(`the monitor of ${server} is not ready`);
+    const hasAnswered = (): boolean =>
+      monitor.hasEnded() || monitor.events().some((event) => event["kind"] === "ready");
+    const isReady = (await eventually(hasAnswered, READY_WITHIN_MS)) && !monitor.hasEnded();
+    if (!isReady) throw new Error(`the monitor of ${server} is not ready: ${monitor.complaints()}`);
     return monitor;
   }
 
