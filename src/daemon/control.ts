@@ -80,6 +80,7 @@ function groupCommits(context: MonitorContext): (call: SendCall) => Promise<Send
       waiting.push({ draft, resolve, reject });
     });
     const { server } = mailbox.identity;
+    if (call.to.some((one) => one !== "all")) daemon.noteConversation();
     return { id: draft.id, isNew, server, unknown: unknownAmong(mailbox, call.to) };
   };
 }

@@ -24,13 +24,16 @@ export async function receiveCards(ports: ReceivePorts): Promise<number> {
   for (const [ref, commit] of ports.store.readRefs(TRACKING.state)) {
     const server = ref.slice(TRACKING.state.length);
     if (server === ports.identity.server || known.get(server)?.commitId === commit) continue;
-    if (await takeCard(ports, server, commit)) taken += 1;
+    if (await takeCard(ports, { server, commit, isKnown: known.has(server) })) taken += 1;
   }
   checkHeads(ports, listCards(ports.index));
   return taken;
 }
 
-async function takeCard(ports: ReceivePorts, server: string, commit: string): Promise<boolean> {
+async function takeCard(
+  ports: ReceivePorts,
+  { server, commit, isKnown }: { server: string; commit: string; isKnown: boolean },
+): Promise<boolean> {
   const { state, index, clock, cryptography } = ports;
   const peer = findPeer(state, server);
   const key = peer === null ? null : fromOpenSsh(peer.publicKey);
@@ -49,7 +52,6 @@ async function takeCard(ports: ReceivePorts, server: string, commit: string): Pr
   if (!card.ok) return quarantine(card.error);
   if (card.value.fleet !== ports.identity.fleet) return quarantine("card is for another fleet");
   // An index made anew has no card: then the last one taken is taken once more.
-  const isKnown = listCards(index).some((one) => one.server === server);
   if (card.value.n < peer.cardN || (isKnown && card.value.n === peer.cardN)) {
     return quarantine(`card ${card.value.n} is not newer than ${peer.cardN}: replayed`);
   }
@@ -65,8 +67,10 @@ export async function readCard(
   store: GitStore,
   commit: string,
 ): Promise<{ json: Uint8Array | null; signature: Uint8Array | null }> {
-  const [json] = await store.readObjects([`${commit}:card.json`], LIMITS.cardBytesMax);
-  const [signature] = await store.readObjects([`${commit}:card.sig`], LIMITS.signatureBytesMax);
+  const [[json], [signature]] = await Promise.all([
+    store.readObjects([`${commit}:card.json`], LIMITS.cardBytesMax),
+    store.readObjects([`${commit}:card.sig`], LIMITS.signatureBytesMax),
+  ]);
   return {
     json: json?.status === "found" ? json.content : null,
     signature: signature?.status === "found" ? signature.content : null,

@@ -9,13 +9,18 @@ export const COMMIT_BYTES_MAX = 1024 * 1024;
 const LINE_BYTES_MAX = 64 * 1024;
 
 /** Reading a commit takes 0.03–0.1 ms, starting `git rev-list` 3: where the second becomes cheaper. */
-const STEPS_READ_MAX = 32;
+const STEPS_READ_MAX = 128;
+
+/** How many commits one question to git asks for: few at first, since most walks are short, then eight times more. */
+const WINDOW_FACTOR = 8;
+const WINDOW_MAX = 64;
 
 /** What a walk needs from its store. */
 export interface WalkSource {
   readonly folder: string;
   readonly environment: Record<string, string>;
-  readonly read: (id: string) => Promise<ReadObject>;
+  /** The commit `id` and, where one question brings them along, up to `count` - 1 of its first-parent ancestors. */
+  readonly readChain: (id: string, count: number) => Promise<readonly ReadObject[]>;
 }
 
 /** From where to where, as in `GitStore.listCommits`. */
@@ -33,10 +38,18 @@ export interface WalkRange {
  */
 export async function walkCommits(source: WalkSource, range: WalkRange): Promise<CommitStep[]> {
   const steps: CommitStep[] = [];
+  const ahead = new Map<string, ReadObject>();
+  let window = 1;
   let next: string | undefined = range.tip;
   while (next !== undefined && next !== range.known) {
     if (steps.length === STEPS_READ_MAX) return walkWithGit(source, range);
-    const parents = parentsOf(next, await source.read(next));
+    if (!ahead.has(next)) {
+      const [first, ...others] = await source.readChain(next, window);
+      ahead.set(next, first ?? { status: "missing" });
+      for (const other of others) if (other.status === "found") ahead.set(other.id, other);
+      window = Math.min(WINDOW_MAX, window * WINDOW_FACTOR);
+    }
+    const parents = parentsOf(next, ahead.get(next) ?? { status: "missing" });
     steps.push({ id: next, parents });
     next = parents[0];
   }
