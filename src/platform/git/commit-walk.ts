@@ -36,7 +36,10 @@ export async function walkCommits(source: WalkSource, range: WalkRange): Promise
   let next: string | undefined = range.tip;
   while (next !== undefined && next !== range.known) {
     if (steps.length === STEPS_READ_MAX) return walkWithGit(source, range);
-    const parents = parentsOf(next, await source.read(next));
+    const answer = await source.read(next);
+    // Anybody may have put it there; git walks over it without giving us its text.
+    if (answer.status === "too-large") return walkWithGit(source, range);
+    const parents = parentsOf(next, answer);
     steps.push({ id: next, parents });
     next = parents[0];
   }
