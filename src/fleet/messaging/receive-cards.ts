@@ -49,8 +49,10 @@ async function takeCard(ports: ReceivePorts, server: string, commit: string): Pr
   if (!card.ok) return quarantine(card.error);
   if (card.value.fleet !== ports.identity.fleet) return quarantine("card is for another fleet");
   // An index made anew has no card: then the last one taken is taken once more.
-  const isKnown = listCards(index).some((one) => one.server === server);
-  if (card.value.n < peer.cardN || (isKnown && card.value.n === peer.cardN)) {
+  const stored = listCards(index).find((one) => one.server === server);
+  // The daemon and commands look at the same cards; another process was quicker.
+  if (stored?.commitId === commit) return false;
+  if (card.value.n < peer.cardN || (stored !== undefined && card.value.n <= stored.card.n)) {
     return quarantine(`card ${card.value.n} is not newer than ${peer.cardN}: replayed`);
   }
   state.relaxedTransaction(() => setCardNumber(state, server, card.value.n));
