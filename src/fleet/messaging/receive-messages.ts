@@ -4,10 +4,12 @@
  * Nothing here acts on a message. What is accepted goes into `index.db` together with how far each log was read, in
  * one transaction per chunk, so a crash at any point repeats work and loses none.
  */
+import { FleetError } from "../../base/errors.ts";
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import type { ReadObject } from "../../base/ports/git-store.ts";
 import type { Result } from "../../base/result.ts";
 import { acceptBatch, type Chain, keyClaimedBy } from "./accept-batch.ts";
+import { fetchRefs, noteOddRefs } from "./fetch-refs.ts";
 import { JOINING, readSetting } from "./identity.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
@@ -21,6 +23,7 @@ import {
   type Progress,
   raiseAlarm,
   saveProgress,
+  serversWithAlarm,
 } from "./message-index.ts";
 import { LIMITS, parseServerId } from "./model.ts";
 import { unpushedBatches } from "./outbox.ts";
@@ -74,10 +77,12 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   let acceptedLines = 0;
   let quarantined = 0;
   if (own !== null) await ingestLog(ports, identity.server, own);
+  noteOddRefs(ports, [...logs, ...store.readRefs(TRACKING.state)]);
+  const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
   for (const [ref, tip] of logs) {
     const server = ref.slice(TRACKING.log.length);
-    if (server === identity.server) continue;
-    const counts = await ingestLog(ports, server, tip);
+    if (server === identity.server || !parseServerId(server).ok) continue;
+    const counts = await ingestReadable(ports, { server, tip, isAlarmed: alarmed.has(server) });
     acceptedLines += counts.accepted;
     quarantined += counts.quarantined;
   }
@@ -87,39 +92,39 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   return { acceptedLines, quarantined, cardsTaken, ownRefBehind };
 }
 
-/** A poll is one `git fetch`; where listing costs no process it tells which refs moved, and only those are fetched. */
-async function fetchRefs(
-  ports: ReceivePorts,
-  options: RemoteOptions,
-): Promise<Result<unknown, RemoteFailure>> {
-  const { remote, identity, store } = ports;
-  const log = `${identity.namespace}log/`;
-  const state = `${identity.namespace}state/`;
-  const all = [`+${log}*:${TRACKING.log}*`, `+${state}*:${TRACKING.state}*`];
-  if (!(await remote.listsCheaply())) return await remote.fetch(all, options);
-  const listed = await remote.listRefs([log, state], options);
-  if (!listed.ok) return listed;
-  const known = new Map([...store.readRefs(TRACKING.log), ...store.readRefs(TRACKING.state)]);
-  const vanished = [...known.keys()].some(
-    (name) => !listed.value.refs.has(name.replace("refs/fleet/", identity.namespace)),
-  );
-  if (vanished) return await remote.fetch(all, options);
-  const moved = [...listed.value.refs].flatMap(([name, id]) => {
-    const local = name.replace(identity.namespace, "refs/fleet/");
-    return known.get(local) === id ? [] : [`+${name}:${local}`];
-  });
-  return moved.length === 0 ? listed : await remote.fetch(moved, options);
-}
-
 interface LogCounts {
   readonly accepted: number;
   readonly quarantined: number;
 }
 
-async function ingestLog(ports: ReceivePorts, server: string, tip: string): Promise<LogCounts> {
+const NOTHING: LogCounts = { accepted: 0, quarantined: 0 };
+const REWRITTEN = "rewritten";
+const UNREADABLE = "unreadable";
+/** Alarms about a log as a whole; the next good look at it ends them. */
+const LOG_ALARMS = [REWRITTEN, UNREADABLE];
+
+/** A log that cannot be read (its ref names no commit, an object is damaged) is an alarm and keeps no other waiting. */
+async function ingestReadable(
+  ports: ReceivePorts,
+  log: { readonly server: string; readonly tip: string; readonly isAlarmed: boolean },
+): Promise<LogCounts> {
+  const { server, tip, isAlarmed } = log;
+  try {
+    const counts = await ingestLog(ports, server, tip);
+    if (counts !== null && isAlarmed) for (const kind of LOG_ALARMS) clearAlarm(ports.index, server, kind);
+    return counts ?? NOTHING;
+  } catch (thrown) {
+    if (!(thrown instanceof FleetError)) throw thrown;
+    raiseAlarm(ports.index, { server, kind: UNREADABLE, detail: thrown.message }, ports.clock.wallMs());
+    return NOTHING;
+  }
+}
+
+/** Takes in what is new in one log; null, with an alarm, when it was rewritten. */
+async function ingestLog(ports: ReceivePorts, server: string, tip: string): Promise<LogCounts | null> {
   const { index, store } = ports;
   const progress = loadProgress(index, server);
-  if (progress?.tip === tip || !parseServerId(server).ok) return { accepted: 0, quarantined: 0 };
+  if (progress?.tip === tip) return NOTHING;
   // A rewritten log was walked once to be found out; as long as its tip stays, that is known.
   if (alarmDetail(index, server, REWRITTEN) === rewrittenTo(tip)) return raiseRewritten(ports, server, tip);
   const commits = await store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
@@ -139,21 +144,19 @@ async function ingestLog(ports: ReceivePorts, server: string, tip: string): Prom
     accepted += judged.accepted.reduce((total, lines) => total + lines.length, 0);
     quarantined += judged.refused.length;
   }
-  index.transaction(() => clearAlarm(index, server, REWRITTEN));
   if (server !== ports.identity.server) store.writeRef(TRACKING.kept + server, tip);
   return { accepted, quarantined };
 }
 
-const REWRITTEN = "rewritten";
 const rewrittenTo = (tip: string): string =>
   `its log on the remote (${tip}) does not continue what is known of it; what was known is kept`;
 
 /** A rewound log comes forward again by itself, since its owner pushes it; a rewritten one is kept as it was known. */
-function raiseRewritten({ index, clock }: ReceivePorts, server: string, tip: string): LogCounts {
+function raiseRewritten({ index, clock }: ReceivePorts, server: string, tip: string): null {
   index.transaction(() =>
     raiseAlarm(index, { server, kind: REWRITTEN, detail: rewrittenTo(tip) }, clock.wallMs()),
   );
-  return { accepted: 0, quarantined: 0 };
+  return null;
 }
 
 /** Some commits of a log, oldest first, and what is known of it before them (null: nothing). */
