@@ -44,7 +44,17 @@ async function sendAllOf(server: string): Promise<void> {
   for (const message of messages.filter((one) => one.from === server)) {
     const { id, to, subject, body, type, priority, ack_required } = message;
     const kind = type === "heartbeat" ? ["--label", "legacy-kind=heartbeat"] : ["--kind", type ?? "info"];
-    const words = ["--to", to, ...kind, "--priority", priority ?? "normal", "--idempotency-key", id];
+    const words = [
+      "--to",
+      to,
+      ...kind,
+      "--priority",
+      priority ?? "normal",
+      "--idempotency-key",
+      id,
+      "--wait",
+      "queued",
+    ];
     const ack = ack_required === true ? ["--require-ack"] : [];
     await fleet.json(server, "send", ...words, ...ack, "--", body, subject);
   }
@@ -66,17 +76,28 @@ interface Card {
   readonly cursors: Readonly<Record<string, { readonly seq: number }>>;
 }
 
-/** The last entry of each log that its reader has to tell of at once: to it alone, or asking for an ack. */
-function lastAwaited(writer: string, reader: string): number {
-  const commits = fleet.gitText("rev-list", `refs/fleet/log/${writer}`).split("\n");
-  const lines = commits.flatMap((commit) => fleet.gitText("show", `${commit}:entries.jsonl`).split("\n"));
-  const entries = lines.map((line) => JSON.parse(line) as WireEntry & { to?: readonly string[] });
-  const awaited = entries.filter(
-    ({ to, ack_required }) =>
-      to?.includes(reader) === true || (to?.includes("all") === true && ack_required === true),
-  );
-  return Math.max(0, ...awaited.map((entry) => entry.seq));
+interface Line {
+  readonly seq: number;
+  readonly to?: readonly string[];
+  readonly ack_required?: boolean;
 }
+
+/** The lines of a log as they are, with one git process. */
+function readLines(writer: string): Line[] {
+  const commits = fleet.gitText("rev-list", `refs/fleet/log/${writer}`).split("\n");
+  const names = commits.map((commit) => `${commit}:entries.jsonl\n`).join("");
+  const lines = new TextDecoder().decode(fleet.git(["cat-file", "--batch"], names)).split("\n");
+  return lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line) as Line);
+}
+
+/** The last entry that its reader has to tell of at once: to it alone, or asking for an ack. */
+const lastAwaited = (lines: readonly Line[], reader: string): number =>
+  Math.max(
+    0,
+    ...lines
+      .filter((line) => line.to?.includes(reader) || (line.to?.includes("all") && line.ack_required === true))
+      .map((line) => line.seq),
+  );
 
 /** Nothing waits anywhere, and the cards on the remote say that everybody read what was meant for it. */
 async function isSettled(): Promise<boolean> {
@@ -86,9 +107,11 @@ async function isSettled(): Promise<boolean> {
     const json = fleet.gitText("cat-file", "blob", `refs/fleet/state/${server}:card.json`);
     return JSON.parse(json) as Card;
   });
+  const lines = new Map(servers.map((server) => [server, readLines(server)]));
   return cards.every(({ server: reader, cursors }) =>
     servers.every(
-      (writer) => writer === reader || (cursors[writer]?.seq ?? 0) >= lastAwaited(writer, reader),
+      (writer) =>
+        writer === reader || (cursors[writer]?.seq ?? 0) >= lastAwaited(lines.get(writer) ?? [], reader),
     ),
   );
 }
