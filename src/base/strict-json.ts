@@ -53,9 +53,12 @@ function isEscaped(text: string, index: number): boolean {
 
 function nextIsColon(text: string, from: number): boolean {
   let index = from;
-  while (/[ \t\r\n]/.test(text.charAt(index))) index += 1;
+  while (isSpace(text.charCodeAt(index))) index += 1;
   return text.charCodeAt(index) === 0x3a;
 }
+
+/** What JSON takes for white space: space, tab, LF, CR. */
+const isSpace = (code: number): boolean => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d;
 
 /** How many keys a parsed value has in all its objects, or null when one of them is `__proto__`. */
 function countKeys(value: unknown): number | null {

@@ -5,9 +5,9 @@ import { type Mailbox, openMailbox } from "../daemon/open-mailbox.ts";
 import { serverFacts } from "../daemon/server-facts.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
-import { type ControlClient, createControlClient } from "../http/client/control-client.ts";
+import type { ControlClient } from "../http/client/control-client.ts";
 import type { ServerPaths } from "../platform/paths.ts";
-import { isOwnSocket } from "../platform/socket.ts";
+import { askDaemon } from "./ask-daemon.ts";
 import { commandSignal } from "./command-signal.ts";
 import { printNotice } from "./output/print-answer.ts";
 import { loadSettings, requireServer, type SettingFlags } from "./settings.ts";
@@ -44,16 +44,7 @@ export function sessionOf(paths: ServerPaths): Session {
   return {
     paths,
     mailbox,
-    async ask(call) {
-      if (!isOwnSocket(paths.socket)) return null;
-      try {
-        return await call(createControlClient(paths.socket));
-      } catch (thrown) {
-        // A socket that nobody answers was left by a daemon that was killed: the command does it by itself.
-        if (thrown instanceof FleetError && thrown.code === "UNAVAILABLE") return null;
-        throw thrown;
-      }
-    },
+    ask: (call) => askDaemon(paths.socket, call),
     async flush(drafts, timeoutMs) {
       const request = { drafts, facts: serverFacts(VERSION), timeoutMs, signal: commandSignal() };
       const outcome = await flushNow(mailbox(), request);

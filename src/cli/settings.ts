@@ -2,16 +2,13 @@ import { parseDuration } from "../base/duration.ts";
 import { FleetError, requireOk } from "../base/errors.ts";
 import { REPLY_BUDGETS, type ReplyBudgets } from "../fleet/messaging/decide-reply.ts";
 import { parseServerId } from "../fleet/messaging/model.ts";
-import {
-  type FileSettings,
-  INTERVAL_MS_DEFAULT,
-  parseFileSettings,
-  SETTING_KEYS,
-  type SettingsIssue,
-} from "../fleet/settings/model.ts";
+import type { FileSettings, SettingsIssue } from "../fleet/settings/model.ts";
 import { type ConfigFile, readConfigFile } from "../platform/config-file.ts";
 import { configPaths, type ServerPaths, serverFolders, serverPaths, stateRoot } from "../platform/paths.ts";
 import { didYouMean } from "./suggest.ts";
+
+/** How often the remote is looked at by default. */
+const INTERVAL_MS_DEFAULT = 10_000;
 
 /** What was given on the command line; the names are those of the flags. */
 export interface SettingFlags {
@@ -92,6 +89,8 @@ async function readFile(given: string | undefined): Promise<FileSettings> {
     if (given === undefined) return {};
     throw new FleetError("CONFIG", `Cannot read configuration "${given}": there is no such file`);
   }
+  // Only whoever has a file pays for the validator: 3 ms of a start.
+  const { parseFileSettings } = await import("../fleet/settings/model.ts");
   const parsed = parseFileSettings(file.value);
   if (parsed.ok) return parsed.value;
   const lines = await Promise.all(parsed.error.map((issue) => describe(file, issue)));
@@ -110,6 +109,7 @@ async function describe(file: ConfigFile, issue: SettingsIssue): Promise<string>
   const line = await file.lineOf(issue.path);
   const place = line === null ? "" : `line ${line}: `;
   const key = issue.path.join(".");
+  const { SETTING_KEYS } = await import("../fleet/settings/model.ts");
   if (issue.isUnknownKey) return `${place}unknown key "${key}"${didYouMean(key, SETTING_KEYS)}`;
   return `${place}${key}: ${issue.message}`;
 }

@@ -4,6 +4,7 @@ import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { printNotice } from "./output/print-answer.ts";
+import { toCall } from "./send-request.ts";
 import { type Session, typed } from "./session.ts";
 
 /**
@@ -29,9 +30,3 @@ export async function submit(
     printNotice(`fleetd: ${outcome.failure.kind}: ${firstLineOf(outcome.failure.detail)}`);
   return { id: draft.id };
 }
-
-const toCall = (request: SendRequest) => ({
-  ...request,
-  to: [...request.to],
-  labels: request.labels === undefined ? undefined : { ...request.labels },
-});

@@ -4,6 +4,7 @@ import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import { findById } from "../fleet/messaging/mailbox-queries.ts";
 import { markMessage } from "../fleet/messaging/mark-message.ts";
 import { enqueue } from "../fleet/messaging/outbox.ts";
+import { unknownAmong } from "../fleet/messaging/peers.ts";
 import { draftMessage } from "../fleet/messaging/send-message.ts";
 import type { DaemonStatus, MarkCall, SendAnswer, SendCall } from "../http/protocol.ts";
 import { type ControlServer, startControlServer } from "../http/server/control-server.ts";
@@ -12,6 +13,9 @@ import type { MonitorContext } from "./monitor-context.ts";
 
 /** Receipts may wait this long, on a remote that is asked over a network and on one that is a folder. */
 const RECEIPTS_WITHIN_MS = { network: 30_000, folder: 1_000 };
+
+/** How long after its answers a group of messages is pushed: enough for the answers to leave. Chosen, not measured. */
+const PUSH_AFTER_ANSWER_MS = 2;
 
 /** Opens the control socket. The caller holds the daemon's lock, so nobody else listens there. */
 export function openControl(context: MonitorContext): ControlServer {
@@ -61,7 +65,8 @@ function groupCommits(context: MonitorContext): (call: SendCall) => Promise<Send
     } catch (thrown) {
       for (const { reject } of group) reject(thrown);
     }
-    daemon.pushBell.ring();
+    // The answers leave first: whoever sends waits for them, and starting a push keeps this thread for milliseconds.
+    setTimeout(() => daemon.pushBell.ring(), PUSH_AFTER_ANSWER_MS);
   };
   return async (call) => {
     const from = {
@@ -74,7 +79,9 @@ function groupCommits(context: MonitorContext): (call: SendCall) => Promise<Send
       if (waiting.length === 0) setImmediate(commit);
       waiting.push({ draft, resolve, reject });
     });
-    return { id: draft.id, isNew };
+    const { server } = mailbox.identity;
+    if (call.to.some((one) => one !== "all")) daemon.noteConversation();
+    return { id: draft.id, isNew, server, unknown: unknownAmong(mailbox, call.to) };
   };
 }
 

@@ -4,6 +4,9 @@ import { Bell } from "./loop.ts";
 /** A failure of the remote is told at once and then at most this often while it lasts. */
 const TROUBLE_EVERY_MS = 60_000;
 
+/** So long after the last message of a conversation an answer is still expected soon. Chosen with the format. */
+const CONVERSATION_MS = 60_000;
+
 /** What the loops and the control socket of one daemon share: bells, a revision, and the last news of the remote. */
 export class DaemonState {
   readonly pushBell = new Bell();
@@ -18,6 +21,8 @@ export class DaemonState {
   cardDueMonoMs: number | null = null;
   /** When queued receipts have to be pushed, monotonic ms. */
   receiptsDueMonoMs: number | null = null;
+  /** Monotonic ms until which the remote is looked at more often; 0 when nobody talks. */
+  #conversationUntilMonoMs = 0;
   readonly #clock: Clock;
   readonly #troubles = new Map<"fetch" | "push", { detail: string; toldMonoMs: number; count: number }>();
   readonly #waiting = new Set<() => void>();
@@ -36,6 +41,18 @@ export class DaemonState {
   /** The failure that lasts, fetch before push; null while all is well. */
   get trouble(): string | null {
     return (this.#troubles.get("fetch") ?? this.#troubles.get("push"))?.detail ?? null;
+  }
+
+  /** Whether somebody spoke to one server by name lately, so that an answer may come any moment. */
+  get inConversation(): boolean {
+    return this.#clock.monotonicMs() < this.#conversationUntilMonoMs;
+  }
+
+  /** Notes a message from or to one server by name; the first one ends the long pause between looks at the remote. */
+  noteConversation(): void {
+    const wasQuiet = !this.inConversation;
+    this.#conversationUntilMonoMs = this.#clock.monotonicMs() + CONVERSATION_MS;
+    if (wasQuiet) this.receiveBell.ring();
   }
 
   /** Something changed in the databases: whoever waits for a change looks again. */

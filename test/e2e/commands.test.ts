@@ -346,7 +346,7 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
       },
     ]);
     const text = await fleet.text(["servers"], one);
-    expect(text).toMatch(/^SERVER +LAST SEEN +VERSION +ENTRIES +KEY/);
+    expect(text).toMatch(/^SERVER +LAST SEEN .*KEY/);
     expect(text).toContain("this server");
   });
 

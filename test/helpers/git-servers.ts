@@ -12,26 +12,31 @@ export interface GitServer {
 
 /** `git daemon` with pushes allowed, or null when this git has none. */
 export async function startGitDaemon(temp: TempGit): Promise<GitServer | null> {
-  const port = await freePort();
-  const child = Bun.spawn(
-    [
-      "git",
-      "daemon",
-      "--reuseaddr",
-      "--listen=127.0.0.1",
-      `--port=${port}`,
-      `--base-path=${temp.folder}`,
-    ].concat("--export-all", "--enable=receive-pack"),
-    { env: temp.environment, stdio: ["ignore", "ignore", "ignore"], detached: true },
+  const options = ["--reuseaddr", "--listen=127.0.0.1", "--export-all", "--enable=receive-pack"];
+  const server = await startServer(
+    (port) => ["git", "daemon", `--port=${port}`, `--base-path=${temp.folder}`, ...options],
+    temp,
   );
+  if (server === null) console.log("skipped: git daemon does not start here");
+  return server;
+}
+
+/** Starts a server on a free port, in a process group of its own; null when it ends instead of listening. */
+export async function startServer(
+  commandOf: (port: number) => string[],
+  temp: TempGit,
+): Promise<GitServer | null> {
+  const port = await freePort();
+  const child = Bun.spawn(commandOf(port), {
+    env: temp.environment,
+    stdio: ["ignore", "ignore", "ignore"],
+    detached: true,
+  });
   const answers = await eventuallyAsync(
     () => isOpen(port),
     () => child.exitCode === null,
   );
-  if (!answers) {
-    console.log("skipped: git daemon does not start here");
-    return null;
-  }
+  if (!answers) return null;
   return {
     url: `git://127.0.0.1:${port}`,
     port,
@@ -97,11 +102,11 @@ async function runBackend(temp: TempGit, request: Request, url: URL): Promise<Re
   return new Response(output.subarray(end + 4), { status, headers });
 }
 
-/** A TCP server that accepts and says nothing. */
-export async function startSilentServer(): Promise<GitServer> {
+/** A TCP server that accepts and says nothing; on a free port unless told which. */
+export async function startSilentServer(wantedPort = 0): Promise<GitServer> {
   const server = createServer(() => undefined);
   const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
+  server.listen(wantedPort, "127.0.0.1", resolve);
   await promise;
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;

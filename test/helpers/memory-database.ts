@@ -62,10 +62,10 @@ export class MemoryDatabase implements Database {
     this.#trouble = part;
   }
 
-  /** All rows of all tables, to compare before with after. */
+  /** All rows of all tables but SQLite's own, to compare before with after. */
   dump(): Record<string, SqlRow[]> {
     const tables = this.all<{ name: string }>(
-      "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name",
     );
     return Object.fromEntries(tables.map(({ name }) => [name, this.all(`SELECT * FROM ${name}`)]));
   }

@@ -171,9 +171,10 @@ export class MemoryRemote {
     this.troubles.refuse = (ref) => (ref.startsWith("refs/heads/") ? null : "deny updating a hidden ref");
   }
 
-  /** Hosts with `receive.denyNonFastForwards`: what is there can only be continued. */
-  refuseReplacing(): void {
-    this.troubles.refuse = (_, { isReplacement }) => (isReplacement ? "non-fast-forward" : null);
+  /** As `receive.denyNonFastForwards`, which concerns branches alone, or as a hook does it for any `prefix`. */
+  refuseReplacing(prefix = "refs/heads/"): void {
+    this.troubles.refuse = (ref, { isReplacement }) =>
+      isReplacement && ref.startsWith(prefix) ? "non-fast-forward" : null;
   }
 
   /** Puts commits on a ref as anybody with access could. */

@@ -184,14 +184,6 @@ export class TempFleet {
 /** Names in the temporary folder of a fleet: what a command that ended left behind. */
 export const leftIn = (fleet: TempFleet): string[] => readdirSync(fleet.temporary);
 
-/** Living processes that descend from `pid`, itself not among them. */
-export function descendantsOf(pid: number): number[] {
-  const all = allProcesses().filter((one) => one.state !== "Z");
-  const below = (parent: number): number[] =>
-    all.flatMap((one) => (one.parent === parent ? [one.pid, ...below(one.pid)] : []));
-  return below(pid);
-}
-
 /** A process that ended and was not waited for yet counts as ended. */
 export const isAlive = (pid: number): boolean =>
   allProcesses().some((one) => one.pid === pid && one.state !== "Z");

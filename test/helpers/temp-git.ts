@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import type { GitObject, ObjectFormat, ObjectKind } from "../../src/base/ports/git-store.ts";
 import { gitEnvironment } from "../../src/platform/git/git-environment.ts";
@@ -83,8 +91,20 @@ export function zombieChildren(): number[] {
 
 /** Processes that have `text` among their words, for instance the port of a server. */
 export function processesWith(text: string): number[] {
+  if (!existsSync("/proc/self/stat")) {
+    return processesOfPs().flatMap(({ pid, words }) => (words.includes(text) ? [pid] : []));
+  }
   return allProcesses().flatMap(({ pid }) =>
     readOrEmpty(`/proc/${pid}/cmdline`).includes(text) ? [pid] : [],
+  );
+}
+
+/** Living processes that were started with the environment variable `name` set to `value`. */
+export function processesWithVariable(name: string, value: string): number[] {
+  return allProcesses().flatMap(({ pid, state }) =>
+    state !== "Z" && readOrEmpty(`/proc/${pid}/environ`).split("\0").includes(`${name}=${value}`)
+      ? [pid]
+      : [],
   );
 }
 
@@ -94,14 +114,47 @@ export function catchesSignal(pid: number, signal: number): boolean {
   return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }
 
-/** Every process of the system with its state, parent and process group. */
-export function allProcesses(): { pid: number; state: string; parent: number; group: number }[] {
+/** The processes that `pid` started and those that they started, as far as they still have their parents. */
+export function descendantsOf(pid: number): number[] {
+  const processes = allProcesses();
+  const found = [pid];
+  // The list grows while it is walked.
+  for (const parent of found) {
+    for (const one of processes) if (one.parent === parent && one.state !== "Z") found.push(one.pid);
+  }
+  return found.slice(1);
+}
+
+/** One process of this system; `state` "Z" for a zombie. */
+export interface SystemProcess {
+  readonly pid: number;
+  readonly state: string;
+  readonly parent: number;
+  readonly group: number;
+}
+
+/** Every process of the system, from /proc, or from `ps` where there is none. */
+export function allProcesses(): SystemProcess[] {
+  if (!existsSync("/proc/self/stat")) return processesOfPs().map(({ words: _, ...rest }) => rest);
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
       const fields = /\) (\S) (\d+) (\d+)/.exec(readOrEmpty(`/proc/${name}/stat`));
       if (fields?.[1] === undefined) return [];
       return [{ pid: Number(name), state: fields[1], parent: Number(fields[2]), group: Number(fields[3]) }];
+    });
+}
+
+function processesOfPs(): (SystemProcess & { readonly words: string })[] {
+  const { stdout } = Bun.spawnSync(["ps", "-axo", "pid=,stat=,ppid=,pgid=,command="]);
+  return stdout
+    .toString()
+    .split("\n")
+    .flatMap((line) => {
+      const [, pid, state = "", parent, group, words = ""] =
+        /^\s*(\d+)\s+(\S)\S*\s+(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+      const found = { pid: Number(pid), state, parent: Number(parent), group: Number(group), words };
+      return pid === undefined ? [] : [found];
     });
 }
 

@@ -82,7 +82,7 @@ function printExisting(
   if (remote !== null && toRemoteUrl(remote) !== identity.remoteUrl) {
     throw new FleetError(
       "CANNOT_CREATE",
-      `Cannot make "${server}" again: it is in the fleet on "${identity.remoteUrl}"`,
+      `Cannot make "${server}" again: it is in the fleet on "${found.remote}"`,
       {
         hint: "Another remote is another server: choose another id with --server ID",
       },

@@ -1,56 +1,32 @@
 import { parseDuration } from "../../base/duration.ts";
-import { EXIT_CODES, FleetError } from "../../base/errors.ts";
+import { EXIT_CODES } from "../../base/errors.ts";
 import { deliveryOf } from "../../fleet/messaging/delivery.ts";
 import { findReply, shortId } from "../../fleet/messaging/mailbox-queries.ts";
-import { parseRecipients } from "../../fleet/messaging/model.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
-import { listPeers } from "../../fleet/messaging/peers.ts";
+import { unknownAmong } from "../../fleet/messaging/peers.ts";
 import type { SendRequest } from "../../fleet/messaging/send-message.ts";
 import { refreshIndex } from "../look.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { safe, toSafeText } from "../output/safe-text.ts";
-import { readBody } from "../read-body.ts";
+import { queuedText, type SendArguments, unknownNotice, type Wait } from "../send-request.ts";
 import { type Session, typed, withSession } from "../session.ts";
 import { submit } from "../submit.ts";
 import { waitUntil } from "../wait-until.ts";
 
-/** What `--wait` may name, in the order in which a message gets there. */
-export const WAITS = ["queued", "pushed", "seen", "read", "replied"] as const;
-export type Wait = (typeof WAITS)[number];
-
-/** The arguments of `send`, as typed. */
-export interface SendArguments {
-  readonly body: string | undefined;
-  readonly subject: string | undefined;
-  readonly to: string;
-  readonly kind: string;
-  readonly priority: string;
-  readonly thread: string | undefined;
-  readonly replyTo: string | undefined;
-  readonly requireAck: boolean;
-  readonly expires: string | undefined;
-  readonly label: readonly string[];
-  readonly idempotencyKey: string | undefined;
-  readonly file: string | undefined;
-  readonly wait: Wait;
-  readonly timeout: string | undefined;
-  readonly json: boolean;
-  readonly server: string | undefined;
-  readonly config: string | undefined;
-}
-
 const PUSH_TIMEOUT_MS = 10_000;
 const WAIT_TIMEOUT_MS = 60_000;
 
-/** Sends one message and waits as long as asked. Exit code 0 when that state was reached, 75 when it was not yet. */
-export async function send(args: SendArguments): Promise<number> {
+/**
+ * Sends one message (`request`, made of `args`) and waits as long as asked. Exit code 0 when that state was reached, 75 when it was
+ * not yet.
+ */
+export async function sendAndWait(args: SendArguments, request: SendRequest): Promise<number> {
   const timeoutMs =
     args.timeout === undefined
       ? args.wait === "pushed" || args.wait === "queued"
         ? PUSH_TIMEOUT_MS
         : WAIT_TIMEOUT_MS
       : typed(parseDuration(args.timeout));
-  const request = await toRequest(args);
   return await withSession(args, async (session) => {
     // Who "all" is gets fixed when the message is made, so a wait for everybody asks first who joined meanwhile.
     if (RANKS.indexOf(args.wait) > RANKS.indexOf("pushed") && request.to.includes("all")) {
@@ -64,35 +40,6 @@ export async function send(args: SendArguments): Promise<number> {
   });
 }
 
-async function toRequest(args: SendArguments): Promise<SendRequest> {
-  const body = await readBody({ word: args.body, file: args.file });
-  return {
-    to: typed(parseRecipients(args.to)),
-    body,
-    subject: args.subject ?? firstLine(body),
-    kind: args.kind,
-    priority: args.priority,
-    thread: args.thread,
-    inReplyTo: args.replyTo,
-    ackRequired: args.requireAck,
-    expiresInMs: args.expires === undefined ? undefined : typed(parseDuration(args.expires)),
-    labels: args.label.length === 0 ? undefined : Object.fromEntries(args.label.map(toLabel)),
-    idempotencyKey: args.idempotencyKey,
-  };
-}
-
-/** A message without a subject is listed by how it begins. */
-function firstLine(body: string): string {
-  const line = body.trimStart().split(/\r?\n/, 1)[0] ?? "";
-  return line.length <= 60 ? line : `${line.slice(0, 59)}…`;
-}
-
-function toLabel(text: string): [string, string] {
-  const [name = "", ...value] = text.split("=");
-  if (name !== "" && value.length > 0) return [name, value.join("=")];
-  throw new FleetError("USAGE", `Cannot read label "${text}": need NAME=VALUE`);
-}
-
 /**
  * A message to a server that nobody has seen yet is sent, since it may join later; a typing error should be noticed.
  * `look`: the remote answered just now, so it is asked who joined since this server last looked.
@@ -102,16 +49,9 @@ async function warnUnknown(
   to: readonly string[],
   options: { readonly look: boolean },
 ): Promise<void> {
-  if (options.look && unknownAmong(session, to).length > 0) await refreshIndex(session, { offline: false });
-  for (const server of unknownAmong(session, to)) {
-    printNotice(`fleetd: no server "${server}" is known here yet; the message waits for it on the remote`);
-  }
-}
-
-function unknownAmong(session: Session, to: readonly string[]): string[] {
-  const { state, identity } = session.mailbox();
-  const known = new Set([identity.server, ...listPeers(state).map((peer) => peer.server)]);
-  return to.filter((server) => server !== "all" && !server.startsWith("@") && !known.has(server));
+  const mailbox = session.mailbox();
+  if (options.look && unknownAmong(mailbox, to).length > 0) await refreshIndex(session, { offline: false });
+  for (const server of unknownAmong(mailbox, to)) printNotice(unknownNotice(server));
 }
 
 /** What a wait came to: whether the state was reached, the state it is in, and the answer if one was waited for. */
@@ -181,7 +121,7 @@ function report(session: Session, sent: { id: string; args: SendArguments; reach
     return;
   }
   const done = reached.state[0]?.toUpperCase() + reached.state.slice(1);
-  printText(reached.state === "queued" ? `Queued ${what}; nothing was confirmed yet` : `${done}: ${what}`);
+  printText(reached.state === "queued" ? queuedText(shortId(id), args.to) : `${done}: ${what}`);
   if (reached.reply !== null) {
     printText(
       safe`${reached.reply.from} answered:\n${toSafeText(reached.reply.body, { keepNewlines: true })}`,

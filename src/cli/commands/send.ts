@@ -47,5 +47,5 @@ export const send = strictCommand({
     'fleetd send "Deploying 4.2 now" --to all --kind warning --priority high',
     'git log -3 | fleetd send - "What changed" --to code2,build1',
   ],
-  run: async ({ args }) => (await import("../actions/send.ts")).send(args),
+  run: async ({ args }) => (await import("../actions/quick-send.ts")).send(args),
 });

@@ -5,6 +5,7 @@ import {
   type HandledMessage,
 } from "../../fleet/messaging/answer-messages.ts";
 import type { ReceivePorts } from "../../fleet/messaging/mailbox-ports.ts";
+import { listPeers } from "../../fleet/messaging/peers.ts";
 import { receiveMessages } from "../../fleet/messaging/receive-messages.ts";
 import type { DaemonState } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
@@ -15,6 +16,10 @@ export const FETCH_TIMEOUT_MS = 30_000;
 
 /** Cursors are on the remote this soon after a message that somebody may wait for; below the 2 s of the format. */
 const CARD_WITHIN_MS = 200;
+
+/** Pause between two looks while somebody talks; and per server, since hosts bound what a whole fleet may ask (15 a second). */
+const CONVERSATION_MS = 1_500;
+const CONVERSATION_MS_PER_SERVER = 100;
 
 /** What the receive loop works with. */
 export interface ReceiveLoopContext {
@@ -47,7 +52,14 @@ export async function receiveRound(context: ReceiveLoopContext): Promise<number>
   for (const one of handled) report({ kind: "message", handled: one });
   noteHandled(daemon, handled);
   if (acceptedLines + quarantined + cardsTaken + handled.length > 0) daemon.bump();
-  return jittered(ports, context.intervalMs);
+  return jittered(ports, pauseMs(context));
+}
+
+/** A remote that is a folder is watched and needs no more looks than usual. */
+function pauseMs({ ports, daemon, intervalMs }: ReceiveLoopContext): number {
+  if (ports.remote.folder !== null || !daemon.inConversation) return intervalMs;
+  const servers = listPeers(ports.state).length + 1;
+  return Math.min(intervalMs, Math.max(CONVERSATION_MS, servers * CONVERSATION_MS_PER_SERVER));
 }
 
 /** Senders of direct messages, and of those that ask for an ack, may be waiting to see that they arrived. */
@@ -57,6 +69,7 @@ function noteHandled(daemon: DaemonState, handled: readonly HandledMessage[]): v
   if (replies > 0) daemon.pushBell.ring();
   const awaited = handled.some((one) => one.direct || one.message.ack_required === true);
   if (awaited) daemon.wantCard(CARD_WITHIN_MS);
+  if (handled.some((one) => one.direct && one.silence !== "history")) daemon.noteConversation();
 }
 
 function trouble({ ports, daemon, report, signal }: ReceiveLoopContext, detail: string): number {

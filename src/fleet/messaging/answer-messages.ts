@@ -127,8 +127,8 @@ function handleMessage(
     budgets: settings.budgets,
     bucket: (name) => loadBucket(ports.state, name),
   });
-  if (!decision.reply) return silent(decision.silence);
   for (const [name, bucket] of decision.buckets) saveBucket(ports.state, name, bucket);
+  if (!decision.reply) return silent(decision.silence);
   const reply = replyTo(message, { ports, text: settings.statusText(), nowMs });
   enqueue(ports.state, reply, nowMs);
   ports.state.run(

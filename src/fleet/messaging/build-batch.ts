@@ -4,6 +4,7 @@
  * A batch is built once. Everything that decides its commit id is an argument here, so the same arguments give the
  * same bytes, and what is stored is pushed again unchanged for as long as it takes.
  */
+import { assert } from "../../base/assert.ts";
 import { concatBytes } from "../../base/bytes.ts";
 import type { Cryptography, SigningKey } from "../../base/ports/cryptography.ts";
 import type { GitObject, ObjectFormat } from "../../base/ports/git-store.ts";
@@ -67,6 +68,8 @@ export async function buildBatch(
 ): Promise<Batch> {
   const chain = chainLines(drafts, head, tools);
   const lines = concatBytes(chain.lines);
+  assert(drafts.length > 0 && drafts.length <= LIMITS.batchLinesMax, `batch of ${drafts.length} lines`);
+  assert(lines.length <= LIMITS.batchBytesMax, `batch of ${lines.length} bytes`);
   const signature = await signSsh(lines, "fleetd-log", tools);
   const committedMs = Math.max(nowMs, head.committedMs);
   const objects = toObjects({ "entries.jsonl": lines, "entries.sig": signature }, tools, (tree) => ({
@@ -117,6 +120,7 @@ function chainLines(drafts: readonly EntryDraft[], head: LogHead, tools: BatchTo
     const envelope = { v: FORMAT, id: draft.id, seq, prev, type, from: tools.server, at: draft.at };
     const line = encodeLine({ ...envelope, ...body } as Entry);
     const epoch = draft.body.type === "key" ? draft.body.epoch : cursor.epoch;
+    assert(line.length - 1 <= LIMITS.lineBytesMax, `line of ${line.length - 1} bytes`);
     cursor = { epoch, seq, hash: hashLine(line.subarray(0, -1), tools.cryptography) };
     lines.push(line);
     entries.push({ id: draft.id, seq });

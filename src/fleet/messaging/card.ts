@@ -35,7 +35,8 @@ const cardSchema = v.looseObject({
   groups: v.array(serverName),
   health: v.looseObject({ status: word }),
   log: cursor,
-  cursors: v.record(serverName, cursor),
+  // Not `v.record`: it passes over a server that is called "constructor", neither checked nor kept.
+  cursors: v.custom<Readonly<Record<string, Cursor>>>(areCursors, "not cursors by server"),
 });
 
 /** What a server says of itself; see the fields of the schema. `log` is the end of its log, `cursors` what it has read. */
@@ -86,3 +87,8 @@ export async function buildCard(
 /** Whether `cursor` says that the entry `seq` of `epoch` was read. */
 export const hasPassed = (passed: Cursor | undefined, entry: { epoch: string; seq: number }): boolean =>
   passed !== undefined && passed.epoch === entry.epoch && passed.seq >= entry.seq;
+
+function areCursors(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(([server, read]) => v.is(serverName, server) && v.is(cursor, read));
+}

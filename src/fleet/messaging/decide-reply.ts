@@ -49,18 +49,29 @@ export type Silence =
 
 export type ReplyDecision =
   | { readonly reply: true; readonly buckets: ReadonlyMap<string, Bucket> }
-  | { readonly reply: false; readonly silence: Silence };
+  | { readonly reply: false; readonly silence: Silence; readonly buckets: ReadonlyMap<string, Bucket> };
 
-/** Decides on one message. With `reply`, the buckets are what has to be stored together with the answer. */
+const UNCHANGED: ReadonlyMap<string, Bucket> = new Map();
+
+/** Decides on one message. The buckets are what has to be stored, with the answer or without one. */
 export function decideReply(message: MessageEntry, situation: ReplySituation): ReplyDecision {
   const silence = silenceOf(message, situation);
-  if (silence !== null) return { reply: false, silence };
+  if (silence !== null) return { reply: false, silence, buckets: UNCHANGED };
   const buckets = new Map<string, Bucket>();
   for (const [scope, name] of bucketNames(message)) {
     const limits = situation.budgets[scope];
     const stored = situation.bucket(name) ?? { tokens: limits.capacity, updatedMs: situation.nowMs };
-    const taken = takeToken(refill(stored, limits, situation.nowMs));
-    if (taken === null) return { reply: false, silence: `budget-${scope}` };
+    const refilled = refill(stored, limits, situation.nowMs);
+    const taken = takeToken(refilled);
+    if (taken === null) {
+      // An empty bucket whose clock was set back has to count from here, or it stays empty until the clock catches up.
+      const isAhead = stored.updatedMs > situation.nowMs;
+      return {
+        reply: false,
+        silence: `budget-${scope}`,
+        buckets: isAhead ? new Map([[name, refilled]]) : UNCHANGED,
+      };
+    }
     buckets.set(name, taken);
   }
   return { reply: true, buckets };

@@ -41,8 +41,9 @@ export async function joinFleet(
   wanted: { readonly server: string; readonly remoteUrl: string },
   options: RemoteOptions,
 ): Promise<JoinReport> {
-  const found = await findMeta(ports, options);
-  const meta = found ?? (await foundFleet(ports, wanted.server, options));
+  const present = await findMeta(ports, options);
+  const { meta, founded } =
+    present === null ? await foundFleet(ports, wanted.server, options) : { meta: present, founded: false };
   await requireFreeId(ports, { server: wanted.server, namespace: meta.namespace }, options);
   const nowMs = ports.clock.wallMs();
   const identity: Identity = {
@@ -63,7 +64,7 @@ export async function joinFleet(
     const body = { type: "key", fleet, epoch, public_key: publicKey, format: FORMAT } as const;
     enqueue(ports.state, { id: ports.cryptography.uuidV7(nowMs), at: toInstant(nowMs), body }, nowMs);
   });
-  return { identity, founded: found === null, customRefs: meta.namespace === NAMESPACES[0] };
+  return { identity, founded, customRefs: meta.namespace === NAMESPACES[0] };
 }
 
 /** The failure of a remote operation as the error of a command that cannot go on without it. */
@@ -115,33 +116,58 @@ function parseMeta(bytes: Uint8Array): Meta | null {
   return known === undefined ? null : { fleet, namespace: known };
 }
 
+/** Pauses while somebody else has `meta` locked: whoever it is, he is founding the fleet that we shall join. */
+const LOCKED_PAUSES_MS = [20, 40, 80, 160, 320, 640];
+
 /** Creates `meta` where the host lets us; whoever creates it first decides, so a lost race means joining. */
-async function foundFleet(ports: JoinPorts, server: string, options: RemoteOptions): Promise<Meta> {
+async function foundFleet(
+  ports: JoinPorts,
+  server: string,
+  options: RemoteOptions,
+): Promise<{ readonly meta: Meta; readonly founded: boolean }> {
   const nowMs = ports.clock.wallMs();
   const fleet = ports.cryptography.uuidV7(nowMs);
   let refusal = "";
   for (const namespace of NAMESPACES) {
-    const json = toUtf8(`${JSON.stringify({ v: FORMAT, fleet, format: FORMAT, namespace })}\n`);
-    const tools = { format: ports.store.format, cryptography: ports.cryptography };
-    const commit = toObjects({ "meta.json": json }, tools, (tree) => ({
-      tree,
-      parent: null,
-      server,
-      committedMs: nowMs,
-      message: `fleet ${fleet}`,
-    }));
-    ports.store.writeObjects(commit.all, true);
-    const update = { ref: `${namespace}meta`, id: commit.commitId, expected: null };
-    const pushed = await ports.remote.push([update], { ...options, atomic: false });
-    if (!pushed.ok) throw toRemoteError("write to", ports.remote, pushed.error);
-    const [report] = pushed.value;
-    if (report?.status === "pushed" || report?.status === "up-to-date") return { fleet, namespace };
-    const other = await findMeta(ports, options);
-    if (other !== null) return other;
-    refusal = report?.reason ?? "";
+    const meta = { fleet, namespace };
+    const outcome = await createMeta(ports, { meta, server, nowMs }, options);
+    if (outcome === "created") return { meta, founded: true };
+    if ("fleet" in outcome) return { meta: outcome, founded: false };
+    // Only a refusal sends us elsewhere: in another namespace we would found a second fleet beside the first.
+    refusal = outcome.refusal;
   }
   const message = `Cannot found a fleet on "${ports.remote.displayUrl}": it refuses our refs: ${refusal}`;
   throw new FleetError("NOT_AUTHORISED", message);
+}
+
+/** Creates the `meta` ref, or finds the fleet of somebody faster, or that the host refuses. @throws FleetError UNAVAILABLE while it stays locked */
+async function createMeta(
+  ports: JoinPorts,
+  wanted: { readonly meta: Meta; readonly server: string; readonly nowMs: number },
+  options: RemoteOptions,
+): Promise<"created" | Meta | { readonly refusal: string }> {
+  const { meta, server, nowMs } = wanted;
+  const { fleet, namespace } = meta;
+  const json = toUtf8(`${JSON.stringify({ v: FORMAT, fleet, format: FORMAT, namespace })}\n`);
+  const tools = { format: ports.store.format, cryptography: ports.cryptography };
+  const describe = (tree: string) => {
+    return { tree, parent: null, server, committedMs: nowMs, message: `fleet ${fleet}` };
+  };
+  const commit = toObjects({ "meta.json": json }, tools, describe);
+  ports.store.writeObjects(commit.all, true);
+  const update = { ref: `${namespace}meta`, id: commit.commitId, expected: null };
+  for (const pauseMs of LOCKED_PAUSES_MS) {
+    const pushed = await ports.remote.push([update], { ...options, atomic: false });
+    if (!pushed.ok) throw toRemoteError("write to", ports.remote, pushed.error);
+    const [report] = pushed.value;
+    if (report?.status === "pushed" || report?.status === "up-to-date") return "created";
+    const other = await findMeta(ports, options);
+    if (other !== null) return other;
+    if (report?.status === "refused") return { refusal: report.reason };
+    await ports.clock.sleep(pauseMs, options.signal);
+  }
+  const message = `Cannot found a fleet on "${ports.remote.displayUrl}": "${update.ref}" is locked, need it free`;
+  throw new FleetError("UNAVAILABLE", message, { hint: "If this lasts, a killed push left the lock behind" });
 }
 
 async function requireFreeId(

@@ -44,6 +44,16 @@ const toPeer = (row: PeerRow): Peer => ({
 export const listPeers = (state: Database): Peer[] =>
   state.all<PeerRow>("SELECT * FROM peers ORDER BY server").map(toPeer);
 
+/** Named servers among recipients of which nobody here has heard; they may join later. */
+export function unknownAmong(
+  here: { readonly state: Database; readonly identity: { readonly server: string } },
+  to: readonly string[],
+): string[] {
+  const isKnown = (server: string): boolean =>
+    server === here.identity.server || findPeer(here.state, server) !== null;
+  return to.filter((one) => one !== "all" && !one.startsWith("@") && !isKnown(one));
+}
+
 /** One peer, or null while it is unknown. */
 export function findPeer(state: Database, server: string): Peer | null {
   const row = state.get<PeerRow>("SELECT * FROM peers WHERE server = ?", server);

@@ -67,8 +67,10 @@ export async function readCard(
   store: GitStore,
   commit: string,
 ): Promise<{ json: Uint8Array | null; signature: Uint8Array | null }> {
-  const [json] = await store.readObjects([`${commit}:card.json`], LIMITS.cardBytesMax);
-  const [signature] = await store.readObjects([`${commit}:card.sig`], LIMITS.signatureBytesMax);
+  const [[json], [signature]] = await Promise.all([
+    store.readObjects([`${commit}:card.json`], LIMITS.cardBytesMax),
+    store.readObjects([`${commit}:card.sig`], LIMITS.signatureBytesMax),
+  ]);
   return {
     json: json?.status === "found" ? json.content : null,
     signature: signature?.status === "found" ? signature.content : null,

@@ -2,7 +2,7 @@
  * One look at the remote: fetch, verify what is new, put it into the index.
  *
  * Nothing here acts on a message. What is accepted goes into `index.db` together with how far each log was read, in
- * one transaction per chunk, so a crash at any point repeats work and loses none.
+ * one transaction, so a crash at any point repeats work and loses none.
  */
 import { FleetError } from "../../base/errors.ts";
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
@@ -43,6 +43,9 @@ export interface ReceiveReport {
 /** Batches that are read, verified and committed together. Chosen: bounds memory at a few MB of usual batches. */
 const CHUNK_COMMITS = 400;
 
+/** Logs that are read at the same time. Chosen: a second one fills the waits of the first, and memory stays bounded. */
+const LOGS_AT_ONCE = 4;
+
 /** Fetches the other servers' refs and takes in what they hold. */
 export async function receiveMessages(
   ports: ReceivePorts,
@@ -76,16 +79,28 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const own = store.readRefs("refs/own/").get(TRACKING.own) ?? null;
   let acceptedLines = 0;
   let quarantined = 0;
-  if (own !== null) await ingestLog(ports, identity.server, own);
+  const writer = createIndexWriter(ports);
+  const taken: { readonly name: string; readonly tip: string }[] = [];
+  if (own !== null) await ingestLog(ports, { server: identity.server, tip: own }, writer);
+  const kept = store.readRefs(TRACKING.kept);
   noteOddRefs(ports, [...logs, ...store.readRefs(TRACKING.state)]);
+  const others = [...logs].filter(([ref]) => ref !== TRACKING.log + identity.server).values();
   const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
-  for (const [ref, tip] of logs) {
-    const server = ref.slice(TRACKING.log.length);
-    if (server === identity.server || !parseServerId(server).ok) continue;
-    const counts = await ingestReadable(ports, { server, tip, isAlarmed: alarmed.has(server) });
-    acceptedLines += counts.accepted;
-    quarantined += counts.quarantined;
-  }
+  // While one log waits for git or for its signatures, another one is judged.
+  const takeLogs = async (): Promise<void> => {
+    for (const [ref, tip] of others) {
+      const server = ref.slice(TRACKING.log.length);
+      const counts = await ingestReadable(ports, { server, tip, isAlarmed: alarmed.has(server) }, writer);
+      if (counts.taken) taken.push({ name: TRACKING.kept + server, tip });
+      acceptedLines += counts.accepted;
+      quarantined += counts.quarantined;
+    }
+  };
+  // Settled, not the first failure: nobody may go on reading behind the back of a caller that gave up.
+  const ended = await Promise.allSettled(Array.from({ length: LOGS_AT_ONCE }, takeLogs));
+  writer.commit();
+  for (const { name, tip } of taken) if (kept.get(name) !== tip) store.writeRef(name, tip);
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
   const cardsTaken = await receiveCards(ports);
   // While a push is under way the remote is behind by right; it is news only when everything counts as pushed.
   const ownRefBehind = own !== null && remoteOwn !== own && unpushedBatches(ports.state).length === 0;
@@ -93,11 +108,13 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
 }
 
 interface LogCounts {
+  /** Whether the log was read to its tip just now. */
+  readonly taken: boolean;
   readonly accepted: number;
   readonly quarantined: number;
 }
 
-const NOTHING: LogCounts = { accepted: 0, quarantined: 0 };
+const NOTHING_TAKEN: LogCounts = { taken: false, accepted: 0, quarantined: 0 };
 const REWRITTEN = "rewritten";
 const UNREADABLE = "unreadable";
 /** Alarms about a log as a whole; the next good look at it ends them. */
@@ -107,24 +124,33 @@ const LOG_ALARMS = [REWRITTEN, UNREADABLE];
 async function ingestReadable(
   ports: ReceivePorts,
   log: { readonly server: string; readonly tip: string; readonly isAlarmed: boolean },
+  writer: IndexWriter,
 ): Promise<LogCounts> {
-  const { server, tip, isAlarmed } = log;
+  const { index, clock } = ports;
+  const { server, isAlarmed } = log;
   try {
-    const counts = await ingestLog(ports, server, tip);
-    if (counts !== null && isAlarmed) for (const kind of LOG_ALARMS) clearAlarm(ports.index, server, kind);
-    return counts ?? NOTHING;
+    const counts = await ingestLog(ports, log, writer);
+    if (counts !== null && isAlarmed) {
+      index.transaction(() => LOG_ALARMS.forEach((kind) => void clearAlarm(index, server, kind)));
+    }
+    return counts ?? NOTHING_TAKEN;
   } catch (thrown) {
     if (!(thrown instanceof FleetError)) throw thrown;
-    raiseAlarm(ports.index, { server, kind: UNREADABLE, detail: thrown.message }, ports.clock.wallMs());
-    return NOTHING;
+    const alarm = { server, kind: UNREADABLE, detail: thrown.message };
+    index.transaction(() => raiseAlarm(index, alarm, clock.wallMs()));
+    return NOTHING_TAKEN;
   }
 }
 
 /** Takes in what is new in one log; null, with an alarm, when it was rewritten. */
-async function ingestLog(ports: ReceivePorts, server: string, tip: string): Promise<LogCounts | null> {
+async function ingestLog(
+  ports: ReceivePorts,
+  { server, tip }: { readonly server: string; readonly tip: string },
+  writer: IndexWriter,
+): Promise<LogCounts | null> {
   const { index, store } = ports;
   const progress = loadProgress(index, server);
-  if (progress?.tip === tip) return NOTHING;
+  if (progress?.tip === tip || !parseServerId(server).ok) return NOTHING_TAKEN;
   // A rewritten log was walked once to be found out; as long as its tip stays, that is known.
   if (alarmDetail(index, server, REWRITTEN) === rewrittenTo(tip)) return raiseRewritten(ports, server, tip);
   const commits = await store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
@@ -138,14 +164,13 @@ async function ingestLog(ports: ReceivePorts, server: string, tip: string): Prom
   let quarantined = 0;
   for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
     const chunk = commits.slice(start, start + CHUNK_COMMITS).map((commit) => commit.id);
-    const judged = await ingestChunk(ports, server, { commits: chunk, chain });
+    const judged = await ingestChunk(ports, server, { commits: chunk, chain, writer });
     // As long as nothing was accepted nobody is pinned, and the next batch may claim another key.
     chain = chain === null && judged.chain.seq === 0 ? null : judged.chain;
     accepted += judged.accepted.reduce((total, lines) => total + lines.length, 0);
     quarantined += judged.refused.length;
   }
-  if (server !== ports.identity.server) store.writeRef(TRACKING.kept + server, tip);
-  return { accepted, quarantined };
+  return { taken: true, accepted, quarantined };
 }
 
 const rewrittenTo = (tip: string): string =>
@@ -163,6 +188,36 @@ function raiseRewritten({ index, clock }: ReceivePorts, server: string, tip: str
 interface Chunk {
   readonly commits: readonly string[];
   readonly chain: Chain | null;
+  readonly writer: IndexWriter;
+}
+
+/** Gathers what several chunks put into the index: one transaction for many logs writes each page of it once. */
+interface IndexWriter {
+  /** `bytes`: how much `write` keeps in memory until then. Writes of one log are made in the order of their adding. */
+  add(bytes: number, write: () => void): void;
+  commit(): void;
+}
+
+/** Chosen: some 5,000 usual entries; a transaction of as many takes 50 ms. */
+const TRANSACTION_BYTES = 2 * 1024 * 1024;
+
+function createIndexWriter({ index }: ReceivePorts): IndexWriter {
+  let waiting: (() => void)[] = [];
+  let waitingBytes = 0;
+  const commit = (): void => {
+    const writes = waiting;
+    waiting = [];
+    waitingBytes = 0;
+    if (writes.length > 0) index.transaction(() => writes.forEach((write) => void write()));
+  };
+  return {
+    add(bytes, write) {
+      waiting.push(write);
+      waitingBytes += bytes;
+      if (waitingBytes >= TRANSACTION_BYTES) commit();
+    },
+    commit,
+  };
 }
 
 async function ingestChunk(ports: ReceivePorts, server: string, chunk: Chunk): Promise<Judgement> {
@@ -176,7 +231,8 @@ async function ingestChunk(ports: ReceivePorts, server: string, chunk: Chunk): P
   const history = findPeer(ports.state, server)?.history ?? { epoch: "", seq: 0 };
   const reader = { server: ports.identity.server, groups: ports.groups, history, nowWallMs };
   const { chain } = judged;
-  ports.index.transaction(() => {
+  const bytes = batches.reduce((total, batch) => total + (batch.entries?.length ?? 0), 0);
+  chunk.writer.add(bytes, () => {
     for (const one of judged.refused) addQuarantine(ports.index, { server, ...one }, nowWallMs);
     for (const lines of judged.accepted) insertLines(ports.index, server, lines, reader);
     const tip = chunk.commits.at(-1) ?? "";
@@ -193,14 +249,16 @@ interface ReadBatch {
 }
 
 async function readBatches(ports: ReceivePorts, commits: readonly string[]): Promise<ReadBatch[]> {
-  const entries = await ports.store.readObjects(
-    commits.map((id) => `${id}:entries.jsonl`),
-    LIMITS.batchBytesMax,
-  );
-  const signatures = await ports.store.readObjects(
-    commits.map((id) => `${id}:entries.sig`),
-    LIMITS.signatureBytesMax,
-  );
+  const [entries, signatures] = await Promise.all([
+    ports.store.readObjects(
+      commits.map((id) => `${id}:entries.jsonl`),
+      LIMITS.batchBytesMax,
+    ),
+    ports.store.readObjects(
+      commits.map((id) => `${id}:entries.sig`),
+      LIMITS.signatureBytesMax,
+    ),
+  ]);
   return commits.map((commit, position) => {
     const [content, signature] = [entries[position], signatures[position]];
     const trouble = troubleOf("entries.jsonl", content) ?? troubleOf("entries.sig", signature) ?? "";

@@ -1,5 +1,5 @@
 import { toUtf8 } from "../../base/bytes.ts";
-import { toInstant } from "../../base/instant.ts";
+import { INSTANT_MS_MAX, toInstant } from "../../base/instant.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Cryptography } from "../../base/ports/cryptography.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
@@ -37,9 +37,9 @@ export function draftMessage(
   request: SendRequest,
   from: { readonly server: string; readonly clock: Clock; readonly cryptography: Cryptography },
 ): Result<EntryDraft> {
-  const problem = problemOf(request);
-  if (problem !== null) return fail(problem);
   const nowMs = from.clock.wallMs();
+  const problem = problemOf(request, nowMs);
+  if (problem !== null) return fail(problem);
   const key = request.idempotencyKey;
   const id =
     key === undefined
@@ -50,11 +50,12 @@ export function draftMessage(
 
 /** The request that answers `message`: to its sender, in its conversation. */
 export function replyRequest(message: MessageEntry, body: string): SendRequest {
-  const subject = `Re: ${message.subject.replace(/^(?:re:\s*)+/i, "")}`;
+  const subject = `Re: ${message.subject.replace(/^(?:re:\s*)+/i, "").replace(/[\r\n]+/g, " ")}`;
   return {
     to: [message.from],
     body,
-    subject: subject.slice(0, LIMITS.subjectCharactersMax),
+    // A cut through a pair of surrogates leaves half a character behind.
+    subject: subject.slice(0, LIMITS.subjectCharactersMax).replace(/[\uD800-\uDBFF]$/, ""),
     kind: "response",
     thread: threadOf(message),
     inReplyTo: message.id,
@@ -87,8 +88,13 @@ function bodyOf(request: SendRequest, nowMs: number): MessageBody {
 const LABEL_NAME = /^[A-Za-z0-9._/-]{1,63}$/;
 const REFERENCE = /^[A-Za-z0-9._:-]{1,128}$/;
 
-function problemOf(request: SendRequest): string | null {
-  return recipientsProblem(request.to) ?? textProblem(request) ?? fieldsProblem(request);
+function problemOf(request: SendRequest, nowMs: number): string | null {
+  const problem = recipientsProblem(request.to) ?? textProblem(request) ?? fieldsProblem(request);
+  if (problem !== null) return problem;
+  if (nowMs + (request.expiresInMs ?? 0) > INSTANT_MS_MAX)
+    return "Cannot send what expires after the year 9999";
+  // Two scripts that left the key empty would send one message, and the second would never know.
+  return request.idempotencyKey === "" ? "Cannot send with an empty idempotency key: need a text" : null;
 }
 
 function recipientsProblem(to: readonly string[]): string | null {
@@ -120,7 +126,8 @@ function fieldsProblem(request: SendRequest): string | null {
       return `Cannot refer to "${reference.slice(0, 80)}"`;
   }
   const names = Object.keys(labels ?? {});
-  const wrong = names.find((name) => !LABEL_NAME.test(name));
+  // Readers refuse a line with a key `__proto__` as a whole.
+  const wrong = names.find((name) => !LABEL_NAME.test(name) || name === "__proto__");
   if (wrong !== undefined)
     return `Cannot label a message with "${wrong.slice(0, 80)}": need letters, digits, . _ / -`;
   if (names.length > LIMITS.labelsMax) return `Cannot send ${names.length} labels, at most 64`;

@@ -65,6 +65,3 @@ export function parseFileSettings(value: unknown): Result<FileSettings, readonly
     })),
   );
 }
-
-/** How often the remote is looked at by default. */
-export const INTERVAL_MS_DEFAULT = 10_000;

@@ -8,13 +8,11 @@ import {
   type MarkAnswer,
   type MarkCall,
   PATHS,
-  parseChangesCall,
-  parseMarkCall,
-  parseSendCall,
   REQUEST_BYTES_MAX,
   type SendAnswer,
   type SendCall,
 } from "../protocol.ts";
+import { parseChangesCall, parseMarkCall, parseSendCall } from "./parse-calls.ts";
 
 /** What the daemon does when asked; every method may throw a `FleetError`. */
 export interface ControlHandlers {

@@ -52,6 +52,11 @@ export class BatchReader {
     return answers;
   }
 
+  /** Whether a question would find a process that runs already. */
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
   /** Ends the process; a later question would start a new one. */
   async close(): Promise<void> {
     await this.#last;

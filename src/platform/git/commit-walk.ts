@@ -9,13 +9,18 @@ export const COMMIT_BYTES_MAX = 1024 * 1024;
 const LINE_BYTES_MAX = 64 * 1024;
 
 /** Reading a commit takes 0.03–0.1 ms, starting `git rev-list` 3: where the second becomes cheaper. */
-const STEPS_READ_MAX = 32;
+const STEPS_READ_MAX = 128;
+
+/** How many commits one question to git asks for: few at first, since most walks are short, then eight times more. */
+const WINDOW_FACTOR = 8;
+const WINDOW_MAX = 64;
 
 /** What a walk needs from its store. */
 export interface WalkSource {
   readonly folder: string;
   readonly environment: Record<string, string>;
-  readonly read: (id: string) => Promise<ReadObject>;
+  /** The commit `id` and, where one question brings them along, up to `count` - 1 of its first-parent ancestors. */
+  readonly readChain: (id: string, count: number) => Promise<readonly ReadObject[]>;
 }
 
 /** From where to where, as in `GitStore.listCommits`. */
@@ -33,10 +38,16 @@ export interface WalkRange {
  */
 export async function walkCommits(source: WalkSource, range: WalkRange): Promise<CommitStep[]> {
   const steps: CommitStep[] = [];
+  const ahead = new Map<string, ReadObject>();
+  let window = 1;
   let next: string | undefined = range.tip;
   while (next !== undefined && next !== range.known) {
     if (steps.length === STEPS_READ_MAX) return walkWithGit(source, range);
-    const answer = await source.read(next);
+    if (!ahead.has(next)) {
+      await readAhead(source, { id: next, window }, ahead);
+      window = Math.min(WINDOW_MAX, window * WINDOW_FACTOR);
+    }
+    const answer: ReadObject = ahead.get(next) ?? { status: "missing" };
     // Anybody may have put it there; git walks over it without giving us its text.
     if (answer.status === "too-large") return walkWithGit(source, range);
     const parents = parentsOf(next, answer);
@@ -44,6 +55,16 @@ export async function walkCommits(source: WalkSource, range: WalkRange): Promise
     next = parents[0];
   }
   return steps.slice(Math.max(0, steps.length - range.commitsMax)).reverse();
+}
+
+async function readAhead(
+  source: WalkSource,
+  from: { readonly id: string; readonly window: number },
+  ahead: Map<string, ReadObject>,
+): Promise<void> {
+  const [first, ...others] = await source.readChain(from.id, from.window);
+  ahead.set(from.id, first ?? { status: "missing" });
+  for (const other of others) if (other.status === "found") ahead.set(other.id, other);
 }
 
 function parentsOf(id: string, answer: ReadObject): string[] {

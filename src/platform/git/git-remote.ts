@@ -11,7 +11,7 @@ import { type GitOutcome, runGit } from "./git-process.ts";
 import type { ListedRefs } from "./http-refs.ts";
 import { RemoteLister } from "./list-refs.ts";
 import { parsePushReport } from "./push-report.ts";
-import { removeStaleRefLock } from "./ref-locks.ts";
+import { removeAbandonedLock, removeStaleRefLock } from "./ref-locks.ts";
 import { parseRemoteAddress, type RemoteAddress, repositoryFolder } from "./remote-address.ts";
 import { toRemoteFailure } from "./remote-failure.ts";
 import { RemoteSettings } from "./remote-settings.ts";
@@ -62,6 +62,16 @@ class ExecutableRemote implements GitRemote {
     refspecs: readonly string[],
     options: RemoteOptions,
   ): Promise<Result<{ changed: boolean }, RemoteFailure>> {
+    let outcome = await this.#fetch(refspecs, options);
+    if (outcome.exitCode !== 0 && this.#clearOwnLocks(outcome.stderr)) {
+      outcome = await this.#fetch(refspecs, options);
+    }
+    if (outcome.exitCode !== 0) return fail(toRemoteFailure(outcome, this.#address));
+    // One line for each ref that moved: " * [new ref]  log/a -> refs/fleet/log/a".
+    return ok({ changed: / -> /.test(outcome.stderr) });
+  }
+
+  async #fetch(refspecs: readonly string[], options: RemoteOptions): Promise<GitOutcome> {
     const rest = ["--no-tags", "--prune", "--", this.#address.target, ...refspecs];
     let outcome = await this.#run(
       ["fetch", ...(this.#knowsFetchHead ? ["--no-write-fetch-head"] : []), ...rest],
@@ -72,9 +82,15 @@ class ExecutableRemote implements GitRemote {
       this.#knowsFetchHead = false;
       outcome = await this.#run(["fetch", ...rest], options);
     }
-    if (outcome.exitCode !== 0) return fail(toRemoteFailure(outcome, this.#address));
-    // One line for each ref that moved: " * [new ref]  log/a -> refs/fleet/log/a".
-    return ok({ changed: / -> /.test(outcome.stderr) });
+    return outcome;
+  }
+
+  /** Removes the locks in the own store that a fetch named and that a killed one left; true when there were any. */
+  #clearOwnLocks(stderr: string): boolean {
+    const lines = stderr.split("\n").filter((line) => !line.startsWith("remote: "));
+    const paths = lines.flatMap((line) => /Unable to create '(.+\.lock)': File exists/.exec(line)?.[1] ?? []);
+    const own = paths.filter((path) => path.startsWith(`${this.#storeFolder}/`) && !path.includes("/../"));
+    return own.filter((path) => removeAbandonedLock(this.#storeFolder, path, Date.now())).length > 0;
   }
 
   async push(

@@ -94,12 +94,10 @@ class LocalGitStore implements GitStore {
 
   listCommits(tip: string, known: string | null, commitsMax: number): Promise<CommitStep[]> {
     assert(isObjectId(tip, this.format), `"${tip}" is a ${this.format} id`);
-    const read = async (id: string): Promise<ReadObject> => {
-      const [answer] = await this.#reader.read([id], COMMIT_BYTES_MAX);
-      return answer ?? { status: "missing" };
-    };
+    const readChain = (id: string, count: number): Promise<readonly ReadObject[]> =>
+      this.#reader.readChain(id, count, COMMIT_BYTES_MAX);
     return walkCommits(
-      { folder: this.#folder, environment: this.#environment, read },
+      { folder: this.#folder, environment: this.#environment, readChain },
       { tip, known, commitsMax },
     );
   }

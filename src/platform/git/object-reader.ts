@@ -33,6 +33,17 @@ export class ObjectReader {
     return answers.map((answer) => answer ?? read.next().value ?? { status: "missing" });
   }
 
+  /**
+   * The commit `id` and up to `count` - 1 first-parent ancestors behind it, in order; a loose commit comes alone. What
+   * lies behind the root is missing.
+   */
+  async readChain(id: string, count: number, sizeBytesMax: number): Promise<ReadObject[]> {
+    const loose = this.#readLoose(id, sizeBytesMax);
+    if (loose !== null) return [loose];
+    const ancestors = Array.from({ length: count - 1 }, (_, index) => `${id}~${index + 1}`);
+    return await this.#readWithGit([id, ...ancestors], sizeBytesMax);
+  }
+
   /** As `GitStore.verifyObject`. */
   async verify(id: string): Promise<boolean> {
     const loose = readLooseObject(looseObjectPath(this.#objectsFolder, id), VERIFIED_BYTES_MAX);
@@ -81,7 +92,10 @@ export class ObjectReader {
   }
 
   async #readContents(ids: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {
-    const loose = ids.map((id) => this.#readLoose(id, sizeBytesMax));
+    // Small loose ones save the start of a process; one that runs already is faster than looking for their files.
+    const loose = this.#contents.isRunning
+      ? ids.map(() => null)
+      : ids.map((id) => this.#readLoose(id, sizeBytesMax));
     const rest = ids.filter((_, index) => loose[index] === null);
     const contents = (rest.length === 0 ? [] : await this.#contents.ask(rest)).values();
     return loose.map((answer) => answer ?? toReadObject(contents.next().value ?? null));

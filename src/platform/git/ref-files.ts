@@ -13,6 +13,7 @@ import { assert } from "../../base/assert.ts";
 import { FleetError } from "../../base/errors.ts";
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
 import { hasCode, ioError } from "./io-error.ts";
+import { removeAbandonedLock } from "./ref-locks.ts";
 
 // git itself waits 100 ms for the lock of a ref (core.filesRefLockTimeout).
 const LOCK_WAIT_MS_MAX = 100;
@@ -110,7 +111,7 @@ const latin1ToUtf8 = (text: string): string => Buffer.from(text, "latin1").toStr
 
 /**
  * Sets one ref as git does: `<ref>.lock`, created exclusively, renamed over the ref; with `id` null the ref is
- * deleted, from the packed refs too. Waits up to 100 ms for a lock.
+ * deleted, from the packed refs too. Waits up to 100 ms for a lock; one that a killed process left is removed then.
  * @throws FleetError IO when the lock stays held or a file cannot be written
  */
 export function writeRefFile(folder: string, name: string, id: string | null): void {
@@ -118,7 +119,7 @@ export function writeRefFile(folder: string, name: string, id: string | null): v
   const path = `${folder}/${name}`;
   try {
     mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-    withLock(path, (lockPath) => {
+    withLock(folder, path, (lockPath) => {
       if (id === null) {
         removeFromPackedRefs(folder, name);
         removeIfThere(path);
@@ -142,28 +143,35 @@ function isSafeRefName(name: string): boolean {
 }
 
 /** `change` consumes the lock: it renames or removes the lock file; when it throws, the lock is removed here. */
-function withLock(path: string, change: (lockPath: string) => void): void {
+function withLock(folder: string, path: string, change: (lockPath: string) => void): void {
   const lockPath = `${path}.lock`;
-  createLock(lockPath);
+  const file = createLock(folder, lockPath);
+  // Kept open meanwhile, so that others see that its owner lives. Windows does not rename what is open.
+  if (process.platform === "win32") closeSync(file);
   try {
     change(lockPath);
   } catch (thrown) {
     removeIfThere(lockPath);
     throw thrown;
+  } finally {
+    if (process.platform !== "win32") closeSync(file);
   }
 }
 
-function createLock(lockPath: string): void {
-  const deadlineMs = performance.now() + LOCK_WAIT_MS_MAX;
+function createLock(folder: string, lockPath: string): number {
+  let deadlineMs = performance.now() + LOCK_WAIT_MS_MAX;
+  let isLastWait = false;
   for (;;) {
     try {
-      // Closed at once: Windows does not rename what is open.
-      closeSync(openSync(lockPath, "wx", 0o600));
-      return;
+      return openSync(lockPath, "wx", 0o600);
     } catch (thrown) {
       if (!hasCode(thrown, "EEXIST")) throw thrown;
       if (performance.now() >= deadlineMs) {
-        throw ioError(`Cannot lock "${lockPath}": another process holds it`, thrown);
+        if (isLastWait || !removeAbandonedLock(folder, lockPath, Date.now())) {
+          throw ioError(`Cannot lock "${lockPath}": another process holds it`, thrown);
+        }
+        isLastWait = true;
+        deadlineMs = performance.now() + LOCK_WAIT_MS_MAX;
       }
       Bun.sleepSync(LOCK_POLL_MS);
     }
@@ -184,7 +192,7 @@ function renameOverRef(lockPath: string, path: string): void {
 function removeFromPackedRefs(folder: string, name: string): void {
   const path = `${folder}/packed-refs`;
   if (!readTextIfThere(path)?.includes(` ${name}\n`)) return;
-  withLock(path, (lockPath) => {
+  withLock(folder, path, (lockPath) => {
     // Read again under the lock. A line "^<id>" belongs to the line before it.
     const lines = (readTextIfThere(path) ?? "").split("\n");
     const at = lines.findIndex((line) => line.endsWith(` ${name}`));

@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync, realpathSync, statSync, unlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync, unlinkSync } from "node:fs";
 import { hasCode, ioError } from "./io-error.ts";
 import { type LiveProcess, liveProcesses } from "./process-table.ts";
 
@@ -42,6 +42,30 @@ export function removeStaleRefLock(folder: string, ref: string, nowWallMs: numbe
 }
 
 /**
+ * Removes a lock that a killed process left in the private repository `folder`; false when somebody may be holding it.
+ * Only git and this program write there, and this program keeps its locks open. So where the system tells who has a
+ * file open, a lock that no live process can be holding goes at once, elsewhere when it is older than 60 s.
+ * @throws FleetError IO when the lock cannot be examined or removed
+ */
+export function removeAbandonedLock(folder: string, path: string, nowWallMs: number): boolean {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found === undefined) return false;
+    const isAbandoned =
+      process.platform === "linux"
+        ? useOf(realpathSync(path), realpathSync(folder)) === "unused"
+        : nowWallMs - found.mtimeMs > STALE_AFTER_MS;
+    // Another file by now: the lock was released and taken again while we looked.
+    if (!isAbandoned || statSync(path, { throwIfNoEntry: false })?.ino !== found.ino) return false;
+    unlinkSync(path);
+    return true;
+  } catch (thrown) {
+    if (hasCode(thrown, "ENOENT")) return false;
+    throw ioError(`Cannot examine the lock "${path}"`, thrown);
+  }
+}
+
+/**
  * Looks through all processes. git closes the lock file before it renames it, so a git that works in the repository
  * counts as well. What hides its files (other users, PID 1 of a container) cannot be a push of ours, unless it is a
  * git of our own user.
@@ -59,7 +83,8 @@ function useOf(lockPath: string, folder: string): "in-use" | "unused" | "unknown
 function useByProcess(live: LiveProcess, lockPath: string, folder: string): "in-use" | "unused" | "unknown" {
   const proc = `/proc/${live.pid}`;
   try {
-    if (live.name.startsWith("git") && readlinkSync(`${proc}/cwd`) === folder) return "in-use";
+    if (live.name.startsWith("git") && readlinkSync(`${proc}/cwd`) === folder && !onlyReads(proc))
+      return "in-use";
     const files = readdirSync(`${proc}/fd`).map((name) => linkOf(`${proc}/fd/${name}`));
     return files.includes(lockPath) ? "in-use" : "unused";
   } catch (thrown) {
@@ -70,6 +95,10 @@ function useByProcess(live: LiveProcess, lockPath: string, folder: string): "in-
     return isOurs && live.name.startsWith("git") ? "unknown" : "unused";
   }
 }
+
+/** Our own reader stays in the private repository for as long as a daemon runs, and never takes a lock. */
+const onlyReads = (proc: string): boolean =>
+  readFileSync(`${proc}/cmdline`, "latin1").split("\0").includes("cat-file");
 
 function linkOf(path: string): string | null {
   try {

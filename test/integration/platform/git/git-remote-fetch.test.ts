@@ -69,6 +69,23 @@ test("fetch() brings refs, says whether one moved, prunes, and leaves tags and F
   expect(existsSync(`${folder}/FETCH_HEAD`)).toBe(false);
 });
 
+test.skipIf(process.platform !== "linux")("fetch() removes locks that a killed fetch left here", async () => {
+  const { bare, id } = filledRemote();
+  const { folder, store } = newStore();
+  const remote = open(bare, folder);
+  await remote.fetch([REFSPEC], options);
+  const commit = commitObjects("sha1", "next", id);
+  store.writeObjects(commit, false);
+  temp.git(folder, "push", "-q", bare, `${commit[2].id}:refs/fleet/log/a`);
+  temp.git(bare, "update-ref", "-d", "refs/fleet/state/a");
+  // The reader stays for as long as a daemon does, and is nobody's reason to wait.
+  await store.readObjects([id], 1000);
+  for (const name of ["refs/fleet/log/a.lock", "packed-refs.lock"]) writeFileSync(`${folder}/${name}`, "");
+  expect(await remote.fetch([REFSPEC], options)).toEqual({ ok: true, value: { changed: true } });
+  expect(store.readRefs("refs/")).toEqual(new Map([["refs/fleet/log/a", commit[2].id]]));
+  await store.close();
+});
+
 test("fetch() brings what a writer pushed although fsck would refuse it", async () => {
   const { bare, id } = filledRemote();
   const tree = temp.git(bare, "rev-parse", `${id}^{tree}`);

@@ -1,8 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -269,9 +271,22 @@ test("writeRef() gives up when the lock stays held, and writes over an empty fol
   mkdirSync(`${folder}/refs/fleet/log`, { recursive: true });
   store.writeRef("refs/fleet/log", ids[0] ?? null);
   expect(temp.git(folder, "rev-parse", "refs/fleet/log")).toBe(ids[0] ?? "");
-  writeFileSync(`${folder}/refs/fleet/x.lock`, "");
+  const held = openSync(`${folder}/refs/fleet/x.lock`, "wx");
   expect(() => store.writeRef("refs/fleet/x", ids[0] ?? null)).toThrow("another process holds it");
+  closeSync(held);
   expect(() => store.writeRef("refs/fleet/../../config", ids[0] ?? null)).toThrow("ref name");
+});
+
+test.skipIf(process.platform !== "linux")("writeRef() removes a lock that a killed process left", () => {
+  const folder = temp.path("store");
+  const store = createGitStore(folder, "sha1");
+  const { objects, ids } = chain("sha1", 1);
+  store.writeObjects(objects, false);
+  mkdirSync(`${folder}/refs/own`, { recursive: true });
+  writeFileSync(`${folder}/refs/own/log.lock`, "");
+  store.writeRef("refs/own/log", ids[0] ?? null);
+  expect(temp.git(folder, "rev-parse", "refs/own/log")).toBe(ids[0] ?? "");
+  expect(existsSync(`${folder}/refs/own/log.lock`)).toBe(false);
 });
 
 test("readRefs() names the file that is damaged", () => {

@@ -1,10 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import {
-  INTERVAL_MS_DEFAULT,
-  parseFileSettings,
-  SETTING_KEYS,
-  type SettingsIssue,
-} from "../../../../src/fleet/settings/model.ts";
+import { parseFileSettings, SETTING_KEYS, type SettingsIssue } from "../../../../src/fleet/settings/model.ts";
 
 const issuesOf = (value: unknown): readonly SettingsIssue[] => {
   const parsed = parseFileSettings(value);
@@ -90,11 +85,5 @@ describe("SETTING_KEYS", () => {
     });
     expect(unknown).toEqual([]);
     expect(issuesOf({ auto_replies: {} })[0]?.isUnknownKey).toBe(true);
-  });
-});
-
-describe("INTERVAL_MS_DEFAULT", () => {
-  test("INTERVAL_MS_DEFAULT is the ten seconds of the documentation", () => {
-    expect(INTERVAL_MS_DEFAULT).toBe(10_000);
   });
 });

@@ -1,0 +1,167 @@
+/**
+ * Reads what a sandbox's fleet really did: the remote by plain git, the servers by their databases and by what
+ * `fleetd inbox --json` answers. Nothing of fleetd's own reading code takes part.
+ */
+import { Database } from "bun:sqlite";
+import { existsSync } from "node:fs";
+import type { Evidence, RemoteEntry, ServerEvidence } from "./fleet-checker.ts";
+import type { FleetSandbox } from "./fleet-sandbox.ts";
+import { inParallel } from "./in-parallel.ts";
+import { processesLeft } from "./kill.ts";
+
+/** A git that lost its parent ends with its push; chosen, far above the slowest seen. */
+const PROCESSES_WITHIN_MS = 20_000;
+
+/**
+ * Reads everything once the fleet came to rest and no daemon runs any more. `readers`: the servers whose inbox is asked
+ * for, all of them if not given.
+ */
+export async function gather(
+  sandbox: FleetSandbox,
+  readers: readonly string[] = sandbox.servers,
+): Promise<Evidence> {
+  const processes = await processesLeft(sandbox.folder, PROCESSES_WITHIN_MS);
+  const servers = await inParallel(sandbox.servers, 4, (server) =>
+    readServer(sandbox, server, readers.includes(server)),
+  );
+  const repositories = [sandbox.remote, ...sandbox.servers.map((server) => sandbox.filesOf(server).store)];
+  const fsck = await inParallel(repositories, 4, (folder) => checkRepository(sandbox, folder));
+  return {
+    entries: readLogs(sandbox),
+    servers,
+    fsck: fsck.flat(),
+    locks: repositories.flatMap(listLocks),
+    processes,
+  };
+}
+
+/** Every entry of every log on the remote, as plain git shows it. */
+export function readLogs({ temp, remote }: Pick<FleetSandbox, "temp" | "remote">): RemoteEntry[] {
+  const refs = temp.git(remote, "for-each-ref", "--format=%(refname)", "refs/fleet/log/");
+  return refs
+    .split("\n")
+    .filter((ref) => ref !== "")
+    .flatMap((ref) => {
+      const commits = temp.git(remote, "rev-list", "--reverse", ref).split("\n");
+      const writer = ref.slice("refs/fleet/log/".length);
+      return parseLog(writer, readBlobs(temp, remote, commits));
+    });
+}
+
+function readBlobs(temp: FleetSandbox["temp"], folder: string, commits: readonly string[]): Buffer[] {
+  const names = commits.map((id) => `${id}:entries.jsonl\n`).join("");
+  const answer = Bun.spawnSync(["git", "-C", folder, "cat-file", "--batch"], {
+    env: temp.environment,
+    stdin: Buffer.from(names),
+  }).stdout;
+  const blobs: Buffer[] = [];
+  let offset = 0;
+  while (offset < answer.length) {
+    const end = answer.indexOf(0x0a, offset);
+    const size = Number(answer.toString("latin1", offset, end).split(" ")[2]);
+    blobs.push(answer.subarray(end + 1, end + 1 + size));
+    offset = end + 1 + size + 1;
+  }
+  return blobs;
+}
+
+interface WireEntry {
+  readonly id: string;
+  readonly seq: number;
+  readonly prev: string | null;
+  readonly type: string;
+  readonly from: string;
+  readonly epoch?: string;
+  readonly to?: readonly string[];
+  readonly body?: string;
+  readonly auto?: boolean;
+  readonly in_reply_to?: string;
+}
+
+function parseLog(writer: string, blobs: readonly Buffer[]): RemoteEntry[] {
+  let epoch = "";
+  const lines = blobs.flatMap((blob) => blob.toString("utf8").split("\n").slice(0, -1));
+  return lines.map((line) => {
+    const entry = JSON.parse(line) as WireEntry;
+    epoch = entry.epoch ?? epoch;
+    const {
+      id,
+      seq,
+      prev,
+      type,
+      from,
+      to = [],
+      body = "",
+      auto = false,
+      in_reply_to: inReplyTo = null,
+    } = entry;
+    const hash = `sha256:${new Bun.CryptoHasher("sha256").update(line).digest("hex")}`;
+    return { writer, epoch, hash, id, seq, prev, type, from, to, body, auto, inReplyTo };
+  });
+}
+
+async function readServer(sandbox: FleetSandbox, server: string, isReader: boolean): Promise<ServerEvidence> {
+  const inbox = isReader ? await readInbox(sandbox, server) : null;
+  const files = sandbox.filesOf(server);
+  const state = readDatabase(files.state);
+  const index = readDatabase(files.index);
+  try {
+    return {
+      server,
+      inbox,
+      outbox: state
+        .query<{ id: string; state: string; pushedWallMs: number | null }, []>(
+          "SELECT id, state, pushed_wall_ms AS pushedWallMs FROM outbox",
+        )
+        .all(),
+      journal: state
+        .query<{ from: string; id: string; reply: string }, []>(
+          'SELECT message_from AS "from", message_id AS id, reply_id AS reply FROM journal',
+        )
+        .all(),
+      quarantined: index
+        .query<{ text: string }, []>(
+          "SELECT server || ' ' || place || ': ' || reason AS text FROM quarantine",
+        )
+        .all()
+        .map((row) => row.text),
+    };
+  } finally {
+    state.close();
+    index.close();
+  }
+}
+
+async function readInbox(sandbox: FleetSandbox, server: string): Promise<ServerEvidence["inbox"]> {
+  const listed = await sandbox.run(server, ["inbox", "--json", "--limit", "1000000"]);
+  if (listed.exitCode !== 0)
+    throw new Error(`inbox of ${server} ended with ${listed.exitCode}: ${listed.stderr}`);
+  const { messages } = JSON.parse(listed.stdout) as { messages: { id: string; from: string; seq: number }[] };
+  // Listed newest first; priorities are all alike in these tests.
+  return messages.toReversed().map(({ id, from, seq }) => ({ id, from, seq }));
+}
+
+/** For reading; a WAL database needs its folder to be writable for that. */
+const readDatabase = (path: string): Database => new Database(path, { readwrite: true });
+
+async function checkRepository({ temp }: FleetSandbox, folder: string): Promise<string[]> {
+  const child = Bun.spawn(["git", "-C", folder, "fsck", "--strict", "--no-dangling", "--no-progress"], {
+    env: temp.environment,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const exitCode = await child.exited;
+  const lines = output
+    .join("\n")
+    .split("\n")
+    // HEAD names a branch that a fleet never makes.
+    .filter((line) => line !== "" && !line.startsWith("notice: "));
+  if (exitCode !== 0 && lines.length === 0) lines.push(`exit code ${exitCode}`);
+  return lines.map((line) => `${folder}: ${line}`);
+}
+
+/** Lock files of git in a repository. */
+export function listLocks(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return [...new Bun.Glob("**/*.lock").scanSync({ cwd: folder })].map((name) => `${folder}/${name}`);
+}

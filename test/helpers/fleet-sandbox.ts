@@ -1,0 +1,213 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SendRecord } from "./fleet-checker.ts";
+import { killHard } from "./kill.ts";
+import { eventually, TempGit } from "./temp-git.ts";
+
+/** The executable under test. */
+export const FLEETD = join(
+  import.meta.dir,
+  "../../dist",
+  process.platform === "win32" ? "fleetd.exe" : "fleetd",
+);
+
+/** How a command ended. `exitCode` null: by a signal. */
+export interface CommandResult {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly startedWallMs: number;
+  readonly endedWallMs: number;
+}
+
+/** A command that runs. */
+export interface Command {
+  readonly pid: number;
+  readonly ended: Promise<CommandResult>;
+}
+
+/** A daemon that runs. */
+export interface Monitor {
+  readonly server: string;
+  readonly pid: number;
+  /** What it told so far, one object per event. */
+  events(): Record<string, unknown>[];
+  /** What it wrote to stderr. */
+  complaints(): string;
+  hasEnded(): boolean;
+  /** Resolves when the process is gone. */
+  readonly ended: Promise<unknown>;
+  /** Ends it as an operator does. */
+  stop(): Promise<void>;
+}
+
+/** A monitor that is not ready after this time never will be; chosen, far above the slowest seen. */
+const READY_WITHIN_MS = 30_000;
+
+/**
+ * A fleet of the built executable in a temporary folder: a bare repository as remote, and servers that share nothing
+ * but it. Every send is recorded for the judge. `close` ends what still runs and removes the folder.
+ */
+export class FleetSandbox {
+  readonly temp = new TempGit();
+  readonly remote = this.temp.bare();
+  readonly servers: string[] = [];
+  readonly sends: SendRecord[] = [];
+  readonly #running = new Map<number, Promise<unknown>>();
+  #bodies = 0;
+  #monitors = 0;
+
+  /** `settings`: the text of a configuration file that every server of the sandbox uses. */
+  constructor(settings = "") {
+    writeFileSync(join(this.folder, "fleetd.yaml"), settings);
+  }
+
+  get folder(): string {
+    return this.temp.folder;
+  }
+
+  /** The private files of one server. */
+  filesOf(server: string): { folder: string; state: string; index: string; store: string } {
+    const folder = join(this.folder, "servers", server, server);
+    const file = (name: string): string => join(folder, name);
+    return { folder, state: file("state.db"), index: file("index.db"), store: file("fleet.git") };
+  }
+
+  /** Runs `fleetd <args>` as `server` to its end. */
+  async run(server: string, args: readonly string[]): Promise<CommandResult> {
+    return await this.start(server, args).ended;
+  }
+
+  /** Starts `fleetd <args>` as `server`. */
+  start(server: string, args: readonly string[]): Command {
+    const startedWallMs = Date.now();
+    const child = Bun.spawn([FLEETD, ...args], {
+      env: this.#environment(server),
+      cwd: this.folder,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const ended = (async (): Promise<CommandResult> => {
+      const exitCode = await child.exited;
+      const endedWallMs = Date.now();
+      // A git that outlived its parent has none of our pipes, so these end with the command.
+      const [stdout, stderr] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
+      this.#running.delete(child.pid);
+      return {
+        exitCode: child.signalCode === null ? exitCode : null,
+        stdout,
+        stderr,
+        startedWallMs,
+        endedWallMs,
+      };
+    })();
+    this.#running.set(child.pid, ended);
+    return { pid: child.pid, ended };
+  }
+
+  /** The words that make a server. */
+  initWords(server: string): string[] {
+    return ["init", "--remote", this.remote, "--server", server];
+  }
+
+  /** Makes a server; throws when that fails. */
+  async init(server: string): Promise<void> {
+    const made = await this.run(server, this.initWords(server));
+    if (made.exitCode !== 0) throw new Error(`init of ${server} ended with ${made.exitCode}: ${made.stderr}`);
+    this.adopt(server);
+  }
+
+  /** Counts a server that was made by other means. */
+  adopt(server: string): void {
+    if (!this.servers.includes(server)) this.servers.push(server);
+  }
+
+  /** A text that no other message of this sandbox has. */
+  nextBody(server: string): string {
+    this.#bodies += 1;
+    return `${server} says ${this.#bodies}`;
+  }
+
+  /** Starts a send and records how it ends. */
+  startSend(
+    server: string,
+    words: { readonly to: string; readonly body?: string; readonly more?: string[] },
+  ) {
+    const body = words.body ?? this.nextBody(server);
+    const command = this.start(server, ["send", body, "--to", words.to, "--json", ...(words.more ?? [])]);
+    const ended = command.ended.then((result) => {
+      const { startedWallMs, endedWallMs, exitCode } = result;
+      const told = exitCode === 0 ? "pushed" : exitCode === 75 ? "queued" : "nothing";
+      this.sends.push({ server, body, startedWallMs, endedWallMs, told });
+      return result;
+    });
+    return { pid: command.pid, body, ended };
+  }
+
+  /** Sends one message and waits until the command ends. */
+  async send(
+    server: string,
+    words: { readonly to: string; readonly body?: string; readonly more?: string[] },
+  ) {
+    return await this.startSend(server, words).ended;
+  }
+
+  /** Starts a daemon without waiting until it is ready. Its output goes to a file, as a service's does. */
+  startMonitor(server: string, more: readonly string[] = []): Monitor {
+    this.#monitors += 1;
+    const log = join(this.folder, `monitor-${this.#monitors}.log`);
+    const child = Bun.spawn([FLEETD, "monitor", "--json", ...more], {
+      env: this.#environment(server),
+      cwd: this.folder,
+      stdio: ["ignore", Bun.file(log), Bun.file(`${log}.err`)],
+    });
+    const ended = child.exited.then(() => this.#running.delete(child.pid));
+    this.#running.set(child.pid, ended);
+    return {
+      server,
+      pid: child.pid,
+      events: () => parseEvents(log),
+      complaints: () => readFileSync(`${log}.err`, "utf8"),
+      hasEnded: () => child.exitCode !== null || child.signalCode !== null,
+      ended,
+      async stop() {
+        child.kill("SIGTERM");
+        await ended;
+      },
+    };
+  }
+
+  /** Starts a daemon and waits until it is ready. */
+  async monitor(server: string, more: readonly string[] = []): Promise<Monitor> {
+    const monitor = this.startMonitor(server, more);
+    const hasAnswered = (): boolean =>
+      monitor.hasEnded() || monitor.events().some((event) => event["kind"] === "ready");
+    const isReady = (await eventually(hasAnswered, READY_WITHIN_MS)) && !monitor.hasEnded();
+    if (!isReady) throw new Error(`the monitor of ${server} is not ready: ${monitor.complaints()}`);
+    return monitor;
+  }
+
+  async close(): Promise<void> {
+    for (const pid of this.#running.keys()) killHard(pid, "alone");
+    await Promise.all(this.#running.values());
+    this.temp.remove();
+  }
+
+  #environment(server: string): Record<string, string> {
+    return {
+      HOME: this.temp.home,
+      PATH: process.env["PATH"] ?? "",
+      FLEETD_HOME: join(this.folder, "servers", server),
+      FLEETD_CONFIG: join(this.folder, "fleetd.yaml"),
+    };
+  }
+}
+
+/** Whole lines only: the last one may be half-written. */
+function parseEvents(log: string): Record<string, unknown>[] {
+  if (!existsSync(log)) return [];
+  const lines = readFileSync(log, "utf8").split("\n").slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+}

@@ -1,0 +1,260 @@
+/**
+ * Kills fleetd again and again at random points and lets it recover by itself.
+ *
+ * A kill lands when the process was still at work; only those are counted. Half of them take the process alone, so that
+ * its git goes on without it, the other half everything that it had started. The delay is drawn uniformly over the
+ * duration that the operation was measured to take, so no point of it is preferred.
+ */
+import { readdirSync, statSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+import { percentile } from "./figures.ts";
+import { listLocks, readLogs } from "./fleet-evidence.ts";
+import { type CommandResult, FleetSandbox, type Monitor } from "./fleet-sandbox.ts";
+import { type KillScope, killHard } from "./kill.ts";
+import { createRandom } from "./random.ts";
+import { eventually } from "./temp-git.ts";
+
+/** Budgets out of the way: every request is to be answered here. */
+const SETTINGS = "auto_reply: { per_thread: 100000, per_peer: 100000, per_host: 100000 }\n";
+
+/** A lock is taken for stale when it is older than a minute; the test does not wait for that. */
+const STALE_MS = 61_000;
+
+/** How often an operation is measured before its kills. */
+const MEASUREMENTS = 5;
+
+/** What was done and what was seen. */
+export interface KillCounts {
+  landed: number;
+  missed: number;
+  /** Sends after a kill that were told "not yet", because the killed push had left a lock on the remote. */
+  notYet: number;
+  locksAged: number;
+  /** What should not have been. */
+  readonly faults: string[];
+}
+
+/** Kills a process after a random delay. */
+export type Kill = (pid: number) => Promise<void>;
+
+export class KillRun {
+  readonly sandbox = new FleetSandbox(SETTINGS);
+  readonly counts: KillCounts;
+  readonly #random: () => number;
+  #scope: KillScope = "tree";
+
+  constructor(
+    seed: number,
+    counts: KillCounts = { landed: 0, missed: 0, notYet: 0, locksAged: 0, faults: [] },
+  ) {
+    this.#random = createRandom(seed);
+    this.counts = counts;
+  }
+
+  /** Another fleet whose faults count here. */
+  fork(): KillRun {
+    return new KillRun(0, this.counts);
+  }
+
+  /** The median duration of `operation`, ms. */
+  async measure(operation: () => Promise<unknown>): Promise<number> {
+    const durations: number[] = [];
+    for (let done = 0; done < MEASUREMENTS; done += 1) {
+      const startedMs = performance.now();
+      await operation();
+      durations.push(performance.now() - startedMs);
+    }
+    return percentile(durations, 0.5);
+  }
+
+  /**
+   * Repeats `round` until `wanted` kills have landed. A round answers how many of its kills did; `kill` waits for a
+   * random part of `durationMs` first.
+   */
+  async repeat(wanted: number, durationMs: number, round: (kill: Kill) => Promise<number>): Promise<void> {
+    const kill = async (pid: number): Promise<void> => {
+      await Bun.sleep(this.#random() * durationMs);
+      killHard(pid, this.#scope);
+    };
+    for (let rounds = 0; this.counts.landed < wanted && rounds < wanted * 4; rounds += 1) {
+      this.#scope = this.#scope === "alone" ? "tree" : "alone";
+      const landed = await round(kill);
+      this.counts.landed += landed;
+      if (landed === 0) this.counts.missed += 1;
+    }
+  }
+
+  /** A send after a kill: it works by itself, or says truthfully that a lock is in its way and works once that is old. */
+  async sendAfter(server: string, to: string): Promise<void> {
+    const first = await this.sandbox.send(server, { to });
+    if (first.exitCode === 0) return;
+    const locks = this.#locksOf(server);
+    if (first.exitCode !== 75 || locks.length === 0) this.#fault("the send after a kill", first);
+    this.counts.notYet += 1;
+    if (!this.ageLocks(server)) return;
+    const second = await this.sandbox.send(server, { to });
+    if (second.exitCode !== 0) this.#fault("the send after a stale lock", second);
+  }
+
+  /** Sets the locks that were left on the refs of `server` back by a minute; false when there are none. */
+  ageLocks(server: string): boolean {
+    const locks = this.#locksOf(server);
+    for (const lock of locks) {
+      const modified = statSync(lock, { throwIfNoEntry: false });
+      if (modified === undefined) continue;
+      const then = new Date(modified.mtimeMs - STALE_MS);
+      utimesSync(lock, then, then);
+      this.counts.locksAged += 1;
+    }
+    return locks.length > 0;
+  }
+
+  /** Notes what ended in a way that no promise allows. */
+  fault(what: string): void {
+    this.counts.faults.push(what);
+  }
+
+  #fault(what: string, { exitCode, stdout, stderr }: CommandResult): void {
+    this.counts.faults.push(`${what} ended with ${exitCode}: ${stderr.trim()} ${stdout.trim()}`);
+  }
+
+  expectExit(what: string, result: CommandResult, allowed: readonly (number | null)[]): void {
+    if (!allowed.includes(result.exitCode)) this.#fault(what, result);
+  }
+
+  #locksOf(server: string): string[] {
+    return listLocks(this.sandbox.remote).filter(
+      (lock) => lock.endsWith(`/${server}.lock`) || lock.endsWith("/meta.lock"),
+    );
+  }
+}
+
+/** Kills `fleetd send` while no daemon runs. */
+export async function killSends(run: KillRun, wanted: number): Promise<void> {
+  const { sandbox } = run;
+  await sandbox.init("a");
+  await sandbox.init("b");
+  const durationMs = await run.measure(() => sandbox.send("a", { to: "b" }));
+  await run.repeat(wanted, durationMs, async (kill) => {
+    const command = sandbox.startSend("a", { to: "b" });
+    await kill(command.pid);
+    const result = await command.ended;
+    run.expectExit("a send", result, [0, 75, null]);
+    if (result.exitCode !== null) return 0;
+    await run.sendAfter("a", "b");
+    return 1;
+  });
+}
+
+/** Kills the daemon of the sender while a command sends through it. */
+export async function killSendersDaemon(run: KillRun, wanted: number): Promise<void> {
+  const { sandbox } = run;
+  await sandbox.init("a");
+  await sandbox.init("b");
+  let monitor = await sandbox.monitor("a");
+  const durationMs = await run.measure(() => sandbox.send("a", { to: "b" }));
+  await run.repeat(wanted, durationMs, async (kill) => {
+    const command = sandbox.startSend("a", { to: "b" });
+    let landed = 1;
+    const ended = command.ended.then((result) => {
+      landed = 0;
+      return result;
+    });
+    await kill(monitor.pid);
+    const counted = landed;
+    run.expectExit("a send through a daemon that was killed", await ended, [0, 75]);
+    await monitor.ended;
+    await run.sendAfter("a", "b");
+    monitor = await sandbox.monitor("a");
+    return counted;
+  });
+  await monitor.stop();
+}
+
+/**
+ * Kills the daemon of the recipient while it fetches, takes in and answers, and every second time its successor as well,
+ * which takes up what was left.
+ */
+export async function killReceiver(run: KillRun, wanted: number): Promise<void> {
+  const { sandbox } = run;
+  await sandbox.init("a");
+  await sandbox.init("b");
+  let monitor = await sandbox.monitor("b");
+  let questions = 0;
+  const ask = () => {
+    questions += 1;
+    return sandbox.startSend("a", { to: "b", body: `question ${questions}: how are you?` });
+  };
+  const durationMs = await run.measure(async () => {
+    await ask().ended;
+    await eventually(() => countPushed(monitor) >= questions, 20_000);
+  });
+  await run.repeat(wanted, durationMs, async (kill) => {
+    const asked = ask();
+    await kill(monitor.pid);
+    run.expectExit("a send to a daemon that was killed", await asked.ended, [0]);
+    await monitor.ended;
+    const isTwice = questions % 2 === 0;
+    if (isTwice) {
+      const successor = sandbox.startMonitor("b");
+      await kill(successor.pid);
+      await successor.ended;
+    }
+    await run.sendAfter("b", "a");
+    monitor = await sandbox.monitor("b");
+    return isTwice ? 2 : 1;
+  });
+  run.ageLocks("b");
+  const isAnswered = await eventually(() => countUnanswered(sandbox) === 0, 60_000);
+  if (!isAnswered) run.fault(`${countUnanswered(sandbox)} questions were never answered`);
+  await monitor.stop();
+}
+
+/** Entries that a daemon of this sandbox told to have pushed. */
+const countPushed = (monitor: Monitor): number =>
+  monitor
+    .events()
+    .reduce((total, event) => total + (event["kind"] === "pushed" ? Number(event["entries"]) : 0), 0);
+
+/** Questions on the remote without an answer there. */
+function countUnanswered(sandbox: FleetSandbox): number {
+  const entries = readLogs(sandbox);
+  const answered = new Set(entries.map((entry) => entry.inReplyTo));
+  return entries.filter((entry) => entry.body.endsWith("?") && !answered.has(entry.id)).length;
+}
+
+/** Kills `fleetd init` of servers that join a fleet. */
+export async function killInits(run: KillRun, wanted: number): Promise<void> {
+  const { sandbox } = run;
+  await sandbox.init("a");
+  let made = 0;
+  const next = (): string => {
+    made += 1;
+    return `new-${made}`;
+  };
+  const durationMs = await run.measure(() => sandbox.init(next()));
+  await run.repeat(wanted, durationMs, (kill) => killInit(run, next(), kill));
+}
+
+/** Kills one `init`, of the founder of the fleet if there is none yet, and makes the server after all. */
+export async function killInit(run: KillRun, server: string, kill: Kill): Promise<number> {
+  const { sandbox } = run;
+  const command = sandbox.start(server, sandbox.initWords(server));
+  await kill(command.pid);
+  const killed = await command.ended;
+  run.expectExit("an init", killed, [0, null]);
+  let again = await sandbox.run(server, sandbox.initWords(server));
+  if (again.exitCode !== 0 && run.ageLocks(server)) {
+    run.counts.notYet += 1;
+    run.expectExit("an init in the way of a lock", again, [69]);
+    again = await sandbox.run(server, sandbox.initWords(server));
+  }
+  run.expectExit("the init after a kill", again, [0]);
+  if (again.exitCode !== 0) return 0;
+  sandbox.adopt(server);
+  await run.sendAfter(server, "a");
+  const home = join(sandbox.filesOf(server).folder, "..");
+  const left = readdirSync(home).filter((name) => name !== server);
+  if (left.length > 0) run.fault(`an init left ${left.join(", ")}`);
+  return killed.exitCode === null ? 1 : 0;
+}

@@ -1,0 +1,84 @@
+import { expect, test } from "bun:test";
+import type { Cursor } from "../../../../src/fleet/messaging/model.ts";
+import {
+  findPeer,
+  listPeers,
+  pinPeer,
+  setCardNumber,
+  setForgotten,
+  setHandled,
+  setHistory,
+} from "../../../../src/fleet/messaging/peers.ts";
+import { memoryState } from "../../../helpers/memory-database.ts";
+
+const cursor = (seq: number): Cursor => ({
+  epoch: "00000000000000aa",
+  seq,
+  hash: `sha256:${"0".repeat(64)}`,
+});
+
+test("listPeers() and findPeer() of nobody are empty", () => {
+  const state = memoryState();
+  expect(listPeers(state)).toEqual([]);
+  expect(findPeer(state, "code2")).toBeNull();
+});
+
+test("pinPeer() notes the key and the time; nothing is handled yet", () => {
+  const state = memoryState();
+  pinPeer(state, "code2", "ssh-ed25519 A", 5);
+  expect(findPeer(state, "code2")).toEqual({
+    server: "code2",
+    publicKey: "ssh-ed25519 A",
+    pinnedWallMs: 5,
+    handled: { epoch: "", seq: 0, hash: "" },
+    history: { epoch: "", seq: 0 },
+    cardN: 0,
+    forgotten: false,
+  });
+});
+
+test("pinPeer() never replaces a pinned key", () => {
+  const state = memoryState();
+  pinPeer(state, "code2", "ssh-ed25519 A", 5);
+  pinPeer(state, "code2", "ssh-ed25519 B", 6);
+  expect(findPeer(state, "code2")).toMatchObject({ publicKey: "ssh-ed25519 A", pinnedWallMs: 5 });
+});
+
+test("setHandled() moves the cursor of one peer and leaves history alone", () => {
+  const state = memoryState();
+  for (const server of ["code2", "code3"]) pinPeer(state, server, "k", 1);
+  setHandled(state, "code2", cursor(7));
+  expect(findPeer(state, "code2")).toMatchObject({ handled: cursor(7), history: { epoch: "", seq: 0 } });
+  expect(findPeer(state, "code3")?.handled.seq).toBe(0);
+});
+
+test("setHistory() makes everything up to the cursor both handled and history", () => {
+  const state = memoryState();
+  pinPeer(state, "code2", "k", 1);
+  setHistory(state, "code2", cursor(3));
+  const { epoch, seq } = cursor(3);
+  expect(findPeer(state, "code2")).toMatchObject({ handled: cursor(3), history: { epoch, seq } });
+});
+
+test("setCardNumber() only ever rises", () => {
+  const state = memoryState();
+  pinPeer(state, "code2", "k", 1);
+  for (const n of [4, 9, 2]) setCardNumber(state, "code2", n);
+  expect(findPeer(state, "code2")?.cardN).toBe(9);
+});
+
+test("setForgotten() leaves a server out and takes it in again, and is false for a stranger", () => {
+  const state = memoryState();
+  pinPeer(state, "code2", "k", 1);
+  expect(setForgotten(state, "code2", 8)).toBe(true);
+  expect(findPeer(state, "code2")?.forgotten).toBe(true);
+  expect(setForgotten(state, "code2", null)).toBe(true);
+  expect(findPeer(state, "code2")?.forgotten).toBe(false);
+  expect(setForgotten(state, "nobody", 8)).toBe(false);
+});
+
+test("listPeers() is by name", () => {
+  const state = memoryState();
+  for (const server of ["c", "a", "b"]) pinPeer(state, server, "k", 1);
+  expect(listPeers(state).map((peer) => peer.server)).toEqual(["a", "b", "c"]);
+});
