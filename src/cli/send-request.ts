@@ -4,6 +4,8 @@ import type { Result } from "../base/result.ts";
 import { parseRecipients } from "../fleet/messaging/model.ts";
 import type { SendRequest } from "../fleet/messaging/send-message.ts";
 import type { SendCall } from "../http/protocol.ts";
+import { systemClock } from "../platform/clock.ts";
+import { systemCryptography } from "../platform/cryptography.ts";
 import { readBody } from "./read-body.ts";
 
 /** What `--wait` may name, in the order in which a message gets there. */
@@ -35,7 +37,7 @@ export interface SendArguments {
 export async function toSendRequest(args: SendArguments): Promise<SendRequest> {
   if (args.timeout !== undefined) usage(parseDuration(args.timeout));
   const body = await readBody({ word: args.body, file: args.file });
-  return {
+  return withId({
     to: usage(parseRecipients(args.to)),
     body,
     subject: args.subject ?? firstLine(body),
@@ -47,8 +49,17 @@ export async function toSendRequest(args: SendArguments): Promise<SendRequest> {
     expiresInMs: args.expires === undefined ? undefined : usage(parseDuration(args.expires)),
     labels: args.label.length === 0 ? undefined : Object.fromEntries(args.label.map(toLabel)),
     idempotencyKey: args.idempotencyKey,
-  };
+  });
 }
+
+/**
+ * The request with an id of its own: a daemon that dies before it answers may have taken the message, and a command
+ * that then sends it by itself must not make a second one of it.
+ */
+export const withId = (request: SendRequest): SendRequest => ({
+  ...request,
+  id: request.id ?? systemCryptography.uuidV7(systemClock.wallMs()),
+});
 
 /** A message without a subject is listed by how it begins. */
 function firstLine(body: string): string {

@@ -1,11 +1,19 @@
 import { firstLineOf } from "../base/errors.ts";
 import { queueDrafts } from "../daemon/flush-now.ts";
+import { outboxItem } from "../fleet/messaging/outbox.ts";
 import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { printNotice } from "./output/print-answer.ts";
-import { toCall } from "./send-request.ts";
+import { toCall, withId } from "./send-request.ts";
 import { type Session, typed } from "./session.ts";
+import { waitWithDaemon } from "./wait-until.ts";
+
+/** A message that is safe here. `throughDaemon`: a daemon took it and pushes it. */
+export interface Submitted {
+  readonly id: string;
+  readonly throughDaemon: boolean;
+}
 
 /**
  * Makes a message durable: through the daemon, or in the outbox, and then pushes in this process where no daemon does.
@@ -13,20 +21,40 @@ import { type Session, typed } from "./session.ts";
  */
 export async function submit(
   session: Session,
-  request: SendRequest,
+  asked: SendRequest,
   options: { readonly push: boolean; readonly timeoutMs: number },
-): Promise<{ id: string }> {
+): Promise<Submitted> {
+  const request = withId(asked);
   const from = { clock: systemClock, cryptography: systemCryptography };
   const taken = await session.ask((daemon) => daemon.send(toCall(request)));
-  if (taken !== null) return { id: taken.id };
+  if (taken !== null) return { id: taken.id, throughDaemon: true };
   const { server } = session.mailbox().identity;
   const draft = typed(draftMessage(request, { ...from, server }));
   if (!options.push) {
     queueDrafts(session.mailbox(), [draft], systemClock.wallMs());
-    return { id: draft.id };
+    return { id: draft.id, throughDaemon: false };
   }
   const outcome = await session.flush([draft], options.timeoutMs);
   if (outcome.status === "waiting")
     printNotice(`fleetd: ${outcome.failure.kind}: ${firstLineOf(outcome.failure.detail)}`);
-  return { id: draft.id };
+  return { id: draft.id, throughDaemon: false };
+}
+
+/**
+ * Whether the remote confirmed a submitted message, at most `timeoutMs` from now. The daemon that took it pushes it;
+ * when that daemon is gone, this process does. A message that this process has just failed to push is not waited for.
+ */
+export async function isPushedWithin(
+  session: Session,
+  submitted: Submitted,
+  timeoutMs: number,
+): Promise<boolean> {
+  const { state } = session.mailbox();
+  const isPushed = (): boolean => outboxItem(state, submitted.id)?.state === "pushed";
+  if (isPushed() || !submitted.throughDaemon) return isPushed();
+  const deadlineMs = systemClock.monotonicMs() + timeoutMs;
+  const leftMs = (): number => Math.max(1, deadlineMs - systemClock.monotonicMs());
+  const isDaemonThere = await waitWithDaemon(session, leftMs, isPushed);
+  if (!isDaemonThere && !isPushed()) await session.flush([], leftMs());
+  return isPushed();
 }

@@ -23,15 +23,32 @@ export async function waitUntil<T>(
 ): Promise<T | null> {
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
   const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
+  let found: T | null = null;
+  const isEnough = (): boolean => {
+    found = check();
+    return found !== null || leftMs() <= 0;
+  };
+  if (await waitWithDaemon(session, leftMs, isEnough)) return found;
+  return isEnough() ? found : await waitAlone(session, leftMs, check);
+}
+
+/**
+ * Waits, woken by the daemon's changes, until `isEnough` or the time is up. False as soon as no daemon answers: then
+ * the caller has to go on by itself.
+ */
+export async function waitWithDaemon(
+  session: Session,
+  leftMs: () => number,
+  isEnough: () => boolean,
+): Promise<boolean> {
   let revision = (await session.ask((daemon) => daemon.status()))?.revision ?? null;
-  for (;;) {
-    const found = check();
-    if (found !== null || leftMs() <= 0) return found;
+  while (revision !== null) {
+    if (isEnough() || leftMs() <= 0) return true;
     commandSignal().throwIfAborted();
-    if (revision === null) return await waitAlone(session, leftMs, check);
     const call = { since: revision, timeoutMs: Math.min(ASK_MS_MAX, Math.max(1, leftMs())) };
     revision = (await session.ask((daemon) => daemon.changes(call, commandSignal())))?.revision ?? null;
   }
+  return false;
 }
 
 async function waitAlone<T>(

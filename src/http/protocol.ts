@@ -21,6 +21,8 @@ export const CHANGES_TIMEOUT_MS_MAX = 60_000;
 
 /** Body of `send`. The message itself is checked where messages are made. */
 export interface SendCall {
+  /** Chosen by the command, which sends the same message by itself when no answer comes. */
+  readonly id?: string | undefined;
   readonly to: string[];
   readonly body: string;
   readonly subject: string;

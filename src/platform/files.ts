@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { causedBy, messageOf } from "../base/errors.ts";
 
@@ -25,6 +25,15 @@ export function replaceFile(path: string, content: string, mode = 0o600): void {
 
 /** Whether something is at `path`. */
 export const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+
+/** The names in a folder; none when there is no such folder. @throws FleetError IO */
+export function listFolder(path: string): readonly string[] {
+  try {
+    return exists(path) ? readdirSync(path) : [];
+  } catch (thrown) {
+    throw causedBy("IO", `Cannot list folder "${path}": ${messageOf(thrown)}`, thrown);
+  }
+}
 
 /** Removes a folder or file with all that is in it; a missing one is fine. */
 export const removeTree = (path: string): void =>

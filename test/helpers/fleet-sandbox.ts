@@ -2,14 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SendRecord } from "./fleet-checker.ts";
 import { killHard } from "./kill.ts";
+import { FLEETD } from "./temp-fleet.ts";
 import { eventually, TempGit } from "./temp-git.ts";
-
-/** The executable under test. */
-export const FLEETD = join(
-  import.meta.dir,
-  "../../dist",
-  process.platform === "win32" ? "fleetd.exe" : "fleetd",
-);
 
 /** How a command ended. `exitCode` null: by a signal. */
 export interface CommandResult {

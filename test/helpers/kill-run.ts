@@ -5,7 +5,7 @@
  * its git goes on without it, the other half everything that it had started. The delay is drawn uniformly over the
  * duration that the operation was measured to take, so no point of it is preferred.
  */
-import { readdirSync, statSync, utimesSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { percentile } from "./figures.ts";
 import { listLocks, readLogs } from "./fleet-evidence.ts";
@@ -129,11 +129,15 @@ export class KillRun {
   }
 }
 
-/** Kills `fleetd send` while no daemon runs. */
+/**
+ * Kills `fleetd send` while no daemon runs. The remote holds its locks for some milliseconds longer than it would, so
+ * that some kills of a whole tree leave them behind.
+ */
 export async function killSends(run: KillRun, wanted: number): Promise<void> {
   const { sandbox } = run;
   await sandbox.init("a");
   await sandbox.init("b");
+  holdLocks(sandbox.remote, "sleep 0.015");
   const durationMs = await run.measure(() => sandbox.send("a", { to: "b" }));
   await run.repeat(wanted, durationMs, async (kill) => {
     const command = sandbox.startSend("a", { to: "b" });
@@ -144,6 +148,13 @@ export async function killSends(run: KillRun, wanted: number): Promise<void> {
     await run.sendAfter("a", "b");
     return 1;
   });
+}
+
+/** Lets the remote run `command` in the middle of each change of refs, while it has them locked. */
+export function holdLocks(remote: string, command: string): void {
+  mkdirSync(join(remote, "hooks"), { recursive: true });
+  const hook = `#!/bin/sh\nif [ "$1" = prepared ]; then ${command}; fi\n`;
+  writeFileSync(join(remote, "hooks", "reference-transaction"), hook, { mode: 0o755 });
 }
 
 /** Kills the daemon of the sender while a command sends through it. */

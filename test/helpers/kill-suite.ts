@@ -61,7 +61,7 @@ export function defineKillTests(plan: KillPlan): void {
     );
   };
 
-  defineRun("a send without a daemon", 0, killSends);
+  defineRun("a send without a daemon", plan.sends, killSends);
   defineRun("the daemon that a send goes through", plan.sendersDaemon, killSendersDaemon);
   defineRun("the daemon that receives and answers", plan.receiver, killReceiver);
   defineRun("an init that joins", plan.inits, killInits);

@@ -1,14 +1,12 @@
 import { EXIT_CODES } from "../../base/errors.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
-import { outboxItem } from "../../fleet/messaging/outbox.ts";
 import { replyRequest } from "../../fleet/messaging/send-message.ts";
 import { requireMessage } from "../find-message.ts";
 import { refreshIndex } from "../look.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { readBody } from "../read-body.ts";
 import { REMOTE_TIMEOUT_MS, withSession } from "../session.ts";
-import { submit } from "../submit.ts";
-import { waitUntil } from "../wait-until.ts";
+import { isPushedWithin, submit } from "../submit.ts";
 import type { ReadArguments } from "./read.ts";
 
 /** The arguments of `reply`, as typed. */
@@ -25,9 +23,9 @@ export async function reply(args: ReplyArguments): Promise<number> {
     const mailbox = session.mailbox();
     const { message } = requireMessage(mailbox.index(), args.id);
     const request = replyRequest(message, body);
-    const { id } = await submit(session, request, { push: true, timeoutMs: REMOTE_TIMEOUT_MS });
-    const check = (): true | null => (outboxItem(mailbox.state, id)?.state === "pushed" ? true : null);
-    const isPushed = (check() ?? (await waitUntil(session, REMOTE_TIMEOUT_MS, check))) === true;
+    const submitted = await submit(session, request, { push: true, timeoutMs: REMOTE_TIMEOUT_MS });
+    const { id } = submitted;
+    const isPushed = await isPushedWithin(session, submitted, REMOTE_TIMEOUT_MS);
     const state = isPushed ? "pushed" : "queued";
     if (args.json) printJson("reply", { id, to: message.from, in_reply_to: message.id, state });
     else printText(`${isPushed ? "Pushed" : "Queued"}: answer ${shortId(id)} to ${message.from}`);

@@ -10,7 +10,7 @@ import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { safe, toSafeText } from "../output/safe-text.ts";
 import { queuedText, type SendArguments, unknownNotice, type Wait } from "../send-request.ts";
 import { type Session, typed, withSession } from "../session.ts";
-import { submit } from "../submit.ts";
+import { isPushedWithin, type Submitted, submit } from "../submit.ts";
 import { waitUntil } from "../wait-until.ts";
 
 const PUSH_TIMEOUT_MS = 10_000;
@@ -32,9 +32,10 @@ export async function sendAndWait(args: SendArguments, request: SendRequest): Pr
     if (RANKS.indexOf(args.wait) > RANKS.indexOf("pushed") && request.to.includes("all")) {
       await refreshIndex(session, { offline: false });
     }
-    const { id } = await submit(session, request, { push: args.wait !== "queued", timeoutMs });
+    const submitted = await submit(session, request, { push: args.wait !== "queued", timeoutMs });
+    const { id } = submitted;
     await warnUnknown(session, request.to, { look: isPushed(session, id) });
-    const reached = await waitFor(session, { id, wait: args.wait, timeoutMs });
+    const reached = await waitFor(session, submitted, { wait: args.wait, timeoutMs });
     report(session, { id, args, reached });
     return reached.ok ? 0 : EXIT_CODES.NOT_YET;
   });
@@ -63,18 +64,18 @@ interface Reached {
 
 async function waitFor(
   session: Session,
-  asked: { id: string; wait: Wait; timeoutMs: number },
+  submitted: Submitted,
+  asked: { wait: Wait; timeoutMs: number },
 ): Promise<Reached> {
-  const isThere = (): boolean => isPushed(session, asked.id);
-  const plain = (): string => (isThere() ? "pushed" : "queued");
+  const { id } = submitted;
+  const plain = (): string => (isPushed(session, id) ? "pushed" : "queued");
   if (asked.wait === "queued") return { ok: true, state: plain(), reply: null };
   if (asked.wait === "pushed") {
-    const ok =
-      isThere() || (await waitUntil(session, asked.timeoutMs, () => (isThere() ? true : null))) === true;
+    const ok = await isPushedWithin(session, submitted, asked.timeoutMs);
     return { ok, state: plain(), reply: null };
   }
-  const found = await waitUntil(session, asked.timeoutMs, () => lookFor(session, asked));
-  return found ?? { ok: false, state: strongestState(session, asked.id), reply: null };
+  const found = await waitUntil(session, asked.timeoutMs, () => lookFor(session, { id, wait: asked.wait }));
+  return found ?? { ok: false, state: strongestState(session, id), reply: null };
 }
 
 const isPushed = (session: Session, id: string): boolean =>

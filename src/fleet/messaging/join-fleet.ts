@@ -164,10 +164,14 @@ async function createMeta(
     const other = await findMeta(ports, options);
     if (other !== null) return other;
     if (report?.status === "refused") return { refusal: report.reason };
+    // A fleet that was never founded has no server whose lock it could be but a founder that was killed.
+    ports.remote.clearStaleLock(update.ref, ports.clock.wallMs());
     await ports.clock.sleep(pauseMs, options.signal);
   }
   const message = `Cannot found a fleet on "${ports.remote.displayUrl}": "${update.ref}" is locked, need it free`;
-  throw new FleetError("UNAVAILABLE", message, { hint: "If this lasts, a killed push left the lock behind" });
+  throw new FleetError("UNAVAILABLE", message, {
+    hint: "A push that was killed may have left the lock: once it is a minute old, init removes it",
+  });
 }
 
 async function requireFreeId(

@@ -28,6 +28,8 @@ export interface SendRequest {
   /** From now until the message is of no use any more. */
   readonly expiresInMs?: number | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** A UUIDv7 that the sender chose, so that a request which is made twice is one message; else a new one. */
+  readonly id?: string | undefined;
   /** Whatever is sent twice with one key is one message. */
   readonly idempotencyKey?: string | undefined;
 }
@@ -43,7 +45,7 @@ export function draftMessage(
   const key = request.idempotencyKey;
   const id =
     key === undefined
-      ? from.cryptography.uuidV7(nowMs)
+      ? (request.id ?? from.cryptography.uuidV7(nowMs))
       : derivedId("idempotency", [from.server, key], from.cryptography);
   return ok({ id, at: toInstant(nowMs), body: bodyOf(request, nowMs) });
 }
@@ -86,15 +88,22 @@ function bodyOf(request: SendRequest, nowMs: number): MessageBody {
 }
 
 const LABEL_NAME = /^[A-Za-z0-9._/-]{1,63}$/;
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const REFERENCE = /^[A-Za-z0-9._:-]{1,128}$/;
 
 function problemOf(request: SendRequest, nowMs: number): string | null {
-  const problem = recipientsProblem(request.to) ?? textProblem(request) ?? fieldsProblem(request);
+  const problem =
+    idProblem(request.id) ?? recipientsProblem(request.to) ?? textProblem(request) ?? fieldsProblem(request);
   if (problem !== null) return problem;
   if (nowMs + (request.expiresInMs ?? 0) > INSTANT_MS_MAX)
     return "Cannot send what expires after the year 9999";
   // Two scripts that left the key empty would send one message, and the second would never know.
   return request.idempotencyKey === "" ? "Cannot send with an empty idempotency key: need a text" : null;
+}
+
+function idProblem(id: string | undefined): string | null {
+  if (id === undefined || UUID_V7.test(id)) return null;
+  return `Cannot send as "${id.slice(0, 80)}": need a UUIDv7`;
 }
 
 function recipientsProblem(to: readonly string[]): string | null {

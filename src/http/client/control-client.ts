@@ -42,16 +42,18 @@ async function ask<Answer>(
   call: { path: string; body: unknown; signal: AbortSignal },
 ): Promise<Answer> {
   let response: Response;
+  let answer: unknown;
   try {
     response = await fetch(`http://fleetd${call.path}`, {
       unix: socket,
       signal: call.signal,
       ...(call.body === null ? {} : { method: "POST", body: JSON.stringify(call.body) }),
     });
+    // Cut off when the daemon dies meanwhile.
+    answer = await response.json();
   } catch (thrown) {
     throw causedBy("UNAVAILABLE", `Cannot reach the daemon on "${socket}": it does not answer`, thrown);
   }
-  const answer: unknown = await response.json();
   if (response.ok) return answer as Answer;
   throw toFleetError(answer);
 }

@@ -5,6 +5,7 @@ import { CHANGES_TIMEOUT_MS_MAX, type ChangesCall, type MarkCall, type SendCall 
 const optionalText = v.optional(v.string());
 
 const sendSchema: v.GenericSchema<unknown, SendCall> = v.object({
+  id: optionalText,
   to: v.array(v.string()),
   body: v.string(),
   subject: v.string(),

@@ -55,6 +55,12 @@ describe("draftMessage()", () => {
     });
   });
 
+  test("draftMessage() takes the id that the sender chose, and no other kind of id", () => {
+    const id = cryptography.uuidV7(NOW_MS);
+    expect(idOfDraft({ id })).toBe(id);
+    expect(errorOf({ id: "mine" })).toBe('Cannot send as "mine": need a UUIDv7');
+  });
+
   test("draftMessage() writes everything that was asked for", () => {
     const asked = { a: "b" };
     expect(
