@@ -1,7 +1,7 @@
 import { formatDuration } from "../../base/duration.ts";
 import { firstLineOf } from "../../base/errors.ts";
 import { countUnread } from "../../fleet/messaging/mailbox-queries.ts";
-import { queueDepth } from "../../fleet/messaging/outbox.ts";
+import { lastPushedWallMs, queueDepth } from "../../fleet/messaging/outbox.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
 import type { DaemonStatus } from "../../http/protocol.ts";
 import { systemClock } from "../../platform/clock.ts";
@@ -143,7 +143,7 @@ function printPage(
   const running = daemon === null ? "not running" : `pid ${daemon.pid}, started ${ago(daemon.startedWallMs)}`;
   const traffic =
     daemon === null
-      ? "unknown"
+      ? `pushed ${ago(lastPushedWallMs(mailbox.state))}`
       : `looked ${ago(daemon.lastFetchWallMs)}, pushed ${ago(daemon.lastPushWallMs)}`;
   const facts: readonly (readonly [string, string])[] = [
     ["inbox", `${page.unread} unread`],

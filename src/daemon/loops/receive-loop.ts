@@ -18,7 +18,7 @@ export const FETCH_TIMEOUT_MS = 30_000;
 const CARD_WITHIN_MS = 200;
 
 /** Pause between two looks while somebody talks; and per server, since hosts bound what a whole fleet may ask (15 a second). */
-const CONVERSATION_MS = 1_500;
+const CONVERSATION_MS = 1_000;
 const CONVERSATION_MS_PER_SERVER = 100;
 
 /** What the receive loop works with. */

@@ -45,7 +45,7 @@ CREATE TABLE entries(
   json TEXT NOT NULL);
 CREATE UNIQUE INDEX entries_chain ON entries(writer, epoch, seq);
 CREATE INDEX entries_writer ON entries(writer, position);
-CREATE INDEX entries_id ON entries(id);
+CREATE UNIQUE INDEX entries_id ON entries(id, writer);
 CREATE INDEX entries_thread ON entries(thread) WHERE thread IS NOT NULL;
 CREATE INDEX entries_reply ON entries(in_reply_to) WHERE in_reply_to IS NOT NULL;
 CREATE INDEX entries_to_me ON entries(position) WHERE to_me = 1;

@@ -81,6 +81,7 @@ export function insertLines(
 const INSERT_ENTRY = `INSERT OR IGNORE INTO entries(writer, epoch, seq, hash, id, type, at, to_me, direct, thread,
   in_reply_to, kind, urgency, history, received_wall_ms, json) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
+/** An id that its writer used before is the same message once more: the first stays, each appears once. */
 function insertEntry(index: Database, line: AcceptedLine, entry: Entry, reader: Reader): void {
   for (const receipt of receiptsIn(entry)) insertReceipt(index, receipt);
   const isHistory = line.epoch === reader.history.epoch && line.seq <= reader.history.seq;
@@ -186,6 +187,12 @@ export const alarmDetail = (index: Database, server: string, kind: string): stri
 /** Ends an alarm whose cause is gone. */
 export function clearAlarm(index: Database, server: string, kind: string): void {
   index.run("DELETE FROM alarms WHERE server = ? AND kind = ?", server, kind);
+}
+
+/** The servers of which an alarm of one of these kinds is known, however often it was so. */
+export function serversWithAlarm(index: Database, kinds: readonly string[]): Set<string> {
+  const rows = index.all<{ server: string; kind: string }>("SELECT server, kind FROM alarms");
+  return new Set(rows.filter((row) => kinds.includes(row.kind)).map((row) => row.server));
 }
 
 /** Alarms that stood for at least two looks: refs are not fetched at one instant, so once may be chance. */

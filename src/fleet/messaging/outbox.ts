@@ -101,6 +101,10 @@ export function unconfirmedDrafts(state: Database): (OutboxItem & { readonly dra
 export const countUnconfirmed = (state: Database): number =>
   state.get<{ count: number }>("SELECT count(*) AS count FROM outbox WHERE state <> 'pushed'")?.count ?? 0;
 
+/** When the remote last confirmed an entry of this server (wall ms), or null. */
+export const lastPushedWallMs = (state: Database): number | null =>
+  state.get<{ at: number | null }>("SELECT max(pushed_wall_ms) AS at FROM outbox")?.at ?? null;
+
 /** How much waits, and since when (wall ms, null when nothing does). */
 export function queueDepth(state: Database): { count: number; oldestWallMs: number | null } {
   const row = state.get<{ count: number; oldest: number | null }>(

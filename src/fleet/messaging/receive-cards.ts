@@ -24,16 +24,13 @@ export async function receiveCards(ports: ReceivePorts): Promise<number> {
   for (const [ref, commit] of ports.store.readRefs(TRACKING.state)) {
     const server = ref.slice(TRACKING.state.length);
     if (server === ports.identity.server || known.get(server)?.commitId === commit) continue;
-    if (await takeCard(ports, { server, commit, isKnown: known.has(server) })) taken += 1;
+    if (await takeCard(ports, server, commit)) taken += 1;
   }
   checkHeads(ports, listCards(ports.index));
   return taken;
 }
 
-async function takeCard(
-  ports: ReceivePorts,
-  { server, commit, isKnown }: { server: string; commit: string; isKnown: boolean },
-): Promise<boolean> {
+async function takeCard(ports: ReceivePorts, server: string, commit: string): Promise<boolean> {
   const { state, index, clock, cryptography } = ports;
   const peer = findPeer(state, server);
   const key = peer === null ? null : fromOpenSsh(peer.publicKey);
@@ -52,7 +49,10 @@ async function takeCard(
   if (!card.ok) return quarantine(card.error);
   if (card.value.fleet !== ports.identity.fleet) return quarantine("card is for another fleet");
   // An index made anew has no card: then the last one taken is taken once more.
-  if (card.value.n < peer.cardN || (isKnown && card.value.n === peer.cardN)) {
+  const stored = listCards(index).find((one) => one.server === server);
+  // The daemon and commands look at the same cards; another process was quicker.
+  if (stored?.commitId === commit) return false;
+  if (card.value.n < peer.cardN || (stored !== undefined && card.value.n <= stored.card.n)) {
     return quarantine(`card ${card.value.n} is not newer than ${peer.cardN}: replayed`);
   }
   state.relaxedTransaction(() => setCardNumber(state, server, card.value.n));

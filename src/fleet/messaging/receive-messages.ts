@@ -4,10 +4,12 @@
  * Nothing here acts on a message. What is accepted goes into `index.db` together with how far each log was read, in
  * one transaction, so a crash at any point repeats work and loses none.
  */
+import { FleetError } from "../../base/errors.ts";
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import type { ReadObject } from "../../base/ports/git-store.ts";
 import type { Result } from "../../base/result.ts";
 import { acceptBatch, type Chain, keyClaimedBy } from "./accept-batch.ts";
+import { fetchRefs, noteOddRefs } from "./fetch-refs.ts";
 import { JOINING, readSetting } from "./identity.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
@@ -21,6 +23,7 @@ import {
   type Progress,
   raiseAlarm,
   saveProgress,
+  serversWithAlarm,
 } from "./message-index.ts";
 import { LIMITS, parseServerId } from "./model.ts";
 import { unpushedBatches } from "./outbox.ts";
@@ -80,12 +83,14 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const taken: { readonly name: string; readonly tip: string }[] = [];
   if (own !== null) await ingestLog(ports, { server: identity.server, tip: own }, writer);
   const kept = store.readRefs(TRACKING.kept);
+  noteOddRefs(ports, [...logs, ...store.readRefs(TRACKING.state)]);
   const others = [...logs].filter(([ref]) => ref !== TRACKING.log + identity.server).values();
+  const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
   // While one log waits for git or for its signatures, another one is judged.
   const takeLogs = async (): Promise<void> => {
     for (const [ref, tip] of others) {
       const server = ref.slice(TRACKING.log.length);
-      const counts = await ingestLog(ports, { server, tip }, writer);
+      const counts = await ingestReadable(ports, { server, tip, isAlarmed: alarmed.has(server) }, writer);
       if (counts.taken) taken.push({ name: TRACKING.kept + server, tip });
       acceptedLines += counts.accepted;
       quarantined += counts.quarantined;
@@ -102,30 +107,6 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   return { acceptedLines, quarantined, cardsTaken, ownRefBehind };
 }
 
-/** A poll is one `git fetch`; where listing costs no process it tells which refs moved, and only those are fetched. */
-async function fetchRefs(
-  ports: ReceivePorts,
-  options: RemoteOptions,
-): Promise<Result<unknown, RemoteFailure>> {
-  const { remote, identity, store } = ports;
-  const log = `${identity.namespace}log/`;
-  const state = `${identity.namespace}state/`;
-  const all = [`+${log}*:${TRACKING.log}*`, `+${state}*:${TRACKING.state}*`];
-  if (!(await remote.listsCheaply())) return await remote.fetch(all, options);
-  const listed = await remote.listRefs([log, state], options);
-  if (!listed.ok) return listed;
-  const known = new Map([...store.readRefs(TRACKING.log), ...store.readRefs(TRACKING.state)]);
-  const vanished = [...known.keys()].some(
-    (name) => !listed.value.refs.has(name.replace("refs/fleet/", identity.namespace)),
-  );
-  if (vanished) return await remote.fetch(all, options);
-  const moved = [...listed.value.refs].flatMap(([name, id]) => {
-    const local = name.replace(identity.namespace, "refs/fleet/");
-    return known.get(local) === id ? [] : [`+${name}:${local}`];
-  });
-  return moved.length === 0 ? listed : await remote.fetch(moved, options);
-}
-
 interface LogCounts {
   /** Whether the log was read to its tip just now. */
   readonly taken: boolean;
@@ -134,12 +115,39 @@ interface LogCounts {
 }
 
 const NOTHING_TAKEN: LogCounts = { taken: false, accepted: 0, quarantined: 0 };
+const REWRITTEN = "rewritten";
+const UNREADABLE = "unreadable";
+/** Alarms about a log as a whole; the next good look at it ends them. */
+const LOG_ALARMS = [REWRITTEN, UNREADABLE];
 
+/** A log that cannot be read (its ref names no commit, an object is damaged) is an alarm and keeps no other waiting. */
+async function ingestReadable(
+  ports: ReceivePorts,
+  log: { readonly server: string; readonly tip: string; readonly isAlarmed: boolean },
+  writer: IndexWriter,
+): Promise<LogCounts> {
+  const { index, clock } = ports;
+  const { server, isAlarmed } = log;
+  try {
+    const counts = await ingestLog(ports, log, writer);
+    if (counts !== null && isAlarmed) {
+      index.transaction(() => LOG_ALARMS.forEach((kind) => void clearAlarm(index, server, kind)));
+    }
+    return counts ?? NOTHING_TAKEN;
+  } catch (thrown) {
+    if (!(thrown instanceof FleetError)) throw thrown;
+    const alarm = { server, kind: UNREADABLE, detail: thrown.message };
+    index.transaction(() => raiseAlarm(index, alarm, clock.wallMs()));
+    return NOTHING_TAKEN;
+  }
+}
+
+/** Takes in what is new in one log; null, with an alarm, when it was rewritten. */
 async function ingestLog(
   ports: ReceivePorts,
   { server, tip }: { readonly server: string; readonly tip: string },
   writer: IndexWriter,
-): Promise<LogCounts> {
+): Promise<LogCounts | null> {
   const { index, store } = ports;
   const progress = loadProgress(index, server);
   if (progress?.tip === tip || !parseServerId(server).ok) return NOTHING_TAKEN;
@@ -162,21 +170,18 @@ async function ingestLog(
     accepted += judged.accepted.reduce((total, lines) => total + lines.length, 0);
     quarantined += judged.refused.length;
   }
-  if (alarmDetail(index, server, REWRITTEN) !== null)
-    index.transaction(() => clearAlarm(index, server, REWRITTEN));
   return { taken: true, accepted, quarantined };
 }
 
-const REWRITTEN = "rewritten";
 const rewrittenTo = (tip: string): string =>
   `its log on the remote (${tip}) does not continue what is known of it; what was known is kept`;
 
 /** A rewound log comes forward again by itself, since its owner pushes it; a rewritten one is kept as it was known. */
-function raiseRewritten({ index, clock }: ReceivePorts, server: string, tip: string): LogCounts {
+function raiseRewritten({ index, clock }: ReceivePorts, server: string, tip: string): null {
   index.transaction(() =>
     raiseAlarm(index, { server, kind: REWRITTEN, detail: rewrittenTo(tip) }, clock.wallMs()),
   );
-  return NOTHING_TAKEN;
+  return null;
 }
 
 /** Some commits of a log, oldest first, and what is known of it before them (null: nothing). */

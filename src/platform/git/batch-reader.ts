@@ -101,7 +101,8 @@ export class BatchReader {
     if (line === null) throw new Error("git cat-file ended");
     const header = /^([0-9a-f]{40,64}) ([a-z]+) (\d+)$/.exec(line);
     if (header?.[1] === undefined || header[2] === undefined) {
-      if (/ (?:missing|ambiguous)$/.test(line)) return null;
+      // Newer git has a word of its own for the commit of a submodule, which is in no repository of ours.
+      if (/ (?:missing|ambiguous|submodule)$/.test(line)) return null;
       throw new Error(`git cat-file answered "${line.slice(0, 200)}"`);
     }
     const sizeBytes = Number(header[3]);

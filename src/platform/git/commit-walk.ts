@@ -38,22 +38,32 @@ export interface WalkRange {
  */
 export async function walkCommits(source: WalkSource, range: WalkRange): Promise<CommitStep[]> {
   const steps: CommitStep[] = [];
-  const ahead = new Map<string, ReadObject>();
-  let window = 1;
+  const read = createReadAhead(source);
   let next: string | undefined = range.tip;
   while (next !== undefined && next !== range.known) {
     if (steps.length === STEPS_READ_MAX) return walkWithGit(source, range);
-    if (!ahead.has(next)) {
-      const [first, ...others] = await source.readChain(next, window);
-      ahead.set(next, first ?? { status: "missing" });
-      for (const other of others) if (other.status === "found") ahead.set(other.id, other);
-      window = Math.min(WINDOW_MAX, window * WINDOW_FACTOR);
-    }
-    const parents = parentsOf(next, ahead.get(next) ?? { status: "missing" });
+    const answer = await read(next);
+    // Anybody may have put it there; git walks over it without giving us its text.
+    if (answer.status === "too-large") return walkWithGit(source, range);
+    const parents = parentsOf(next, answer);
     steps.push({ id: next, parents });
     next = parents[0];
   }
   return steps.slice(Math.max(0, steps.length - range.commitsMax)).reverse();
+}
+
+/** Reads one commit after the other, asking for more of them at once the further the walk goes. */
+function createReadAhead({ readChain }: WalkSource): (id: string) => Promise<ReadObject> {
+  const ahead = new Map<string, ReadObject>();
+  let window = 1;
+  return async (id) => {
+    const known = ahead.get(id);
+    if (known !== undefined) return known;
+    const [first, ...others] = await readChain(id, window);
+    for (const other of others) if (other.status === "found") ahead.set(other.id, other);
+    window = Math.min(WINDOW_MAX, window * WINDOW_FACTOR);
+    return first ?? { status: "missing" };
+  };
 }
 
 function parentsOf(id: string, answer: ReadObject): string[] {
