@@ -178,9 +178,15 @@ export function raiseAlarm(index: Database, alarm: Alarm, nowWallMs: number): vo
   );
 }
 
-/** Ends an alarm whose cause is gone. */
+/** Whether an alarm stands with exactly this detail, however often it was seen. */
+export const isRaised = (index: Database, { server, kind, detail }: Alarm): boolean =>
+  index.get("SELECT 1 FROM alarms WHERE server = ? AND kind = ? AND detail = ?", server, kind, detail) !==
+  null;
+
+/** Ends an alarm whose cause is gone. Called at every look, so it writes only when there is one. */
 export function clearAlarm(index: Database, server: string, kind: string): void {
-  index.run("DELETE FROM alarms WHERE server = ? AND kind = ?", server, kind);
+  const where = "FROM alarms WHERE server = ? AND kind = ?";
+  if (index.get(`SELECT 1 ${where}`, server, kind) !== null) index.run(`DELETE ${where}`, server, kind);
 }
 
 /** Alarms that stood for at least two looks: refs are not fetched at one instant, so once may be chance. */

@@ -7,15 +7,18 @@
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import type { ReadObject } from "../../base/ports/git-store.ts";
 import type { Result } from "../../base/result.ts";
-import { acceptBatch, type Chain, keyClaimedBy } from "./accept-batch.ts";
+import { acceptBatch, type BatchVerdict, type Chain, keyClaimedBy } from "./accept-batch.ts";
 import { JOINING, readSetting } from "./identity.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
   addQuarantine,
+  clearAlarm,
   insertLines,
+  isRaised,
   listProgress,
   loadProgress,
   markAllHistory,
+  type Progress,
   raiseAlarm,
   saveProgress,
 } from "./message-index.ts";
@@ -70,6 +73,7 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   let acceptedLines = 0;
   let quarantined = 0;
   if (own !== null) await ingestLog(ports, identity.server, own);
+  for (const [server, tip] of missingLogs(ports)) await ingestLog(ports, server, tip);
   for (const [ref, tip] of logs) {
     const server = ref.slice(TRACKING.log.length);
     if (server === identity.server) continue;
@@ -79,6 +83,21 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   }
   const cardsTaken = await receiveCards(ports);
   return { acceptedLines, quarantined, cardsTaken, ownRefBehind: own !== null && remoteOwn !== own };
+}
+
+/**
+ * Logs that were read before and are not in the index, as they were when they were read: an index that is made anew
+ * knows what the old one knew, even if somebody took it off the remote.
+ */
+function missingLogs({ state, index, store }: ReceivePorts): [server: string, tip: string][] {
+  const progress = listProgress(index);
+  const missing = listPeers(state).filter((peer) => !progress.has(peer.server));
+  if (missing.length === 0) return [];
+  const kept = store.readRefs(TRACKING.kept);
+  return missing.flatMap(({ server }) => {
+    const tip = kept.get(TRACKING.kept + server);
+    return tip === undefined ? [] : [[server, tip]];
+  });
 }
 
 /** A poll is one `git fetch`; where listing costs no process it tells which refs moved, and only those are fetched. */
@@ -112,29 +131,60 @@ interface LogCounts {
 
 async function ingestLog(ports: ReceivePorts, server: string, tip: string): Promise<LogCounts> {
   const { index, store, clock } = ports;
+  const nothing = { accepted: 0, quarantined: 0 };
+  if (!parseServerId(server).ok) return nothing;
   const progress = loadProgress(index, server);
-  if (progress?.tip === tip || !parseServerId(server).ok) return { accepted: 0, quarantined: 0 };
-  const commits = await store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
-  const first = commits[0];
-  if (progress !== null && first !== undefined && first.parents[0] !== progress.tip) {
-    // Rewound logs come forward again by themselves; a rewritten one is kept as it was known (format, §log).
-    raiseAlarm(
-      index,
-      { server, kind: "rewritten", detail: `log no longer continues ${progress.tip}` },
-      clock.wallMs(),
-    );
-    return { accepted: 0, quarantined: 0 };
+  const commits = progress?.tip === tip ? [] : await listUnread(ports, { server, tip, progress });
+  if (commits === null) {
+    raiseAlarm(index, rewrittenAlarm(server, tip, progress), clock.wallMs());
+    return nothing;
   }
+  clearAlarm(index, server, "rewritten");
+  if (progress?.tip === tip) return nothing;
+  if (progress !== null && commits.length === 0) saveProgress(index, server, { ...progress, tip });
   let accepted = 0;
   let quarantined = 0;
   for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
-    const chunk = commits.slice(start, start + CHUNK_COMMITS).map((commit) => commit.id);
+    const chunk = commits.slice(start, start + CHUNK_COMMITS);
     const counts = await ingestChunk(ports, server, chunk);
     accepted += counts.accepted;
     quarantined += counts.quarantined;
   }
   if (server !== ports.identity.server) store.writeRef(TRACKING.kept + server, tip);
   return { accepted, quarantined };
+}
+
+const rewrittenAlarm = (server: string, tip: string, progress: Progress | null) => {
+  const detail = `its log at ${tip} no longer continues entry ${progress?.seq ?? 0} at ${progress?.tip ?? ""}`;
+  return { server, kind: "rewritten", detail };
+};
+
+/**
+ * The commits of a log that were not read yet, oldest first; null when it does not continue what is known. A log may
+ * also go on in other commits, as when a stranger's were taken off it: then all it says has to come to what is known.
+ */
+async function listUnread(
+  ports: ReceivePorts,
+  log: { readonly server: string; readonly tip: string; readonly progress: Progress | null },
+): Promise<readonly string[] | null> {
+  const { server, tip, progress } = log;
+  const steps = await ports.store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
+  const commits = steps.map((step) => step.id);
+  // Of a log of which nothing was believed nothing is known.
+  if (progress === null || progress.seq === 0 || steps[0]?.parents[0] === progress.tip) return commits;
+  if (isRaised(ports.index, rewrittenAlarm(server, tip, progress))) return null;
+  let chain = { publicKey: knownChain(ports, server)?.publicKey ?? "", epoch: "", seq: 0, hash: "" };
+  for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
+    const batches = await readBatches(ports, commits.slice(start, start + CHUNK_COMMITS));
+    const signed = await Promise.all(batches.map((batch) => isSigned(ports, batch, chain.publicKey)));
+    for (const [position, batch] of batches.entries()) {
+      const verdict = judgeBatch(ports, batch, { server, chain, isSigned: signed[position] === true });
+      if (!verdict.accepted) continue;
+      chain = verdict.chain;
+      if (chain.hash === progress.hash) return commits.slice(start + position + 1);
+    }
+  }
+  return null;
 }
 
 async function ingestChunk(
@@ -211,16 +261,7 @@ async function judgeBatches(
   const accepted: Judgement["accepted"] = [];
   const refused: Judgement["refused"] = [];
   for (const [position, batch] of batches.entries()) {
-    const verdict =
-      batch.entries === null || batch.trouble !== ""
-        ? { accepted: false as const, reason: batch.trouble }
-        : signed[position] === true
-          ? acceptBatch(batch.entries, chain, {
-              server,
-              fleet: ports.identity.fleet,
-              cryptography: ports.cryptography,
-            })
-          : { accepted: false as const, reason: "signature missing or wrong" };
+    const verdict = judgeBatch(ports, batch, { server, chain, isSigned: signed[position] === true });
     if (verdict.accepted) {
       chain = verdict.chain;
       accepted.push(verdict.lines);
@@ -229,6 +270,17 @@ async function judgeBatches(
     }
   }
   return { chain, pin: known === null && chain.seq > 0 ? publicKey : null, accepted, refused };
+}
+
+function judgeBatch(
+  ports: ReceivePorts,
+  batch: ReadBatch,
+  at: { readonly server: string; readonly chain: Chain; readonly isSigned: boolean },
+): BatchVerdict {
+  if (batch.entries === null || batch.trouble !== "") return { accepted: false, reason: batch.trouble };
+  if (!at.isSigned) return { accepted: false, reason: "signature missing or wrong" };
+  const { identity, cryptography } = ports;
+  return acceptBatch(batch.entries, at.chain, { server: at.server, fleet: identity.fleet, cryptography });
 }
 
 /** The chain of a writer that was seen before: its pinned key, and where the index stopped reading. */
