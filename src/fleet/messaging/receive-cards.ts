@@ -48,9 +48,9 @@ async function takeCard(ports: ReceivePorts, server: string, commit: string): Pr
   const card = parseCard(json, server);
   if (!card.ok) return quarantine(card.error);
   if (card.value.fleet !== ports.identity.fleet) return quarantine("card is for another fleet");
-  // An index made anew has no card: then the last one taken is taken once more.
-  const isKnown = listCards(index).some((one) => one.server === server);
-  if (card.value.n < peer.cardN || (isKnown && card.value.n === peer.cardN)) {
+  // What counts is the card in the index: one made anew has none, and one may have missed a card in a crash.
+  const known = listCards(index).find((one) => one.server === server);
+  if (card.value.n < peer.cardN || (known !== undefined && card.value.n <= known.card.n)) {
     return quarantine(`card ${card.value.n} is not newer than ${peer.cardN}: replayed`);
   }
   state.relaxedTransaction(() => setCardNumber(state, server, card.value.n));
