@@ -24,13 +24,16 @@ export async function receiveCards(ports: ReceivePorts): Promise<number> {
   for (const [ref, commit] of ports.store.readRefs(TRACKING.state)) {
     const server = ref.slice(TRACKING.state.length);
     if (server === ports.identity.server || known.get(server)?.commitId === commit) continue;
-    if (await takeCard(ports, server, commit)) taken += 1;
+    if (await takeCard(ports, { server, commit })) taken += 1;
   }
   checkHeads(ports, listCards(ports.index));
   return taken;
 }
 
-async function takeCard(ports: ReceivePorts, server: string, commit: string): Promise<boolean> {
+async function takeCard(
+  ports: ReceivePorts,
+  { server, commit }: { server: string; commit: string },
+): Promise<boolean> {
   const { state, index, clock, cryptography } = ports;
   const peer = findPeer(state, server);
   const key = peer === null ? null : fromOpenSsh(peer.publicKey);

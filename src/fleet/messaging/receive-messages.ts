@@ -82,16 +82,18 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const writer = createIndexWriter(ports);
   const taken: { readonly name: string; readonly tip: string }[] = [];
   if (own !== null) await ingestLog(ports, { server: identity.server, tip: own }, writer);
-  const kept = store.readRefs(TRACKING.kept);
   noteOddRefs(ports, [...logs, ...store.readRefs(TRACKING.state)]);
-  const others = [...logs].filter(([ref]) => ref !== TRACKING.log + identity.server).values();
   const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
+  const kept = store.readRefs(TRACKING.kept);
+  const others = [...logs]
+    .map(([ref, tip]) => ({ server: ref.slice(TRACKING.log.length), tip }))
+    .filter(({ server }) => server !== identity.server && parseServerId(server).ok)
+    .values();
   // While one log waits for git or for its signatures, another one is judged.
   const takeLogs = async (): Promise<void> => {
-    for (const [ref, tip] of others) {
-      const server = ref.slice(TRACKING.log.length);
-      const counts = await ingestReadable(ports, { server, tip, isAlarmed: alarmed.has(server) }, writer);
-      if (counts.taken) taken.push({ name: TRACKING.kept + server, tip });
+    for (const log of others) {
+      const counts = await ingestReadable(ports, { ...log, isAlarmed: alarmed.has(log.server) }, writer);
+      if (counts.taken) taken.push({ name: TRACKING.kept + log.server, tip: log.tip });
       acceptedLines += counts.accepted;
       quarantined += counts.quarantined;
     }
@@ -126,18 +128,14 @@ async function ingestReadable(
   log: { readonly server: string; readonly tip: string; readonly isAlarmed: boolean },
   writer: IndexWriter,
 ): Promise<LogCounts> {
-  const { index, clock } = ports;
   const { server, isAlarmed } = log;
   try {
     const counts = await ingestLog(ports, log, writer);
-    if (counts !== null && isAlarmed) {
-      index.transaction(() => LOG_ALARMS.forEach((kind) => void clearAlarm(index, server, kind)));
-    }
+    if (counts !== null && isAlarmed) for (const kind of LOG_ALARMS) clearAlarm(ports.index, server, kind);
     return counts ?? NOTHING_TAKEN;
   } catch (thrown) {
     if (!(thrown instanceof FleetError)) throw thrown;
-    const alarm = { server, kind: UNREADABLE, detail: thrown.message };
-    index.transaction(() => raiseAlarm(index, alarm, clock.wallMs()));
+    raiseAlarm(ports.index, { server, kind: UNREADABLE, detail: thrown.message }, ports.clock.wallMs());
     return NOTHING_TAKEN;
   }
 }
@@ -150,7 +148,7 @@ async function ingestLog(
 ): Promise<LogCounts | null> {
   const { index, store } = ports;
   const progress = loadProgress(index, server);
-  if (progress?.tip === tip || !parseServerId(server).ok) return NOTHING_TAKEN;
+  if (progress?.tip === tip) return NOTHING_TAKEN;
   // A rewritten log was walked once to be found out; as long as its tip stays, that is known.
   if (alarmDetail(index, server, REWRITTEN) === rewrittenTo(tip)) return raiseRewritten(ports, server, tip);
   const commits = await store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);

@@ -38,16 +38,11 @@ export interface WalkRange {
  */
 export async function walkCommits(source: WalkSource, range: WalkRange): Promise<CommitStep[]> {
   const steps: CommitStep[] = [];
-  const ahead = new Map<string, ReadObject>();
-  let window = 1;
+  const read = createReadAhead(source);
   let next: string | undefined = range.tip;
   while (next !== undefined && next !== range.known) {
     if (steps.length === STEPS_READ_MAX) return walkWithGit(source, range);
-    if (!ahead.has(next)) {
-      await readAhead(source, { id: next, window }, ahead);
-      window = Math.min(WINDOW_MAX, window * WINDOW_FACTOR);
-    }
-    const answer: ReadObject = ahead.get(next) ?? { status: "missing" };
+    const answer = await read(next);
     // Anybody may have put it there; git walks over it without giving us its text.
     if (answer.status === "too-large") return walkWithGit(source, range);
     const parents = parentsOf(next, answer);
@@ -57,14 +52,18 @@ export async function walkCommits(source: WalkSource, range: WalkRange): Promise
   return steps.slice(Math.max(0, steps.length - range.commitsMax)).reverse();
 }
 
-async function readAhead(
-  source: WalkSource,
-  from: { readonly id: string; readonly window: number },
-  ahead: Map<string, ReadObject>,
-): Promise<void> {
-  const [first, ...others] = await source.readChain(from.id, from.window);
-  ahead.set(from.id, first ?? { status: "missing" });
-  for (const other of others) if (other.status === "found") ahead.set(other.id, other);
+/** Reads one commit after the other, asking for more of them at once the further the walk goes. */
+function createReadAhead({ readChain }: WalkSource): (id: string) => Promise<ReadObject> {
+  const ahead = new Map<string, ReadObject>();
+  let window = 1;
+  return async (id) => {
+    const known = ahead.get(id);
+    if (known !== undefined) return known;
+    const [first, ...others] = await readChain(id, window);
+    for (const other of others) if (other.status === "found") ahead.set(other.id, other);
+    window = Math.min(WINDOW_MAX, window * WINDOW_FACTOR);
+    return first ?? { status: "missing" };
+  };
 }
 
 function parentsOf(id: string, answer: ReadObject): string[] {

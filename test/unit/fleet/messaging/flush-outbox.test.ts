@@ -95,7 +95,7 @@ describe("flushOutbox()", () => {
   test("pushes log and card together and confirms what arrived", async () => {
     const pushes = fleet.remote.pushes.length;
     const ids = [me.queue({ to: ["code2"] }), me.queue({ to: ["code2"] })];
-    expect(await me.flush()).toEqual({ status: "pushed", entries: 2 });
+    expect(await me.flush()).toEqual({ status: "pushed", entries: 2, notices: [] });
     expect(fleet.remote.pushes.length).toBe(pushes + 1);
     expect(fleet.remote.pushes.at(-1)?.map((update) => update.ref)).toEqual([me.logRef, me.cardRef]);
     expect(ids.map((id) => outboxItem(me.state, id)?.state)).toEqual(["pushed", "pushed"]);
@@ -104,13 +104,13 @@ describe("flushOutbox()", () => {
 
   test("makes no call when nothing waits and no card is wanted", async () => {
     const { calls } = fleet.remote;
-    expect(await me.flush(false)).toEqual({ status: "pushed", entries: 0 });
+    expect(await me.flush(false)).toEqual({ status: "pushed", entries: 0, notices: [] });
     expect(fleet.remote.calls).toBe(calls);
   });
 
   test("publishes a card alone, and leaves the log as it is", async () => {
     const [tip, card] = [tipOnRemote(), cardOnRemote()];
-    expect(await me.flush()).toEqual({ status: "pushed", entries: 0 });
+    expect(await me.flush()).toEqual({ status: "pushed", entries: 0, notices: [] });
     expect(tipOnRemote()).toBe(tip ?? "");
     expect(cardOnRemote()).not.toBe(card ?? "");
   });
@@ -124,7 +124,7 @@ describe("flushOutbox()", () => {
     }
     expect(builtTips()).toHaveLength(3);
     fleet.remote.troubles.outage = null;
-    expect(await me.flush()).toEqual({ status: "pushed", entries: 3 });
+    expect(await me.flush()).toEqual({ status: "pushed", entries: 3, notices: [] });
     expect(ids.map((id) => outboxItem(me.state, id)?.seq)).toEqual([2, 3, 4]);
     expect(await commitsOf(tipOnRemote())).toHaveLength(4);
   });
