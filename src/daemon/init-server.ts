@@ -55,13 +55,14 @@ export interface InitReport extends JoinReport {
  * @throws FleetError UNAVAILABLE, NOT_AUTHORISED, BAD_INPUT, CANNOT_CREATE; nothing is left behind then
  */
 export async function initServer(request: InitRequest): Promise<InitReport> {
-  await probeGit(systemGitEnvironment());
+  const gitVersion = await probeGit(systemGitEnvironment());
   const paths = serverPaths(request.root, request.server);
   makePrivateFolder(request.root);
   removeAbandoned(request.root);
   const staging = serverPaths(request.root, `.new-${request.server}-${process.pid}`);
   try {
-    const url = request.remote === null ? ensureEmbeddedRemote(request.root) : toRemoteUrl(request.remote);
+    const url =
+      request.remote === null ? ensureEmbeddedRemote(request.root, gitVersion) : toRemoteUrl(request.remote);
     makePrivateFolder(staging.folder);
     const joined = await stage(request, staging, url);
     moveInPlace(staging, paths);
@@ -89,13 +90,13 @@ export function toRemoteUrl(remote: string): string {
   return isUrl || isScp || isAbsolute(remote) ? remote : resolve(remote);
 }
 
-function ensureEmbeddedRemote(root: string): string {
+function ensureEmbeddedRemote(root: string, gitVersion: string): string {
   const folder = embeddedRemotePath(root);
   const lock = tryLock(`${folder}.lock`);
   if (lock === null)
     throw new FleetError("UNAVAILABLE", `Cannot make "${folder}": another init is making it`);
   try {
-    if (!exists(join(folder, "HEAD"))) createEmbeddedRemote(folder, "sha1");
+    if (!exists(join(folder, "HEAD"))) createEmbeddedRemote(folder, "sha1", gitVersion);
     return folder;
   } finally {
     lock.release();

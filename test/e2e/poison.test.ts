@@ -174,8 +174,7 @@ const CASES: readonly Case[] = [
   {
     name: "a line over 2 MiB",
     reason: /line over 2 MiB/,
-    poison: (writer) =>
-      asStranger(writer, () => writer.push([writer.message("alpha", "?".repeat(2_200_000))])),
+    poison: (writer) => void writer.push([writer.message("alpha", "?".repeat(2_200_000))]),
   },
   {
     name: "1,001 lines",
@@ -188,30 +187,26 @@ const CASES: readonly Case[] = [
   {
     name: "bad UTF-8",
     reason: /not UTF-8/,
-    poison: (writer) =>
-      asStranger(writer, () => {
-        const line = Buffer.from(withBody(writer, '"\u00ff status?"'), "latin1");
-        writer.push([writer.rawLine(line)]);
-      }),
+    poison: (writer) => {
+      const line = Buffer.from(withBody(writer, '"\u00ff status?"'), "latin1");
+      writer.push([writer.rawLine(line)]);
+    },
   },
   {
     name: "JSON that is 100,000 deep",
     reason: /nested deeper than 32/,
-    poison: (writer) => asStranger(writer, () => writer.push([writer.rawLine(withBody(writer, DEEP))])),
+    poison: (writer) => void writer.push([writer.rawLine(withBody(writer, DEEP))]),
   },
   {
     name: "a key __proto__",
     reason: /a key is "__proto__"/,
     poison: (writer) =>
-      asStranger(writer, () =>
-        writer.push([writer.rawLine(withBody(writer, '"status?","__proto__":{"auto":false}'))]),
-      ),
+      void writer.push([writer.rawLine(withBody(writer, '"status?","__proto__":{"auto":false}'))]),
   },
   {
     name: "duplicate keys",
     reason: /same key twice/,
-    poison: (writer) =>
-      asStranger(writer, () => writer.push([writer.rawLine(withBody(writer, '"status?","body":"other?"'))])),
+    poison: (writer) => void writer.push([writer.rawLine(withBody(writer, '"status?","body":"other?"'))]),
   },
   {
     name: "an id with a path in it",

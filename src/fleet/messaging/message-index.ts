@@ -179,14 +179,15 @@ export function raiseAlarm(index: Database, alarm: Alarm, nowWallMs: number): vo
   );
 }
 
-/** What a standing alarm says, or null while there is none. */
-export const alarmDetail = (index: Database, server: string, kind: string): string | null =>
-  index.get<{ detail: string }>("SELECT detail FROM alarms WHERE server = ? AND kind = ?", server, kind)
-    ?.detail ?? null;
+/** Whether an alarm stands with exactly this detail, however often it was seen. */
+export const isRaised = (index: Database, { server, kind, detail }: Alarm): boolean =>
+  index.get("SELECT 1 FROM alarms WHERE server = ? AND kind = ? AND detail = ?", server, kind, detail) !==
+  null;
 
-/** Ends an alarm whose cause is gone. */
+/** Ends an alarm whose cause is gone. Called at every look, so it writes only when there is one. */
 export function clearAlarm(index: Database, server: string, kind: string): void {
-  index.run("DELETE FROM alarms WHERE server = ? AND kind = ?", server, kind);
+  const where = "FROM alarms WHERE server = ? AND kind = ?";
+  if (index.get(`SELECT 1 ${where}`, server, kind) !== null) index.run(`DELETE ${where}`, server, kind);
 }
 
 /** The servers of which an alarm of one of these kinds is known, however often it was so. */

@@ -6,17 +6,18 @@
  */
 import { FleetError } from "../../base/errors.ts";
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
-import type { ReadObject } from "../../base/ports/git-store.ts";
 import type { Result } from "../../base/result.ts";
-import { acceptBatch, type Chain, keyClaimedBy } from "./accept-batch.ts";
+import type { Chain } from "./accept-batch.ts";
 import { fetchRefs, noteOddRefs } from "./fetch-refs.ts";
 import { JOINING, readSetting } from "./identity.ts";
+import { createIndexWriter, type IndexWriter } from "./index-writer.ts";
+import { type Judgement, judgeBatches, knownChain, readBatches } from "./judge-log.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
   addQuarantine,
-  alarmDetail,
   clearAlarm,
   insertLines,
+  isRaised,
   listProgress,
   loadProgress,
   markAllHistory,
@@ -25,11 +26,10 @@ import {
   saveProgress,
   serversWithAlarm,
 } from "./message-index.ts";
-import { LIMITS, parseServerId } from "./model.ts";
+import { parseServerId } from "./model.ts";
 import { unpushedBatches } from "./outbox.ts";
 import { findPeer, listPeers, pinPeer, setHistory } from "./peers.ts";
 import { receiveCards } from "./receive-cards.ts";
-import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
 
 /** What one look brought. `acceptedLines` counts entries of others. */
 export interface ReceiveReport {
@@ -79,9 +79,12 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const own = store.readRefs("refs/own/").get(TRACKING.own) ?? null;
   let acceptedLines = 0;
   let quarantined = 0;
-  const writer = createIndexWriter(ports);
+  const writer = createIndexWriter(ports.index);
   const taken: { readonly name: string; readonly tip: string }[] = [];
   if (own !== null) await ingestLog(ports, { server: identity.server, tip: own }, writer);
+  for (const log of missingLogs(ports)) await ingestLog(ports, log, writer);
+  // Those logs are read on from there below, so their progress has to be in the index.
+  writer.commit();
   const kept = store.readRefs(TRACKING.kept);
   noteOddRefs(ports, [...logs, ...store.readRefs(TRACKING.state)]);
   const others = [...logs].filter(([ref]) => ref !== TRACKING.log + identity.server).values();
@@ -107,6 +110,27 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   return { acceptedLines, quarantined, cardsTaken, ownRefBehind };
 }
 
+/**
+ * Logs that were read before and are not in the index, as they were when they were read: an index that is made anew
+ * knows what the old one knew, even if somebody took it off the remote.
+ */
+function missingLogs({ state, index, store }: ReceivePorts): Log[] {
+  const progress = listProgress(index);
+  const missing = listPeers(state).filter((peer) => !progress.has(peer.server));
+  if (missing.length === 0) return [];
+  const kept = store.readRefs(TRACKING.kept);
+  return missing.flatMap(({ server }) => {
+    const tip = kept.get(TRACKING.kept + server);
+    return tip === undefined ? [] : [{ server, tip }];
+  });
+}
+
+/** One server's log, and the commit it ends with. */
+interface Log {
+  readonly server: string;
+  readonly tip: string;
+}
+
 interface LogCounts {
   /** Whether the log was read to its tip just now. */
   readonly taken: boolean;
@@ -123,7 +147,7 @@ const LOG_ALARMS = [REWRITTEN, UNREADABLE];
 /** A log that cannot be read (its ref names no commit, an object is damaged) is an alarm and keeps no other waiting. */
 async function ingestReadable(
   ports: ReceivePorts,
-  log: { readonly server: string; readonly tip: string; readonly isAlarmed: boolean },
+  log: Log & { readonly isAlarmed: boolean },
   writer: IndexWriter,
 ): Promise<LogCounts> {
   const { index, clock } = ports;
@@ -143,44 +167,64 @@ async function ingestReadable(
 }
 
 /** Takes in what is new in one log; null, with an alarm, when it was rewritten. */
-async function ingestLog(
-  ports: ReceivePorts,
-  { server, tip }: { readonly server: string; readonly tip: string },
-  writer: IndexWriter,
-): Promise<LogCounts | null> {
-  const { index, store } = ports;
+async function ingestLog(ports: ReceivePorts, log: Log, writer: IndexWriter): Promise<LogCounts | null> {
+  const { index, clock } = ports;
+  const { server, tip } = log;
   const progress = loadProgress(index, server);
   if (progress?.tip === tip || !parseServerId(server).ok) return NOTHING_TAKEN;
-  // A rewritten log was walked once to be found out; as long as its tip stays, that is known.
-  if (alarmDetail(index, server, REWRITTEN) === rewrittenTo(tip)) return raiseRewritten(ports, server, tip);
-  const commits = await store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
-  const first = commits[0];
-  if (progress !== null && first !== undefined && first.parents[0] !== progress.tip) {
-    return raiseRewritten(ports, server, tip);
+  const commits = await listUnread(ports, log, progress);
+  if (commits === null) {
+    index.transaction(() => raiseAlarm(index, rewrittenAlarm(log, progress), clock.wallMs()));
+    return null;
+  }
+  if (progress !== null && commits.length === 0) {
+    writer.add(0, () => saveProgress(index, server, { ...progress, tip }));
   }
   // The chain is handed on from chunk to chunk: another process may move the progress in the index meanwhile.
   let chain = knownChain(ports, server, progress);
   let accepted = 0;
   let quarantined = 0;
   for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
-    const chunk = commits.slice(start, start + CHUNK_COMMITS).map((commit) => commit.id);
+    const chunk = commits.slice(start, start + CHUNK_COMMITS);
     const judged = await ingestChunk(ports, server, { commits: chunk, chain, writer });
     // As long as nothing was accepted nobody is pinned, and the next batch may claim another key.
     chain = chain === null && judged.chain.seq === 0 ? null : judged.chain;
-    accepted += judged.accepted.reduce((total, lines) => total + lines.length, 0);
+    accepted += judged.accepted.reduce((total, batch) => total + batch.lines.length, 0);
     quarantined += judged.refused.length;
   }
   return { taken: true, accepted, quarantined };
 }
 
-const rewrittenTo = (tip: string): string =>
-  `its log on the remote (${tip}) does not continue what is known of it; what was known is kept`;
+const rewrittenAlarm = ({ server, tip }: Log, progress: Progress | null) => {
+  const detail = `its log at ${tip} no longer continues entry ${progress?.seq ?? 0} at ${progress?.tip ?? ""}`;
+  return { server, kind: REWRITTEN, detail };
+};
 
-/** A rewound log comes forward again by itself, since its owner pushes it; a rewritten one is kept as it was known. */
-function raiseRewritten({ index, clock }: ReceivePorts, server: string, tip: string): null {
-  index.transaction(() =>
-    raiseAlarm(index, { server, kind: REWRITTEN, detail: rewrittenTo(tip) }, clock.wallMs()),
-  );
+/**
+ * The commits of a log that were not read yet, oldest first; null when it does not continue what is known. A log may
+ * also go on in other commits, as when a stranger's were taken off it: then all it says has to come to what is known.
+ */
+async function listUnread(
+  ports: ReceivePorts,
+  log: Log,
+  progress: Progress | null,
+): Promise<readonly string[] | null> {
+  const { server, tip } = log;
+  // Found out once; as long as the tip stays, that is known.
+  if (isRaised(ports.index, rewrittenAlarm(log, progress))) return null;
+  const steps = await ports.store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
+  const commits = steps.map((step) => step.id);
+  // Of a log of which nothing was believed nothing is known.
+  if (progress === null || progress.seq === 0 || steps[0]?.parents[0] === progress.tip) return commits;
+  const publicKey = knownChain(ports, server, progress)?.publicKey ?? "";
+  let known: Chain = { publicKey, epoch: "", seq: 0, hash: "" };
+  for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
+    const batches = await readBatches(ports, commits.slice(start, start + CHUNK_COMMITS));
+    const judged = await judgeBatches(ports, server, { batches, known });
+    const found = judged.accepted.find(({ chain }) => chain.hash === progress.hash);
+    if (found !== undefined) return commits.slice(commits.indexOf(found.commit) + 1);
+    known = judged.chain;
+  }
   return null;
 }
 
@@ -189,35 +233,6 @@ interface Chunk {
   readonly commits: readonly string[];
   readonly chain: Chain | null;
   readonly writer: IndexWriter;
-}
-
-/** Gathers what several chunks put into the index: one transaction for many logs writes each page of it once. */
-interface IndexWriter {
-  /** `bytes`: how much `write` keeps in memory until then. Writes of one log are made in the order of their adding. */
-  add(bytes: number, write: () => void): void;
-  commit(): void;
-}
-
-/** Chosen: some 5,000 usual entries; a transaction of as many takes 50 ms. */
-const TRANSACTION_BYTES = 2 * 1024 * 1024;
-
-function createIndexWriter({ index }: ReceivePorts): IndexWriter {
-  let waiting: (() => void)[] = [];
-  let waitingBytes = 0;
-  const commit = (): void => {
-    const writes = waiting;
-    waiting = [];
-    waitingBytes = 0;
-    if (writes.length > 0) index.transaction(() => writes.forEach((write) => void write()));
-  };
-  return {
-    add(bytes, write) {
-      waiting.push(write);
-      waitingBytes += bytes;
-      if (waitingBytes >= TRANSACTION_BYTES) commit();
-    },
-    commit,
-  };
 }
 
 async function ingestChunk(ports: ReceivePorts, server: string, chunk: Chunk): Promise<Judgement> {
@@ -234,104 +249,9 @@ async function ingestChunk(ports: ReceivePorts, server: string, chunk: Chunk): P
   const bytes = batches.reduce((total, batch) => total + (batch.entries?.length ?? 0), 0);
   chunk.writer.add(bytes, () => {
     for (const one of judged.refused) addQuarantine(ports.index, { server, ...one }, nowWallMs);
-    for (const lines of judged.accepted) insertLines(ports.index, server, lines, reader);
+    for (const batch of judged.accepted) insertLines(ports.index, server, batch.lines, reader);
     const tip = chunk.commits.at(-1) ?? "";
     saveProgress(ports.index, server, { epoch: chain.epoch, seq: chain.seq, hash: chain.hash, tip });
   });
   return judged;
-}
-
-interface ReadBatch {
-  readonly commit: string;
-  readonly entries: Uint8Array | null;
-  readonly signature: Uint8Array | null;
-  readonly trouble: string;
-}
-
-async function readBatches(ports: ReceivePorts, commits: readonly string[]): Promise<ReadBatch[]> {
-  const [entries, signatures] = await Promise.all([
-    ports.store.readObjects(
-      commits.map((id) => `${id}:entries.jsonl`),
-      LIMITS.batchBytesMax,
-    ),
-    ports.store.readObjects(
-      commits.map((id) => `${id}:entries.sig`),
-      LIMITS.signatureBytesMax,
-    ),
-  ]);
-  return commits.map((commit, position) => {
-    const [content, signature] = [entries[position], signatures[position]];
-    const trouble = troubleOf("entries.jsonl", content) ?? troubleOf("entries.sig", signature) ?? "";
-    return { commit, entries: contentOf(content), signature: contentOf(signature), trouble };
-  });
-}
-
-const contentOf = (object: ReadObject | undefined): Uint8Array | null =>
-  object?.status === "found" && object.kind === "blob" ? object.content : null;
-
-function troubleOf(file: string, object: ReadObject | undefined): string | null {
-  if (object?.status === "too-large") return `${file} has ${object.sizeBytes} bytes`;
-  return contentOf(object) === null ? `no ${file}` : null;
-}
-
-interface Judgement {
-  readonly chain: Chain;
-  /** The key to pin, when this was the first sight of the writer. */
-  readonly pin: string | null;
-  readonly accepted: Extract<ReturnType<typeof acceptBatch>, { accepted: true }>["lines"][];
-  readonly refused: { place: string; reason: string }[];
-}
-
-async function judgeBatches(
-  ports: ReceivePorts,
-  server: string,
-  { batches, known }: { readonly batches: readonly ReadBatch[]; readonly known: Chain | null },
-): Promise<Judgement> {
-  const publicKey = known?.publicKey ?? firstClaim(batches) ?? "";
-  const signed = await Promise.all(batches.map((batch) => isSigned(ports, batch, publicKey)));
-  let chain: Chain = known ?? { publicKey, epoch: "", seq: 0, hash: "" };
-  const accepted: Judgement["accepted"] = [];
-  const refused: Judgement["refused"] = [];
-  for (const [position, batch] of batches.entries()) {
-    const verdict =
-      batch.entries === null || batch.trouble !== ""
-        ? { accepted: false as const, reason: batch.trouble }
-        : signed[position] === true
-          ? acceptBatch(batch.entries, chain, {
-              server,
-              fleet: ports.identity.fleet,
-              cryptography: ports.cryptography,
-            })
-          : { accepted: false as const, reason: "signature missing or wrong" };
-    if (verdict.accepted) {
-      chain = verdict.chain;
-      accepted.push(verdict.lines);
-    } else {
-      refused.push({ place: batch.commit, reason: verdict.reason });
-    }
-  }
-  return { chain, pin: known === null && chain.seq > 0 ? publicKey : null, accepted, refused };
-}
-
-/** The chain of a writer that was seen before: its pinned key, and where the index stopped reading. */
-function knownChain(ports: ReceivePorts, server: string, progress: Progress | null): Chain | null {
-  const place = { epoch: progress?.epoch ?? "", seq: progress?.seq ?? 0, hash: progress?.hash ?? "" };
-  if (server === ports.identity.server) return { publicKey: ports.identity.publicKey, ...place };
-  const peer = findPeer(ports.state, server);
-  return peer === null ? null : { publicKey: peer.publicKey, ...place };
-}
-
-function firstClaim(batches: readonly ReadBatch[]): string | null {
-  for (const batch of batches) {
-    const claim = batch.entries === null ? null : keyClaimedBy(batch.entries);
-    if (claim !== null) return claim;
-  }
-  return null;
-}
-
-async function isSigned(ports: ReceivePorts, batch: ReadBatch, publicKey: string): Promise<boolean> {
-  const raw = fromOpenSsh(publicKey);
-  if (raw === null || batch.entries === null || batch.signature === null) return false;
-  const expected = { namespace: "fleetd-log", publicKey: raw, cryptography: ports.cryptography } as const;
-  return await verifySsh(batch.entries, batch.signature, expected);
 }

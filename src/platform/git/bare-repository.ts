@@ -49,11 +49,10 @@ function configText(format: ObjectFormat, settings: Settings): string {
  * the push is answered, nothing runs in the background, any ref may be replaced or deleted.
  * @throws FleetError CANNOT_CREATE
  */
-export function createEmbeddedRemote(folder: string, format: ObjectFormat): void {
+export function createEmbeddedRemote(folder: string, format: ObjectFormat, gitVersion: string): void {
   createBareRepository(folder, format, {
-    // core.fsync is git 2.36's; before, only objects can be synced, and the older setting is ignored beside it.
-    "core.fsync": "all",
-    "core.fsyncObjectFiles": "true",
+    // core.fsync is git 2.36's; before, only objects can be synced, by a setting that newer ones complain about.
+    ...(knowsFsync(gitVersion) ? { "core.fsync": "all" } : { "core.fsyncObjectFiles": "true" }),
     "gc.auto": "0",
     "receive.autogc": "false",
     "receive.denyDeletes": "false",
@@ -96,4 +95,9 @@ function extension(text: string, key: string): string | null {
     if (inside && setting?.[1]?.toLowerCase() === key) return setting[2] ?? "";
   }
   return null;
+}
+
+function knowsFsync(gitVersion: string): boolean {
+  const [major = 0, minor = 0] = gitVersion.split(".").map(Number);
+  return major > 2 || (major === 2 && minor >= 36);
 }

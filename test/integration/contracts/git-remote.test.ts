@@ -13,7 +13,7 @@ afterAll(() => temp.remove());
 
 function fileRemote(): RemoteUnderTest {
   const url = temp.path("remote.git");
-  createEmbeddedRemote(url, "sha1");
+  createEmbeddedRemote(url, "sha1", "2.39.5");
   const connect = () => {
     const storeFolder = temp.path("store");
     const store = createGitStore(storeFolder, "sha1");

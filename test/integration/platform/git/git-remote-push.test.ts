@@ -251,7 +251,7 @@ test("push() lets exactly one of several racing creators win", async () => {
 test("push() works between SHA-256 repositories and reports format-mismatch between formats", async () => {
   const { folder, one } = storeWithCommits("sha256");
   const bare = temp.path("embedded");
-  createEmbeddedRemote(bare, "sha256");
+  createEmbeddedRemote(bare, "sha256", "2.39.5");
   expect(await statuses(open(bare, folder), [{ ref: LOG, id: one }])).toEqual(["pushed"]);
   expect(temp.git(bare, "fsck", "--strict", "--no-dangling")).toBe("");
   for (const [remote, store] of [
