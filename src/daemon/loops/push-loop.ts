@@ -1,11 +1,11 @@
 import { messageOf } from "../../base/errors.ts";
+import type { Lock } from "../../base/ports/lock.ts";
 import { flushOutbox } from "../../fleet/messaging/flush-outbox.ts";
 import type { SendPorts } from "../../fleet/messaging/mailbox-ports.ts";
 import { hasQueued, unpushedBatches, unstoredBatches } from "../../fleet/messaging/outbox.ts";
 import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
 import { restoreObjects } from "../../fleet/messaging/restore-objects.ts";
-import { tryLock } from "../../platform/process-lock.ts";
-import type { DaemonState } from "../daemon-state.ts";
+import type { DaemonState, Dues } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
 
 /** A heartbeat is a new card on the remote: at most this often, and only when no push carried one. */
@@ -25,7 +25,8 @@ const UNSTORED_MAX = 64;
 export interface PushLoopContext {
   readonly ports: SendPorts;
   readonly daemon: DaemonState;
-  readonly flushLock: string;
+  /** Takes the lock of whoever pushes for this server, or answers null when another process has it. */
+  readonly takeFlushLock: () => Lock | null;
   readonly facts: () => ServerFacts;
   readonly report: Report;
   readonly signal: AbortSignal;
@@ -36,9 +37,10 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
   const { ports, daemon } = context;
   const waitMs = untilDue(context);
   if (waitMs > 0) return waitMs;
-  const lock = tryLock(context.flushLock);
+  const lock = context.takeFlushLock();
   // A command of this server pushes right now; it takes what is queued with it.
   if (lock === null) return 50;
+  const dues = daemon.takeDues();
   try {
     const timeoutMs = PUSH_TIMEOUT_MS;
     const outcome = await flushOutbox(ports, context.facts(), {
@@ -46,17 +48,15 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
       signal: context.signal,
       card: true,
     });
-    if (outcome.status === "waiting") return trouble(context, outcome.failure.detail);
-    daemon.cardDueMonoMs = null;
-    daemon.receiptsDueMonoMs = null;
-    daemon.lastPushWallMs = ports.clock.wallMs();
+    if (outcome.status === "waiting") return trouble(context, dues, outcome.failure.detail);
+    daemon.notePush();
     if (daemon.noteSuccess("push")) context.report({ kind: "recovered", during: "push" });
     if (outcome.entries > 0) context.report({ kind: "pushed", entries: outcome.entries });
     daemon.bump();
     if (unstoredBatches(ports.state).length >= UNSTORED_MAX) restoreObjects(ports);
     return untilDue(context);
   } catch (thrown) {
-    return trouble(context, messageOf(thrown));
+    return trouble(context, dues, messageOf(thrown));
   } finally {
     lock.release();
   }
@@ -70,13 +70,13 @@ function untilDue({ ports, daemon }: PushLoopContext): number {
     daemon.cardDueMonoMs,
     hasQueued(ports.state, "receipts") ? (daemon.receiptsDueMonoMs ?? 0) : null,
   ];
-  const lastPush = daemon.lastPushWallMs === null ? 0 : ports.clock.wallMs() - daemon.lastPushWallMs;
-  const heartbeatMs = Math.min(HEARTBEAT_MS, Math.max(0, HEARTBEAT_MS - lastPush));
+  const heartbeatMs = HEARTBEAT_MS - (nowMs - (daemon.lastPushMonoMs ?? nowMs));
   const waits = dues.flatMap((due) => (due === null ? [] : [due - nowMs]));
   return Math.max(0, Math.min(heartbeatMs, ...waits));
 }
 
-function trouble({ daemon, report }: PushLoopContext, detail: string): number {
+function trouble({ daemon, report }: PushLoopContext, dues: Dues, detail: string): number {
+  daemon.giveBack(dues);
   const { count, tell } = daemon.noteTrouble("push", detail);
   const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(count - 1, 10));
   if (tell) report({ kind: "trouble", during: "push", detail, retryMs });
