@@ -15,7 +15,8 @@ export function tryLock(path: string): Lock | null {
   try {
     sqlite = new Sqlite(path, { create: true, readwrite: true });
     sqlite.run("PRAGMA busy_timeout = 0");
-    sqlite.run("BEGIN EXCLUSIVE");
+    // Not EXCLUSIVE: that takes several locks one after the other, and two who come at once may both fail.
+    sqlite.run("BEGIN IMMEDIATE");
   } catch (thrown) {
     sqlite?.close();
     if (isBusy(thrown)) return null;

@@ -48,6 +48,36 @@ test("tryLock() takes the lock of a holder that was killed", async () => {
   taken?.release();
 });
 
+/** Starts a process that tries the lock at the instant (wall ms) it reads, tells how that went, and frees it at the next line. */
+function startRacer(path: string) {
+  const child = Bun.spawn(
+    [process.execPath, `${import.meta.dir}/../../helpers/fixtures/lock-racer.ts`, path],
+    {
+      stdio: ["pipe", "pipe", "inherit"],
+    },
+  );
+  const reader = child.stdout.getReader();
+  const ask = async (line: string): Promise<string> => {
+    child.stdin.write(`${line}\n`);
+    child.stdin.flush();
+    return new TextDecoder().decode((await reader.read()).value);
+  };
+  return { ask, end: () => child.stdin.end(), ended: child.exited };
+}
+
+test("tryLock() lets exactly one of two that come at the same instant have the lock", async () => {
+  const path = newPath();
+  const racers = [startRacer(path), startRacer(path)];
+  const askBoth = (line: string) => Promise.all(racers.map((racer) => racer.ask(line)));
+  for (let round = 0; round < 200; round += 1) {
+    const answers = await askBoth(String(performance.timeOrigin + performance.now() + 2));
+    expect(answers.toSorted()).toEqual(["lost\n", "won\n"]);
+    await askBoth("free");
+  }
+  for (const racer of racers) racer.end();
+  await Promise.all(racers.map((racer) => racer.ended));
+});
+
 test("tryLock() throws IO where no file can be made", () => {
   expect(() => tryLock(join(folder, "missing", "lock"))).toThrow(FleetError);
 });
