@@ -7,6 +7,12 @@ const TROUBLE_EVERY_MS = 60_000;
 /** So long after the last message of a conversation an answer is still expected soon. Chosen with the format. */
 const CONVERSATION_MS = 60_000;
 
+/** When something has to be on the remote, monotonic ms; null when nothing of it waits. */
+export interface Dues {
+  readonly card: number | null;
+  readonly receipts: number | null;
+}
+
 /** What the loops and the control socket of one daemon share: bells, a revision, and the last news of the remote. */
 export class DaemonState {
   readonly pushBell = new Bell();
@@ -14,8 +20,8 @@ export class DaemonState {
   readonly startedWallMs: number;
   lastFetchWallMs: number | null = null;
   lastPushWallMs: number | null = null;
-  /** From the start until the first push, the start: heartbeats count from it. */
-  lastPushMonoMs: number;
+  /** As `lastPushWallMs` on the clock that nobody sets: heartbeats go by it. */
+  lastPushMonoMs: number | null = null;
   autoReplies = 0;
   /** When the own card has to be on the remote, monotonic ms; null when nothing in it waits. */
   cardDueMonoMs: number | null = null;
@@ -31,7 +37,6 @@ export class DaemonState {
   constructor(clock: Clock) {
     this.#clock = clock;
     this.startedWallMs = clock.wallMs();
-    this.lastPushMonoMs = clock.monotonicMs();
   }
 
   get revision(): number {
@@ -76,16 +81,34 @@ export class DaemonState {
 
   /** Asks for the card to be published within `withinMs`; an earlier date stays. */
   wantCard(withinMs: number): void {
-    const dueMs = this.#clock.monotonicMs() + withinMs;
-    if (this.cardDueMonoMs === null || dueMs < this.cardDueMonoMs) this.cardDueMonoMs = dueMs;
+    this.cardDueMonoMs = earlier(this.cardDueMonoMs, this.#clock.monotonicMs() + withinMs);
     this.pushBell.ring();
   }
 
   /** Asks for queued receipts to be pushed within `withinMs`; an earlier date stays. */
   wantReceipts(withinMs: number): void {
-    const dueMs = this.#clock.monotonicMs() + withinMs;
-    if (this.receiptsDueMonoMs === null || dueMs < this.receiptsDueMonoMs) this.receiptsDueMonoMs = dueMs;
+    this.receiptsDueMonoMs = earlier(this.receiptsDueMonoMs, this.#clock.monotonicMs() + withinMs);
     this.pushBell.ring();
+  }
+
+  /** A push starts: what is wanted up to now goes with it, and what is wanted from now on does not. */
+  takeDues(): Dues {
+    const dues = { card: this.cardDueMonoMs, receipts: this.receiptsDueMonoMs };
+    this.cardDueMonoMs = null;
+    this.receiptsDueMonoMs = null;
+    return dues;
+  }
+
+  /** What a push that failed did not bring is due as it was. */
+  giveBack(dues: Dues): void {
+    this.cardDueMonoMs = earlier(this.cardDueMonoMs, dues.card);
+    this.receiptsDueMonoMs = earlier(this.receiptsDueMonoMs, dues.receipts);
+  }
+
+  /** Notes a push that the remote confirmed. */
+  notePush(): void {
+    this.lastPushWallMs = this.#clock.wallMs();
+    this.lastPushMonoMs = this.#clock.monotonicMs();
   }
 
   /** Notes a failure. Answers how many came in a row, and whether the operator should be told now. */
@@ -102,4 +125,9 @@ export class DaemonState {
   noteSuccess(during: "fetch" | "push"): boolean {
     return this.#troubles.delete(during);
   }
+}
+
+function earlier(left: number | null, right: number | null): number | null {
+  if (left === null || right === null) return left ?? right;
+  return Math.min(left, right);
 }

@@ -3,6 +3,7 @@ import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import { commitDrafts, type FlushOutcome, flushOutbox } from "../fleet/messaging/flush-outbox.ts";
 import { countUnconfirmed, enqueue, outboxItem } from "../fleet/messaging/outbox.ts";
 import type { ServerFacts } from "../fleet/messaging/publish-card.ts";
+import { storeWhenDue } from "../fleet/messaging/restore-objects.ts";
 import { tryLock } from "../platform/process-lock.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 
@@ -64,7 +65,13 @@ async function flushLocked(
   if (countUnconfirmed(mailbox.state) === 0) return { status: "pushed", entries: 0, notices: [] };
   const timeoutMs = Math.max(1, deadlineMs - ports.clock.monotonicMs());
   try {
-    return await flushOutbox(ports, request.facts, { timeoutMs, signal: request.signal, card: false });
+    const outcome = await flushOutbox(ports, request.facts, {
+      timeoutMs,
+      signal: request.signal,
+      card: false,
+    });
+    storeWhenDue(ports);
+    return outcome;
   } catch (thrown) {
     // The message is safe here whatever happened to the push; only a conflict is the caller's to hear.
     if (thrown instanceof FleetError && thrown.code !== "NOT_AUTHORISED") {

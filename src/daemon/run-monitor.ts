@@ -121,7 +121,7 @@ function pushContext(
   return {
     ports: sendPorts,
     daemon,
-    flushLock: mailbox.paths.flushLock,
+    takeFlushLock: () => tryLock(mailbox.paths.flushLock),
     facts: () => facts,
     report: options.report,
     signal,

@@ -1,11 +1,11 @@
 import { messageOf } from "../../base/errors.ts";
+import type { Lock } from "../../base/ports/lock.ts";
 import { flushOutbox } from "../../fleet/messaging/flush-outbox.ts";
 import type { SendPorts } from "../../fleet/messaging/mailbox-ports.ts";
-import { hasQueued, unpushedBatches, unstoredBatches } from "../../fleet/messaging/outbox.ts";
+import { hasQueued, unpushedBatches } from "../../fleet/messaging/outbox.ts";
 import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
-import { restoreObjects } from "../../fleet/messaging/restore-objects.ts";
-import { tryLock } from "../../platform/process-lock.ts";
-import type { DaemonState } from "../daemon-state.ts";
+import { storeWhenDue } from "../../fleet/messaging/restore-objects.ts";
+import type { DaemonState, Dues } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
 
 /** A heartbeat is a new card on the remote: at most this often, and only when no push carried one. */
@@ -21,14 +21,12 @@ const LOOK_MS = 10_000;
 export const RETRY_MS_FIRST = 1_000;
 export const RETRY_MS_MAX = 60_000;
 
-/** Batches whose bytes are kept in the database until their objects are made safe together. */
-const UNSTORED_MAX = 64;
-
 /** What the push loop works with. */
 export interface PushLoopContext {
   readonly ports: SendPorts;
   readonly daemon: DaemonState;
-  readonly flushLock: string;
+  /** Takes the lock of whoever pushes for this server, or answers null when another process has it. */
+  readonly takeFlushLock: () => Lock | null;
   readonly facts: () => ServerFacts;
   readonly report: Report;
   readonly signal: AbortSignal;
@@ -39,9 +37,10 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
   const { ports, daemon } = context;
   const waitMs = untilDue(context);
   if (waitMs > 0) return waitMs;
-  const lock = tryLock(context.flushLock);
+  const lock = context.takeFlushLock();
   // A command of this server pushes right now; it takes what is queued with it.
   if (lock === null) return 50;
+  const dues = daemon.takeDues();
   try {
     const timeoutMs = PUSH_TIMEOUT_MS;
     const outcome = await flushOutbox(ports, context.facts(), {
@@ -50,18 +49,15 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
       card: true,
     });
     for (const text of outcome.notices) context.report({ kind: "notice", text });
-    if (outcome.status === "waiting") return trouble(context, outcome.failure.detail);
-    daemon.cardDueMonoMs = null;
-    daemon.receiptsDueMonoMs = null;
-    daemon.lastPushWallMs = ports.clock.wallMs();
-    daemon.lastPushMonoMs = ports.clock.monotonicMs();
+    if (outcome.status === "waiting") return trouble(context, dues, outcome.failure.detail);
+    daemon.notePush();
     if (daemon.noteSuccess("push")) context.report({ kind: "recovered", during: "push" });
     if (outcome.entries > 0) context.report({ kind: "pushed", entries: outcome.entries });
     daemon.bump();
-    if (unstoredBatches(ports.state).length >= UNSTORED_MAX) restoreObjects(ports);
+    storeWhenDue(ports);
     return untilDue(context);
   } catch (thrown) {
-    return trouble(context, messageOf(thrown));
+    return trouble(context, dues, messageOf(thrown));
   } finally {
     lock.release();
   }
@@ -75,12 +71,13 @@ function untilDue({ ports, daemon }: PushLoopContext): number {
     daemon.cardDueMonoMs,
     hasQueued(ports.state, "receipts") ? (daemon.receiptsDueMonoMs ?? 0) : null,
   ];
-  const heartbeatMs = daemon.lastPushMonoMs + HEARTBEAT_MS - nowMs;
+  const heartbeatMs = HEARTBEAT_MS - (nowMs - (daemon.lastPushMonoMs ?? nowMs));
   const waits = dues.flatMap((due) => (due === null ? [] : [due - nowMs]));
   return Math.max(0, Math.min(LOOK_MS, heartbeatMs, ...waits));
 }
 
-function trouble({ daemon, report, signal }: PushLoopContext, detail: string): number {
+function trouble({ daemon, report, signal }: PushLoopContext, dues: Dues, detail: string): number {
+  daemon.giveBack(dues);
   // A git that was ended because the daemon ends says nothing about the remote.
   if (signal.aborted) return 0;
   const { count, tell } = daemon.noteTrouble("push", detail);

@@ -82,11 +82,13 @@ export async function flushOutbox(
   );
   ports.store.writeRef(TRACKING.own, tip);
   const notices: string[] = [];
+  const deadlineMs = ports.clock.monotonicMs() + options.timeoutMs;
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await pushOnce(ports, facts, { tip, options });
+    const timeoutMs = Math.max(1, deadlineMs - ports.clock.monotonicMs());
+    const outcome = await pushOnce(ports, facts, { tip, options: { ...options, timeoutMs } });
     if (outcome === "confirmed") return { status: "pushed", entries, notices };
     if (outcome !== "again") return { status: "waiting", failure: outcome, notices };
-    if (attempt >= ATTEMPTS_MAX) {
+    if (attempt >= ATTEMPTS_MAX || ports.clock.monotonicMs() >= deadlineMs) {
       const detail = `refs of "${ports.identity.server}" on the remote are locked or keep moving`;
       return { status: "waiting", failure: { kind: "failed", detail }, notices };
     }

@@ -151,6 +151,10 @@ export const unpushedBatches = (state: Database): StoredBatch[] => batchesWhere(
 /** Batches whose bytes are still kept because their objects were never fsynced, oldest first. */
 export const unstoredBatches = (state: Database): StoredBatch[] => batchesWhere(state, "objects IS NOT NULL");
 
+/** How many batches still keep their bytes. */
+export const countUnstored = (state: Database): number =>
+  state.get<{ count: number }>("SELECT count(*) AS count FROM batches WHERE objects IS NOT NULL")?.count ?? 0;
+
 /** Whether `commitId` is a batch that this server built. */
 export const isOwnBatch = (state: Database, commitId: string): boolean =>
   state.get("SELECT number FROM batches WHERE commit_id = ?", commitId) !== null;

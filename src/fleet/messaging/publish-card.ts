@@ -3,7 +3,7 @@ import type { GitObject } from "../../base/ports/git-store.ts";
 import { buildCard, type Card } from "./card.ts";
 import { type CardMode, readSetting, writeSetting } from "./identity.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
-import { FORMAT } from "./model.ts";
+import { type Cursor, FORMAT, LIMITS } from "./model.ts";
 import { loadHead } from "./outbox.ts";
 import { listPeers } from "./peers.ts";
 
@@ -77,7 +77,18 @@ export async function buildNextCard(
   return { n, ...built };
 }
 
+/** What cursors may take of a card; the rest of it needs far less than the remainder. */
+const CURSOR_BYTES_MAX = LIMITS.cardBytesMax - 8 * 1024;
+
+/** In a fleet of more than some 400 servers not all cursors fit; a card without some says less, no card says nothing. */
 function cursorsOf(ports: SendPorts): Card["cursors"] {
-  const read = listPeers(ports.state).filter((peer) => peer.handled.seq > 0);
-  return Object.fromEntries(read.map((peer) => [peer.server, { ...peer.handled }]));
+  const read = listPeers(ports.state).filter((peer) => peer.handled.seq > 0 && !peer.forgotten);
+  const cursors: [string, Cursor][] = [];
+  let bytes = 0;
+  for (const { server, handled } of read) {
+    bytes += JSON.stringify([server, handled]).length;
+    if (bytes > CURSOR_BYTES_MAX) break;
+    cursors.push([server, { ...handled }]);
+  }
+  return Object.fromEntries(cursors);
 }

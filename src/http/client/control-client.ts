@@ -6,6 +6,7 @@ import {
   type MarkAnswer,
   type MarkCall,
   PATHS,
+  REQUEST_BYTES_MAX,
   type SendAnswer,
   type SendCall,
 } from "../protocol.ts";
@@ -20,6 +21,9 @@ export interface ControlClient {
 
 /** How long a daemon may take for a short answer before it counts as stuck. Chosen: its longest synchronous work is far below. */
 const ANSWER_TIMEOUT_MS = 10_000;
+
+/** HTTP status of a request over the server's limit. */
+const TOO_LARGE = 413;
 
 /** Speaks to the daemon behind the socket `path`; nothing is sent before the first call. */
 export function createControlClient(path: string): ControlClient {
@@ -49,12 +53,15 @@ async function ask<Answer>(
       signal: call.signal,
       ...(call.body === null ? {} : { method: "POST", body: JSON.stringify(call.body) }),
     });
-    // Cut off when the daemon dies meanwhile.
-    answer = await response.json();
+    // Cut off when the daemon dies meanwhile; Bun refuses what is too large by itself, without our JSON.
+    answer = response.status === TOO_LARGE ? null : await response.json();
   } catch (thrown) {
     throw causedBy("UNAVAILABLE", `Cannot reach the daemon on "${socket}": it does not answer`, thrown);
   }
   if (response.ok) return answer as Answer;
+  if (response.status === TOO_LARGE) {
+    throw new FleetError("BAD_INPUT", `Cannot send: the request has over ${REQUEST_BYTES_MAX} bytes`);
+  }
   throw toFleetError(answer);
 }
 
@@ -65,5 +72,8 @@ function toFleetError(answer: unknown): FleetError {
     return new FleetError("INTERNAL", "Cannot read the daemon's answer");
   }
   const code = String(error.code);
-  return new FleetError(code in EXIT_CODES ? (code as ErrorCode) : "INTERNAL", String(error.message));
+  return new FleetError(
+    Object.hasOwn(EXIT_CODES, code) ? (code as ErrorCode) : "INTERNAL",
+    String(error.message),
+  );
 }

@@ -1,0 +1,204 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { DaemonState } from "../../../../src/daemon/daemon-state.ts";
+import type { MonitorEvent } from "../../../../src/daemon/events.ts";
+import { pushRound, RETRY_MS_MAX } from "../../../../src/daemon/loops/push-loop.ts";
+import { markMessage } from "../../../../src/fleet/messaging/mark-message.ts";
+import { outboxItem, unstoredBatches } from "../../../../src/fleet/messaging/outbox.ts";
+import { FACTS, MemoryFleet, type MemoryServer } from "../../../helpers/memory-fleet.ts";
+import { MemoryLock } from "../../../helpers/memory-lock.ts";
+
+const HEARTBEAT_MS = 300_000;
+/** The outbox is looked at this often, whatever is due. */
+const LOOK_MS = 10_000;
+let fleet = new MemoryFleet();
+let me: MemoryServer;
+let daemon = new DaemonState(fleet.clock);
+let lock = new MemoryLock();
+let events: MonitorEvent[] = [];
+beforeEach(async () => {
+  fleet = new MemoryFleet();
+  me = await fleet.add("code1");
+  daemon = new DaemonState(fleet.clock);
+  lock = new MemoryLock();
+  events = [];
+});
+
+const round = (): Promise<number> =>
+  pushRound({
+    ports: me.sendPorts,
+    daemon,
+    takeFlushLock: () => lock.tryTake(),
+    facts: () => FACTS,
+    report: (event) => events.push(event),
+    signal: new AbortController().signal,
+  });
+const pushes = (): number => fleet.remote.pushes.length;
+const unreachable = { kind: "unreachable", detail: "no route to host" } as const;
+
+describe("pushRound()", () => {
+  test("pushes what is queued at once and looks again after a while", async () => {
+    const id = me.queue({ to: ["all"] });
+    expect(await round()).toBe(LOOK_MS);
+    expect(outboxItem(me.state, id)?.state).toBe("pushed");
+    expect(events).toEqual([{ kind: "pushed", entries: 1 }]);
+    expect(daemon.lastPushWallMs).toBe(fleet.clock.wallMs());
+  });
+
+  test("does nothing while nothing is due", async () => {
+    await round();
+    const before = pushes();
+    await fleet.clock.advance(1000);
+    await round();
+    expect(pushes()).toBe(before);
+  });
+
+  test("publishes a card when it is due, and not before", async () => {
+    daemon.wantCard(200);
+    expect(await round()).toBe(200);
+    const before = pushes();
+    await fleet.clock.advance(200);
+    expect(await round()).toBe(LOOK_MS);
+    expect(pushes()).toBe(before + 1);
+    expect(daemon.cardDueMonoMs).toBeNull();
+    expect(events).toEqual([]);
+  });
+
+  test("publishes a card again that was wanted while the one before was on its way", async () => {
+    me.queue({ to: ["all"] });
+    fleet.remote.troubles.beforePush = () => {
+      fleet.remote.troubles.beforePush = () => undefined;
+      daemon.wantCard(200);
+    };
+    expect(await round()).toBe(200);
+  });
+
+  test("still wants a card that could not be published", async () => {
+    daemon.wantCard(0);
+    fleet.remote.troubles.nextFailures.push(unreachable);
+    await round();
+    const before = pushes();
+    await round();
+    expect(pushes()).toBe(before + 1);
+  });
+
+  test("lets receipts wait until they are due, and takes them along with anything else", async () => {
+    const other = await fleet.add("code2");
+    const id = await other.send({ to: ["code1"] });
+    await me.receive();
+    markMessage(me.sendPorts, me.message(id), "read");
+    daemon.wantReceipts(30_000);
+    expect(await round()).toBe(LOOK_MS);
+    me.queue({ to: ["code2"] });
+    await round();
+    expect(events).toEqual([{ kind: "pushed", entries: 2 }]);
+    expect(daemon.receiptsDueMonoMs).toBeNull();
+  });
+
+  test("pushes receipts at once that an earlier run left behind", async () => {
+    const other = await fleet.add("code2");
+    const id = await other.send({ to: ["code1"] });
+    await me.receive();
+    markMessage(me.sendPorts, me.message(id), "read");
+    await round();
+    expect(events).toEqual([{ kind: "pushed", entries: 1 }]);
+  });
+
+  test("pushes batches that an earlier run built and never saw confirmed", async () => {
+    me.queue({ to: ["all"] });
+    fleet.remote.troubles.nextAnswersLost = 1;
+    await me.flush();
+    await round();
+    expect(events).toEqual([{ kind: "pushed", entries: 1 }]);
+  });
+
+  test("sends a heartbeat when nothing else was pushed for its time", async () => {
+    daemon.wantCard(0);
+    await round();
+    await fleet.clock.advance(HEARTBEAT_MS);
+    const before = pushes();
+    expect(await round()).toBe(LOOK_MS);
+    expect(pushes()).toBe(before + 1);
+  });
+
+  test.each([
+    ["back", -86_400_000],
+    ["forward", 86_400_000],
+  ])("keeps the pace of its heartbeat when the clock is set %s by a day", async (_, stepMs) => {
+    daemon.wantCard(0);
+    await round();
+    await fleet.clock.advance(HEARTBEAT_MS - 1000);
+    fleet.clock.setWall(fleet.clock.wallMs() + stepMs);
+    const before = pushes();
+    expect(await round()).toBe(1000);
+    await fleet.clock.advance(1000);
+    await round();
+    expect(pushes()).toBe(before + 1);
+  });
+
+  test("waits a moment while another process of this server pushes", async () => {
+    const held = lock.tryTake();
+    me.queue({ to: ["all"] });
+    const before = pushes();
+    expect(await round()).toBe(50);
+    expect(pushes()).toBe(before);
+    held?.release();
+    await round();
+    expect(pushes()).toBe(before + 1);
+  });
+
+  test("frees the lock, whatever happened", async () => {
+    me.queue({ to: ["all"] });
+    fleet.remote.troubles.outage = unreachable;
+    await round();
+    me.state.failOnce("UPDATE outbox");
+    me.queue({ to: ["all"] });
+    await round();
+    expect(lock.tryTake()).not.toBeNull();
+  });
+
+  test("retries with growing pauses up to the longest, tells the first failure and the recovery", async () => {
+    me.queue({ to: ["all"] });
+    fleet.remote.troubles.outage = unreachable;
+    const pauses: number[] = [];
+    for (let count = 0; count < 8; count += 1) pauses.push(await round());
+    expect(pauses).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, RETRY_MS_MAX, RETRY_MS_MAX]);
+    fleet.remote.troubles.outage = null;
+    await round();
+    expect(events).toEqual([
+      { kind: "trouble", during: "push", detail: "no route to host", retryMs: 1000 },
+      { kind: "recovered", during: "push" },
+      { kind: "pushed", entries: 1 },
+    ]);
+  });
+
+  test("tells a conflict as trouble, and forces nothing", async () => {
+    const twin = await fleet.join("code2");
+    const first = await fleet.join("code2");
+    await first.flush();
+    const tip = fleet.remote.refs.get(first.logRef);
+    me = twin;
+    expect(await round()).toBe(1000);
+    expect(events).toMatchObject([{ kind: "trouble", detail: expect.stringContaining("did not write") }]);
+    expect(fleet.remote.refs.get(first.logRef)).toBe(tip ?? "");
+  });
+
+  test("tells whoever waits for a change", async () => {
+    const { revision } = daemon;
+    me.queue({ to: ["all"] });
+    await round();
+    expect(daemon.revision).toBeGreaterThan(revision);
+  });
+
+  test("makes batches safe together once there are many", async () => {
+    // The key is a batch of its own.
+    for (let count = 1; count < 64; count += 1) {
+      expect(unstoredBatches(me.state)).toHaveLength(count);
+      me.queue({ to: ["all"] });
+      await round();
+    }
+    expect(unstoredBatches(me.state)).toEqual([]);
+    const tip = fleet.remote.refs.get(me.logRef) ?? "";
+    me.store.losePower();
+    expect(await me.store.listCommits(tip, null, 100)).toHaveLength(64);
+  });
+});

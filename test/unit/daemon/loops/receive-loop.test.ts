@@ -1,0 +1,108 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { toUtf8 } from "../../../../src/base/bytes.ts";
+import { DaemonState } from "../../../../src/daemon/daemon-state.ts";
+import type { MonitorEvent } from "../../../../src/daemon/events.ts";
+import { receiveRound } from "../../../../src/daemon/loops/receive-loop.ts";
+import { ANSWERS, MemoryFleet, type MemoryServer, strangersCommit } from "../../../helpers/memory-fleet.ts";
+
+const INTERVAL_MS = 10_000;
+let fleet = new MemoryFleet();
+let me: MemoryServer;
+let other: MemoryServer;
+let daemon = new DaemonState(fleet.clock);
+let events: MonitorEvent[] = [];
+let fetched = 0;
+beforeEach(async () => {
+  fleet = new MemoryFleet();
+  me = await fleet.add("code1");
+  other = await fleet.add("code2");
+  daemon = new DaemonState(fleet.clock);
+  await round();
+  events = [];
+  fetched = 0;
+  daemon.cardDueMonoMs = null;
+  await rang();
+});
+
+const round = (): Promise<number> =>
+  receiveRound({
+    ports: me.receivePorts,
+    daemon,
+    answers: ANSWERS,
+    intervalMs: INTERVAL_MS,
+    report: (event) => events.push(event),
+    signal: new AbortController().signal,
+    onFetched: () => {
+      fetched += 1;
+    },
+  });
+/** Whether the push bell was rung since the last time it was asked. */
+const rang = (): Promise<boolean> => daemon.pushBell.wait(0, fleet.clock, new AbortController().signal);
+
+describe("receiveRound()", () => {
+  test("tells of messages, answers, wakes the push loop and wants its cursor published soon", async () => {
+    await other.send({ to: ["code1"], body: "How are you?" });
+    const { revision } = daemon;
+    await round();
+    expect(events).toMatchObject([{ kind: "message", handled: { message: { body: "How are you?" } } }]);
+    expect(daemon.autoReplies).toBe(1);
+    expect(daemon.cardDueMonoMs).toBe(fleet.clock.monotonicMs() + 200);
+    expect(daemon.revision).toBeGreaterThan(revision);
+    expect(await rang()).toBe(true);
+  });
+
+  test.each([
+    ["a direct message", { to: ["code1"] }, true],
+    ["a broadcast that asks for an ack", { to: ["all"], ackRequired: true }, true],
+    ["a broadcast", { to: ["all"] }, false],
+    ["a message to others", { to: ["code3"] }, false],
+  ])("after %s asks for the card only if somebody may be waiting", async (_, request, wanted) => {
+    await other.send(request);
+    await round();
+    expect(daemon.cardDueMonoMs !== null).toBe(wanted);
+  });
+
+  test("changes nothing when there is nothing new, and looks again after the interval, a tenth more or less", async () => {
+    const { revision } = daemon;
+    for (let count = 0; count < 20; count += 1) {
+      const waitMs = await round();
+      expect(waitMs).toBeGreaterThanOrEqual(INTERVAL_MS * 0.9);
+      expect(waitMs).toBeLessThanOrEqual(INTERVAL_MS * 1.1);
+    }
+    expect(daemon.revision).toBe(revision);
+    expect(events).toEqual([]);
+    expect(fetched).toBe(20);
+  });
+
+  test("tells how many batches it did not believe", async () => {
+    const commit = strangersCommit({ "a.txt": toUtf8("x") }, fleet.remote.refs.get(other.logRef) ?? null);
+    fleet.remote.put(other.logRef, commit.all, commit.commitId);
+    await round();
+    expect(events).toEqual([{ kind: "quarantined", count: 1 }]);
+  });
+
+  test("wants a push at once when the remote lost the own log", async () => {
+    fleet.remote.put(me.logRef, [], null);
+    await round();
+    expect(daemon.cardDueMonoMs).toBe(fleet.clock.monotonicMs());
+    expect(await rang()).toBe(true);
+  });
+
+  test("waits longer after each failure, tells the first and the recovery, and wakes the push loop then", async () => {
+    fleet.remote.troubles.outage = { kind: "unreachable", detail: "no route to host" };
+    const pauses: number[] = [];
+    for (let count = 0; count < 8; count += 1) pauses.push(await round());
+    for (const [count, pauseMs] of pauses.entries()) {
+      const expectedMs = Math.min(60_000, 1000 * 2 ** count);
+      expect(Math.abs(pauseMs - expectedMs)).toBeLessThanOrEqual(expectedMs * 0.1);
+    }
+    expect(daemon.trouble).toBe("no route to host");
+    expect(fetched).toBe(0);
+    fleet.remote.troubles.outage = null;
+    await round();
+    expect(events.map((event) => event.kind)).toEqual(["trouble", "recovered"]);
+    expect(daemon.trouble).toBeNull();
+    expect(daemon.lastFetchWallMs).toBe(fleet.clock.wallMs());
+    expect(await rang()).toBe(true);
+  });
+});
