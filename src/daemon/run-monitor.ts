@@ -91,7 +91,7 @@ async function runLoops(context: MonitorContext): Promise<void> {
     ...contextOf(context),
     ports: receivePorts,
     intervalMs: options.intervalMs,
-    onFetched: watch.refresh,
+    watch: watch.refresh,
   };
   const push = pushContext(context, signal);
   const maintenance = maintenanceContext(context);

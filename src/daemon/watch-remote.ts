@@ -5,7 +5,7 @@ const isRefName = (name: string): boolean => !name.endsWith(".lock");
 
 /**
  * Rings when a ref of another server moves on a file remote. The folders exist only after the first push, so the
- * caller calls `refresh` after every look.
+ * caller calls `refresh` before and after every look: what moves after the look then rings.
  */
 export function createRemoteWatch(
   remote: { readonly folder: string; readonly namespace: string; readonly server: string },

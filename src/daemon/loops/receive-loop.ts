@@ -29,16 +29,20 @@ export interface ReceiveLoopContext {
   readonly intervalMs: number;
   readonly report: Report;
   readonly signal: AbortSignal;
-  /** Called after a look that reached the remote, when there may be folders to watch. */
-  readonly onFetched: () => void;
+  /**
+   * Watches what can be watched of the remote. Called before a look, so that nothing falls between look and watch, and
+   * after one that reached the remote, when there may be new folders.
+   */
+  readonly watch: () => void;
 }
 
 /** One look at the remote and what follows from it. Answers how long to wait for the next, ms. */
 export async function receiveRound(context: ReceiveLoopContext): Promise<number> {
   const { ports, daemon, report } = context;
+  context.watch();
   const received = await receiveMessages(ports, { timeoutMs: FETCH_TIMEOUT_MS, signal: context.signal });
   if (!received.ok) return trouble(context, received.error.detail);
-  context.onFetched();
+  context.watch();
   daemon.lastFetchWallMs = ports.clock.wallMs();
   if (daemon.noteSuccess("fetch")) {
     report({ kind: "recovered", during: "fetch" });

@@ -11,7 +11,8 @@ let me: MemoryServer;
 let other: MemoryServer;
 let daemon = new DaemonState(fleet.clock);
 let events: MonitorEvent[] = [];
-let fetched = 0;
+/** How many calls the remote had seen at each time that the watch was set up. */
+let watched: number[] = [];
 beforeEach(async () => {
   fleet = new MemoryFleet();
   me = await fleet.add("code1");
@@ -19,7 +20,7 @@ beforeEach(async () => {
   daemon = new DaemonState(fleet.clock);
   await round();
   events = [];
-  fetched = 0;
+  watched = [];
   daemon.cardDueMonoMs = null;
   await rang();
 });
@@ -32,8 +33,8 @@ const round = (): Promise<number> =>
     intervalMs: INTERVAL_MS,
     report: (event) => events.push(event),
     signal: new AbortController().signal,
-    onFetched: () => {
-      fetched += 1;
+    watch: () => {
+      watched.push(fleet.remote.calls);
     },
   });
 /** Whether the push bell was rung since the last time it was asked. */
@@ -62,6 +63,13 @@ describe("receiveRound()", () => {
     expect(daemon.cardDueMonoMs !== null).toBe(wanted);
   });
 
+  test("watches before it looks, so that nothing that moves in between is missed, and again afterwards", async () => {
+    const before = fleet.remote.calls;
+    await round();
+    expect(watched).toEqual([before, fleet.remote.calls]);
+    expect(fleet.remote.calls).toBeGreaterThan(before);
+  });
+
   test("changes nothing when there is nothing new, and looks again after the interval, a tenth more or less", async () => {
     const { revision } = daemon;
     for (let count = 0; count < 20; count += 1) {
@@ -71,7 +79,7 @@ describe("receiveRound()", () => {
     }
     expect(daemon.revision).toBe(revision);
     expect(events).toEqual([]);
-    expect(fetched).toBe(20);
+    expect(watched).toHaveLength(40);
   });
 
   test("tells how many batches it did not believe", async () => {
@@ -97,7 +105,7 @@ describe("receiveRound()", () => {
       expect(Math.abs(pauseMs - expectedMs)).toBeLessThanOrEqual(expectedMs * 0.1);
     }
     expect(daemon.trouble).toBe("no route to host");
-    expect(fetched).toBe(0);
+    expect(watched).toHaveLength(8);
     fleet.remote.troubles.outage = null;
     await round();
     expect(events.map((event) => event.kind)).toEqual(["trouble", "recovered"]);
