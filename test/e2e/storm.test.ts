@@ -12,8 +12,9 @@ import { FleetSandbox, type Monitor } from "../helpers/fleet-sandbox.ts";
 import { inParallel } from "../helpers/in-parallel.ts";
 
 const PER_PEER = 10;
-/** So long without a new message is silence: an answer takes well under a second, even on a busy machine. */
+/** So long without a new message is silence: meanwhile every daemon has looked, even one that nothing woke. */
 const QUIET_MS = 3_000;
+const INTERVAL = ["--interval", "1s"];
 const SILENT_WITHIN_MS = 90_000;
 const LOOK_EVERY_MS = 100;
 
@@ -54,7 +55,7 @@ async function inFleet(
   const sandbox = new FleetSandbox(fleet.settings);
   try {
     await inParallel([...fleet.daemons, ...(fleet.others ?? [])], 4, (server) => sandbox.init(server));
-    const monitors = await inParallel(fleet.daemons, 4, (server) => sandbox.monitor(server));
+    const monitors = await inParallel(fleet.daemons, 4, (server) => sandbox.monitor(server, INTERVAL));
     await body(sandbox);
     await inParallel(monitors, 4, (monitor: Monitor) => monitor.stop());
     expect(describe(judge(sandbox.sends, await gather(sandbox)))).toBe("");
