@@ -53,8 +53,8 @@ export async function isPushedWithin(
   const isPushed = (): boolean => outboxItem(state, submitted.id)?.state === "pushed";
   if (isPushed() || !submitted.throughDaemon) return isPushed();
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
-  const leftMs = (): number => Math.max(1, deadlineMs - systemClock.monotonicMs());
+  const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
   const isDaemonThere = await waitWithDaemon(session, leftMs, isPushed);
-  if (!isDaemonThere && !isPushed()) await session.flush([], leftMs());
+  if (!isDaemonThere && !isPushed()) await session.flush([], Math.max(1, leftMs()));
   return isPushed();
 }
