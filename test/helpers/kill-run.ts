@@ -20,8 +20,9 @@ const SETTINGS = "auto_reply: { per_thread: 100000, per_peer: 100000, per_host: 
 /** A lock is taken for stale when it is older than a minute; the test does not wait for that. */
 const STALE_MS = 61_000;
 
-/** How often an operation is measured before its kills. */
+/** How many of the latest measurements of an operation count, and after how many rounds there is another one. */
 const MEASUREMENTS = 5;
+const MEASURE_EVERY = 8;
 
 /** What was done and what was seen. */
 export interface KillCounts {
@@ -56,27 +57,28 @@ export class KillRun {
     return new KillRun(0, this.counts);
   }
 
-  /** The median duration of `operation`, ms. */
-  async measure(operation: () => Promise<unknown>): Promise<number> {
+  /**
+   * Repeats `round` until `wanted` kills have landed. A round answers how many of its kills did; `kill` waits for a
+   * random part of the time that `operation` takes, which is measured now and then, since a machine may be busy.
+   */
+  async repeat(
+    wanted: number,
+    operation: () => Promise<unknown>,
+    round: (kill: Kill) => Promise<number>,
+  ): Promise<void> {
     const durations: number[] = [];
-    for (let done = 0; done < MEASUREMENTS; done += 1) {
+    const measure = async (): Promise<void> => {
       const startedMs = performance.now();
       await operation();
       durations.push(performance.now() - startedMs);
-    }
-    return percentile(durations, 0.5);
-  }
-
-  /**
-   * Repeats `round` until `wanted` kills have landed. A round answers how many of its kills did; `kill` waits for a
-   * random part of `durationMs` first.
-   */
-  async repeat(wanted: number, durationMs: number, round: (kill: Kill) => Promise<number>): Promise<void> {
+    };
+    for (let count = 0; count < MEASUREMENTS; count += 1) await measure();
     const kill = async (pid: number): Promise<void> => {
-      await Bun.sleep(this.#random() * durationMs);
+      await Bun.sleep(this.#random() * percentile(durations.slice(-MEASUREMENTS), 0.5));
       killHard(pid, this.#scope);
     };
     for (let rounds = 0; this.counts.landed < wanted && rounds < wanted * 4; rounds += 1) {
+      if (rounds % MEASURE_EVERY === MEASURE_EVERY - 1) await measure();
       this.#scope = this.#scope === "alone" ? "tree" : "alone";
       const landed = await round(kill);
       this.counts.landed += landed;
@@ -138,8 +140,8 @@ export async function killSends(run: KillRun, wanted: number): Promise<void> {
   await sandbox.init("a");
   await sandbox.init("b");
   holdLocks(sandbox.remote, "sleep 0.015");
-  const durationMs = await run.measure(() => sandbox.send("a", { to: "b" }));
-  await run.repeat(wanted, durationMs, async (kill) => {
+  const operation = () => sandbox.send("a", { to: "b" });
+  await run.repeat(wanted, operation, async (kill) => {
     const command = sandbox.startSend("a", { to: "b" });
     await kill(command.pid);
     const result = await command.ended;
@@ -163,8 +165,8 @@ export async function killSendersDaemon(run: KillRun, wanted: number): Promise<v
   await sandbox.init("a");
   await sandbox.init("b");
   let monitor = await sandbox.monitor("a");
-  const durationMs = await run.measure(() => sandbox.send("a", { to: "b" }));
-  await run.repeat(wanted, durationMs, async (kill) => {
+  const operation = () => sandbox.send("a", { to: "b" });
+  await run.repeat(wanted, operation, async (kill) => {
     const command = sandbox.startSend("a", { to: "b" });
     let landed = 1;
     const ended = command.ended.then((result) => {
@@ -196,11 +198,12 @@ export async function killReceiver(run: KillRun, wanted: number): Promise<void> 
     questions += 1;
     return sandbox.startSend("a", { to: "b", body: `question ${questions}: how are you?` });
   };
-  const durationMs = await run.measure(async () => {
+  const operation = async (): Promise<void> => {
+    const before = countPushed(monitor);
     await ask().ended;
-    await eventually(() => countPushed(monitor) >= questions, 20_000);
-  });
-  await run.repeat(wanted, durationMs, async (kill) => {
+    await eventually(() => countPushed(monitor) > before, 20_000);
+  };
+  await run.repeat(wanted, operation, async (kill) => {
     const asked = ask();
     await kill(monitor.pid);
     run.expectExit("a send to a daemon that was killed", await asked.ended, [0]);
@@ -243,8 +246,8 @@ export async function killInits(run: KillRun, wanted: number): Promise<void> {
     made += 1;
     return `new-${made}`;
   };
-  const durationMs = await run.measure(() => sandbox.init(next()));
-  await run.repeat(wanted, durationMs, (kill) => killInit(run, next(), kill));
+  const operation = () => sandbox.init(next());
+  await run.repeat(wanted, operation, (kill) => killInit(run, next(), kill));
 }
 
 /** Kills one `init`, of the founder of the fleet if there is none yet, and makes the server after all. */

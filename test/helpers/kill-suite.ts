@@ -70,15 +70,15 @@ export function defineKillTests(plan: KillPlan): void {
 
 /** Every founder has a remote of its own, so there are as many fleets as kills. */
 async function killFounders(run: KillRun, wanted: number): Promise<void> {
-  const durationMs = await run.measure(async () => {
+  const operation = async (): Promise<void> => {
     const fleet = run.fork();
     try {
       await fleet.sandbox.init("a");
     } finally {
       await fleet.sandbox.close();
     }
-  });
-  await run.repeat(wanted, durationMs, async (kill) => {
+  };
+  await run.repeat(wanted, operation, async (kill) => {
     const fleet = run.fork();
     try {
       const landed = await killInit(fleet, "a", kill);
