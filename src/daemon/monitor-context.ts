@@ -23,4 +23,6 @@ export interface MonitorContext {
   readonly receivePorts: ReceivePorts;
   readonly options: MonitorOptions;
   readonly signal: AbortSignal;
+  /** Aborts a moment later: what is being pushed may finish. */
+  readonly pushSignal: AbortSignal;
 }

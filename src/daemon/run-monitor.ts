@@ -43,6 +43,7 @@ export async function runMonitor(mailbox: Mailbox, options: MonitorOptions): Pro
     writeHolder(mailbox.paths.daemonLock, { pid: process.pid, startedWallMs: daemon.startedWallMs });
     restoreObjects(sendPorts);
     mailbox.state.transaction(() => renewRun(sendPorts));
+    const pushSignal = withGrace(signal, () => (daemon.trouble === null ? LAST_PUSH_TIMEOUT_MS : 0));
     const context: MonitorContext = {
       mailbox,
       daemon,
@@ -51,6 +52,7 @@ export async function runMonitor(mailbox: Mailbox, options: MonitorOptions): Pro
       receivePorts: mailbox.receivePorts(),
       options,
       signal,
+      pushSignal,
     };
     const control = openControl(context);
     try {
@@ -93,7 +95,7 @@ async function runLoops(context: MonitorContext): Promise<void> {
     intervalMs: options.intervalMs,
     watch: watch.refresh,
   };
-  const push = pushContext(context, signal);
+  const push = pushContext(context);
   const maintenance = maintenanceContext(context);
   try {
     await Promise.all([
@@ -113,10 +115,7 @@ function contextOf({ daemon, mailbox, options, signal, receivePorts }: MonitorCo
   return { daemon, answers, report: options.report, signal };
 }
 
-function pushContext(
-  { daemon, mailbox, sendPorts, options }: MonitorContext,
-  signal: AbortSignal,
-): PushLoopContext {
+function pushContext({ daemon, mailbox, sendPorts, options, pushSignal }: MonitorContext): PushLoopContext {
   const facts = serverFacts(options.version);
   return {
     ports: sendPorts,
@@ -124,7 +123,7 @@ function pushContext(
     takeFlushLock: () => tryLock(mailbox.paths.flushLock),
     facts: () => facts,
     report: options.report,
-    signal,
+    signal: pushSignal,
   };
 }
 
@@ -160,5 +159,18 @@ function openWatch({ daemon, mailbox, sendPorts }: MonitorContext): {
 
 /** What was accepted before the end is brought to the remote if that is quick; it is safe here in any case. */
 async function pushLast(context: MonitorContext): Promise<void> {
-  await pushRound(pushContext(context, AbortSignal.timeout(LAST_PUSH_TIMEOUT_MS)));
+  if (!context.pushSignal.aborted) await pushRound(pushContext(context));
+}
+
+/**
+ * Aborts `graceMs` after `signal` does. A push that is ended in the middle may leave its lock on a folder remote, and
+ * nobody could push for a minute; where the remote is in trouble already there is nothing to wait for.
+ */
+function withGrace(signal: AbortSignal, graceMs: () => number): AbortSignal {
+  const late = new AbortController();
+  const abortLater = (): void => {
+    setTimeout(() => late.abort(signal.reason), graceMs()).unref();
+  };
+  signal.addEventListener("abort", abortLater, { once: true });
+  return late.signal;
 }

@@ -162,7 +162,7 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
     const text = await fleet.run(words, one);
     expect(text.code).toBe(75);
     expect(text.stdout).toMatch(
-      /^Not replied yet: message [0-9a-f]{8} to code2 is (pushed|seen); it is safe here/,
+      /^Not replied yet: message [0-9a-f]{8} to code2 is (queued|pushed|seen); it is safe here/,
     );
     await arrived(answer["id"]);
   });

@@ -196,7 +196,7 @@ async function ingestLog(ports: ReceivePorts, log: Log, writer: IndexWriter): Pr
 }
 
 const rewrittenAlarm = ({ server, tip }: Log, progress: Progress | null) => {
-  const detail = `its log at ${tip} no longer continues entry ${progress?.seq ?? 0} at ${progress?.tip ?? ""}`;
+  const detail = `its log at ${tip} does not continue entry ${progress?.seq ?? 0} at ${progress?.tip ?? ""}`;
   return { server, kind: REWRITTEN, detail };
 };
 
