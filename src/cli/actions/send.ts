@@ -118,7 +118,9 @@ function report(session: Session, sent: { id: string; args: SendArguments; reach
   }
   const what = `message ${shortId(id)} to ${args.to}`;
   if (!reached.ok) {
-    printText(`Not ${args.wait} yet: ${what} is ${reached.state}; it is safe here and goes on by itself`);
+    const next =
+      reached.state === "queued" ? "and the monitor or the next command sends it" : "and on the remote";
+    printText(`Not ${args.wait} yet: ${what} is ${reached.state}; it is safe here, ${next}`);
     return;
   }
   const done = reached.state[0]?.toUpperCase() + reached.state.slice(1);
