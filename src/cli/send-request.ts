@@ -3,14 +3,12 @@ import { FleetError, requireOk } from "../base/errors.ts";
 import type { Result } from "../base/result.ts";
 import { parseRecipients } from "../fleet/messaging/model.ts";
 import type { SendRequest } from "../fleet/messaging/send-message.ts";
-import type { SendCall } from "../http/protocol.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { readBody } from "./read-body.ts";
 
 /** What `--wait` may name, in the order in which a message gets there. */
-export const WAITS = ["queued", "pushed", "seen", "read", "replied"] as const;
-export type Wait = (typeof WAITS)[number];
+export type Wait = "queued" | "pushed" | "seen" | "read" | "replied";
 
 /** The arguments of `send`, as typed. */
 export interface SendArguments {
@@ -74,13 +72,6 @@ function toLabel(text: string): [string, string] {
 }
 
 const usage = <T>(result: Result<T>): T => requireOk("USAGE", result);
-
-/** The request as the daemon takes it. */
-export const toCall = (request: SendRequest): SendCall => ({
-  ...request,
-  to: [...request.to],
-  labels: request.labels === undefined ? undefined : { ...request.labels },
-});
 
 /** A message to a server that nobody has seen yet is sent, since it may join later; a typing error should be noticed. */
 export const unknownNotice = (server: string): string =>

@@ -1,5 +1,4 @@
 import { FleetError, requireOk } from "../base/errors.ts";
-import type { Database } from "../base/ports/database.ts";
 import { flushNow } from "../daemon/flush-now.ts";
 import { type Mailbox, openMailbox } from "../daemon/open-mailbox.ts";
 import { serverFacts } from "../daemon/server-facts.ts";
@@ -79,6 +78,3 @@ export function parseCount(flag: string, text: string): number {
 
 /** The value of a `Result` that came of what was typed. */
 export const typed = <T>(result: Parameters<typeof requireOk<T>>[1]): T => requireOk("USAGE", result);
-
-/** The index of a session, brought up to date with what this server itself sent. */
-export type Index = Database;

@@ -5,7 +5,7 @@ import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { printNotice } from "./output/print-answer.ts";
-import { toCall, withId } from "./send-request.ts";
+import { withId } from "./send-request.ts";
 import { type Session, typed } from "./session.ts";
 import { waitWithDaemon } from "./wait-until.ts";
 
@@ -26,7 +26,7 @@ export async function submit(
 ): Promise<Submitted> {
   const request = withId(asked);
   const from = { clock: systemClock, cryptography: systemCryptography };
-  const taken = await session.ask((daemon) => daemon.send(toCall(request)));
+  const taken = await session.ask((daemon) => daemon.send(request));
   if (taken !== null) return { id: taken.id, throughDaemon: true };
   const { server } = session.mailbox().identity;
   const draft = typed(draftMessage(request, { ...from, server }));

@@ -4,6 +4,7 @@
  * ways; the socket lies in a folder that only its user can open. The server checks what it reads in
  * `server/parse-calls.ts`: a command that only asks need not load a validator (3 ms of a start).
  */
+import type { SendRequest } from "../fleet/messaging/send-message.ts";
 
 /** Paths of the control socket. */
 export const PATHS = {
@@ -19,22 +20,8 @@ export const REQUEST_BYTES_MAX = 4 * 1024 * 1024;
 /** How long the server may keep a client waiting for a change, ms. */
 export const CHANGES_TIMEOUT_MS_MAX = 60_000;
 
-/** Body of `send`. The message itself is checked where messages are made. */
-export interface SendCall {
-  /** Chosen by the command, which sends the same message by itself when no answer comes. */
-  readonly id?: string | undefined;
-  readonly to: string[];
-  readonly body: string;
-  readonly subject: string;
-  readonly kind?: string | undefined;
-  readonly priority?: string | undefined;
-  readonly thread?: string | undefined;
-  readonly inReplyTo?: string | undefined;
-  readonly ackRequired?: boolean | undefined;
-  readonly expiresInMs?: number | undefined;
-  readonly labels?: Record<string, string> | undefined;
-  readonly idempotencyKey?: string | undefined;
-}
+/** Body of `send`: the request as it was made, with its id; checked where messages are made. */
+export type SendCall = SendRequest;
 
 /** Answer of `send`: durable in the outbox. `isNew` false: the idempotency key was used before. */
 export interface SendAnswer {

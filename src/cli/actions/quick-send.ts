@@ -2,7 +2,7 @@ import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import type { SendRequest } from "../../fleet/messaging/send-message.ts";
 import { askDaemon } from "../ask-daemon.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
-import { queuedText, type SendArguments, toCall, toSendRequest, unknownNotice } from "../send-request.ts";
+import { queuedText, type SendArguments, toSendRequest, unknownNotice } from "../send-request.ts";
 import { loadSettings, requireServer } from "../settings.ts";
 
 /**
@@ -18,7 +18,7 @@ export async function send(args: SendArguments): Promise<number> {
 /** False when there is no daemon. */
 async function queueAtDaemon(args: SendArguments, request: SendRequest): Promise<boolean> {
   const paths = requireServer(await loadSettings(args));
-  const taken = await askDaemon(paths.socket, (daemon) => daemon.send(toCall(request)));
+  const taken = await askDaemon(paths.socket, (daemon) => daemon.send(request));
   if (taken === null) return false;
   const { id, server, unknown } = taken;
   for (const name of unknown) printNotice(unknownNotice(name));

@@ -27,9 +27,6 @@ export const LIMITS = {
 /** After so many automatic steps a conversation is over (RFC 3834 in spirit). */
 export const HOPS_MAX = 5;
 
-/** A message that nobody could be told of is given up after this time unless its sender says otherwise. */
-export const EXPIRY_MS_DEFAULT = 7 * 24 * 3600 * 1000;
-
 /** Message kinds and priorities, in the order of the format; the first kind and "normal" are the defaults. */
 export const MESSAGE_KINDS = ["info", "request", "response", "warning", "error", "update"] as const;
 export const PRIORITIES = ["low", "normal", "high", "critical"] as const;
