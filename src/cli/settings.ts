@@ -1,14 +1,11 @@
 import { parseDuration } from "../base/duration.ts";
 import { FleetError, requireOk } from "../base/errors.ts";
-import { REPLY_BUDGETS, type ReplyBudgets } from "../fleet/messaging/decide-reply.ts";
 import { parseServerId } from "../fleet/messaging/model.ts";
-import type { FileSettings, SettingsIssue } from "../fleet/settings/model.ts";
+import { completeSettings } from "../fleet/settings/complete-settings.ts";
+import type { FileSettings, ServerSettings, SettingsIssue } from "../fleet/settings/model.ts";
 import { type ConfigFile, readConfigFile } from "../platform/config-file.ts";
 import { configPaths, type ServerPaths, serverFolders, serverPaths, stateRoot } from "../platform/paths.ts";
 import { didYouMean } from "./suggest.ts";
-
-/** How often the remote is looked at by default. */
-const INTERVAL_MS_DEFAULT = 10_000;
 
 /** What was given on the command line; the names are those of the flags. */
 export interface SettingFlags {
@@ -23,8 +20,8 @@ export interface Settings {
   readonly root: string;
   readonly server: string | null;
   readonly remote: string | null;
-  readonly intervalMs: number;
-  readonly autoReply: { readonly enabled: boolean; readonly budgets: ReplyBudgets };
+  /** What the server runs with. */
+  readonly running: ServerSettings;
 }
 
 /** Loads the settings. @throws FleetError CONFIG with the file's lines, USAGE for a flag that cannot be read */
@@ -33,24 +30,16 @@ export async function loadSettings(flags: SettingFlags): Promise<Settings> {
   const file = await readFile(flags.config ?? environment["FLEETD_CONFIG"]);
   const server = flags.server ?? environment["FLEETD_SERVER"] ?? environment["SERVER_ID"] ?? file.server;
   const interval = flags.interval ?? environment["FLEETD_INTERVAL"] ?? environment["MONITOR_INTERVAL"];
-  const auto = file.auto_reply;
   const isSwitchedOff = environment["FLEETD_AUTO_REPLY"] === "off";
   return {
     root: stateRoot(environment),
     server: server === undefined || server === "" ? null : requireOk("USAGE", parseServerId(server)),
     remote: flags.remote ?? environment["FLEETD_REMOTE"] ?? file.remote ?? null,
-    intervalMs:
-      interval === undefined
-        ? (file.interval ?? INTERVAL_MS_DEFAULT)
-        : requireOk("USAGE", parseDuration(interval)),
-    autoReply: {
-      enabled: !isSwitchedOff && auto?.enabled !== false,
-      budgets: {
-        thread: { ...REPLY_BUDGETS.thread, capacity: auto?.per_thread ?? REPLY_BUDGETS.thread.capacity },
-        peer: { ...REPLY_BUDGETS.peer, capacity: auto?.per_peer ?? REPLY_BUDGETS.peer.capacity },
-        host: { ...REPLY_BUDGETS.host, capacity: auto?.per_host ?? REPLY_BUDGETS.host.capacity },
-      },
-    },
+    running: completeSettings({
+      ...file,
+      ...(interval === undefined ? {} : { interval: requireOk("USAGE", parseDuration(interval)) }),
+      ...(isSwitchedOff ? { auto_reply: { ...file.auto_reply, enabled: false } } : {}),
+    }),
   };
 }
 

@@ -1,5 +1,5 @@
-import type { AnswerSettings } from "../fleet/messaging/answer-messages.ts";
 import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
+import type { ServerSettings } from "../fleet/settings/model.ts";
 import type { DaemonState } from "./daemon-state.ts";
 import type { Report } from "./events.ts";
 import type { MachineRole } from "./machine-role.ts";
@@ -8,8 +8,8 @@ import type { Mailbox } from "./open-mailbox.ts";
 /** How a monitor runs. */
 export interface MonitorOptions {
   readonly version: string;
-  readonly intervalMs: number;
-  readonly autoReply: Pick<AnswerSettings, "enabled" | "budgets">;
+  /** What holds now; asked anew in every round, so that a changed configuration takes effect in the next one. */
+  readonly settings: () => ServerSettings;
   readonly report: Report;
   readonly signal: AbortSignal;
 }

@@ -5,6 +5,7 @@
 import { dirname } from "node:path";
 import { FleetError, messageOf } from "../base/errors.ts";
 import type { AnswerSettings } from "../fleet/messaging/answer-messages.ts";
+import { replyBudgets } from "../fleet/messaging/decide-reply.ts";
 import { renewRun } from "../fleet/messaging/publish-card.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
 import { embeddedRemotePath } from "../platform/paths.ts";
@@ -92,7 +93,7 @@ async function runLoops(context: MonitorContext): Promise<void> {
   const receive = {
     ...contextOf(context),
     ports: receivePorts,
-    intervalMs: options.intervalMs,
+    settings: options.settings,
     watch: watch.refresh,
   };
   const push = pushContext(context);
@@ -111,7 +112,10 @@ async function runLoops(context: MonitorContext): Promise<void> {
 function contextOf({ daemon, mailbox, options, signal, receivePorts }: MonitorContext) {
   const statusText = (): string =>
     renderStatusReply({ identity: mailbox.identity, daemon, version: options.version, ports: receivePorts });
-  const answers: AnswerSettings = { ...options.autoReply, statusText };
+  const answers = (): AnswerSettings => {
+    const { enabled, ...counts } = options.settings().auto_reply;
+    return { enabled, budgets: replyBudgets(counts), statusText };
+  };
   return { daemon, answers, report: options.report, signal };
 }
 

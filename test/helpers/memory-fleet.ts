@@ -8,7 +8,7 @@ import {
   type HandledMessage,
 } from "../../src/fleet/messaging/answer-messages.ts";
 import { type BatchTools, type EntryDraft, toObjects } from "../../src/fleet/messaging/build-batch.ts";
-import { REPLY_BUDGETS } from "../../src/fleet/messaging/decide-reply.ts";
+import { replyBudgets } from "../../src/fleet/messaging/decide-reply.ts";
 import { type FlushOutcome, flushOutbox } from "../../src/fleet/messaging/flush-outbox.ts";
 import type { Identity } from "../../src/fleet/messaging/identity.ts";
 import { type JoinReport, joinFleet } from "../../src/fleet/messaging/join-fleet.ts";
@@ -20,6 +20,7 @@ import type { ServerFacts } from "../../src/fleet/messaging/publish-card.ts";
 import { type ReceiveReport, receiveMessages } from "../../src/fleet/messaging/receive-messages.ts";
 import { draftMessage, type SendRequest } from "../../src/fleet/messaging/send-message.ts";
 import { signSsh } from "../../src/fleet/messaging/ssh-signature.ts";
+import { DEFAULT_SETTINGS } from "../../src/fleet/settings/defaults.ts";
 import { generatePkcs8, importSigningKey, systemCryptography } from "../../src/platform/cryptography.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { type MemoryDatabase, memoryIndex, memoryState } from "./memory-database.ts";
@@ -36,7 +37,11 @@ export const FACTS: ServerFacts = {
 };
 
 /** Default answers; the text is always "fine". */
-export const ANSWERS: AnswerSettings = { enabled: true, budgets: REPLY_BUDGETS, statusText: () => "fine" };
+export const ANSWERS: AnswerSettings = {
+  enabled: true,
+  budgets: replyBudgets(DEFAULT_SETTINGS.auto_reply),
+  statusText: () => "fine",
+};
 
 /** Servers that share one remote in memory, and one clock that moves by itself when somebody pauses. */
 export class MemoryFleet {

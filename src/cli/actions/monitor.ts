@@ -33,6 +33,10 @@ export interface MonitorArguments {
 /** Runs the daemon in the foreground until it is told to stop: a banner, then a line per event. */
 export async function monitor(args: MonitorArguments): Promise<void> {
   const settings = await loadSettings(args);
+  const running =
+    args.autoReply === undefined
+      ? settings.running
+      : { ...settings.running, auto_reply: { ...settings.running.auto_reply, enabled: args.autoReply } };
   const paths = await ensureServer(settings, args);
   const mailbox = openMailbox(paths);
   const stream = openAnswerStream();
@@ -44,7 +48,7 @@ export async function monitor(args: MonitorArguments): Promise<void> {
       safe`${style.bold("fleetd")} ${VERSION}  server ${style.bold(identity.server)}  fleet ${identity.fleet}`,
     );
     stream.text(
-      safe`${style.dim(`key ${key}, a look every ${formatDuration(settings.intervalMs)}, Ctrl-C stops`)}`,
+      safe`${style.dim(`key ${key}, a look every ${formatDuration(running.interval)}, Ctrl-C stops`)}`,
     );
   };
   const print = (event: MonitorEvent): void => {
@@ -59,8 +63,7 @@ export async function monitor(args: MonitorArguments): Promise<void> {
   try {
     await runMonitor(mailbox, {
       version: VERSION,
-      intervalMs: settings.intervalMs,
-      autoReply: { ...settings.autoReply, enabled: args.autoReply ?? settings.autoReply.enabled },
+      settings: () => running,
       report: print,
       signal: commandSignal(),
     });

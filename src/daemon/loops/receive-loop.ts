@@ -7,6 +7,7 @@ import {
 import type { ReceivePorts } from "../../fleet/messaging/mailbox-ports.ts";
 import { listPeers } from "../../fleet/messaging/peers.ts";
 import { receiveMessages } from "../../fleet/messaging/receive-messages.ts";
+import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { DaemonState } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
 import { RETRY_MS_FIRST, RETRY_MS_MAX } from "./push-loop.ts";
@@ -25,8 +26,8 @@ const CONVERSATION_MS_PER_SERVER = 100;
 export interface ReceiveLoopContext {
   readonly ports: ReceivePorts;
   readonly daemon: DaemonState;
-  readonly answers: AnswerSettings;
-  readonly intervalMs: number;
+  readonly answers: () => AnswerSettings;
+  readonly settings: () => ServerSettings;
   readonly report: Report;
   readonly signal: AbortSignal;
   /**
@@ -52,7 +53,7 @@ export async function receiveRound(context: ReceiveLoopContext): Promise<number>
   const { acceptedLines, quarantined, cardsTaken, ownRefBehind } = received.value;
   if (quarantined > 0) report({ kind: "quarantined", count: quarantined });
   if (ownRefBehind) daemon.wantCard(0);
-  const handled = answerMessages(ports, context.answers);
+  const handled = answerMessages(ports, context.answers());
   for (const one of handled) report({ kind: "message", handled: one });
   noteHandled(daemon, handled);
   if (acceptedLines + quarantined + cardsTaken + handled.length > 0) daemon.bump();
@@ -60,7 +61,8 @@ export async function receiveRound(context: ReceiveLoopContext): Promise<number>
 }
 
 /** A remote that is a folder is watched and needs no more looks than usual. */
-function pauseMs({ ports, daemon, intervalMs }: ReceiveLoopContext): number {
+function pauseMs({ ports, daemon, settings }: ReceiveLoopContext): number {
+  const { interval: intervalMs } = settings();
   if (ports.remote.folder !== null || !daemon.inConversation) return intervalMs;
   const servers = listPeers(ports.state).length + 1;
   return Math.min(intervalMs, Math.max(CONVERSATION_MS, servers * CONVERSATION_MS_PER_SERVER));

@@ -14,12 +14,16 @@ export interface ReplyBudgets {
 
 const HOUR_MS = 3_600_000;
 
-/** Defaults of the design: 3 per conversation in 10 minutes, 10 per peer and 50 per host in an hour. */
-export const REPLY_BUDGETS: ReplyBudgets = {
-  thread: { capacity: 3, periodMs: 10 * 60_000 },
-  peer: { capacity: 10, periodMs: HOUR_MS },
-  host: { capacity: 50, periodMs: HOUR_MS },
-};
+/** Budgets with these counts: per conversation in 10 minutes, per peer and per host in an hour. */
+export const replyBudgets = (counts: {
+  readonly per_thread: number;
+  readonly per_peer: number;
+  readonly per_host: number;
+}): ReplyBudgets => ({
+  thread: { capacity: counts.per_thread, periodMs: 10 * 60_000 },
+  peer: { capacity: counts.per_peer, periodMs: HOUR_MS },
+  host: { capacity: counts.per_host, periodMs: HOUR_MS },
+});
 
 /** What the decision needs to know about this machine. */
 export interface ReplySituation {

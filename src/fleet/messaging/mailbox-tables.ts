@@ -7,7 +7,7 @@
 import { FleetError } from "../../base/errors.ts";
 import type { Database } from "../../base/ports/database.ts";
 
-const STATE_TABLES = `
+const MESSAGES = `
 CREATE TABLE settings(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE outbox(
   position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -35,6 +35,40 @@ CREATE TABLE marks(
 CREATE TABLE expected(
   message_id TEXT NOT NULL, server TEXT NOT NULL, PRIMARY KEY(message_id, server)) WITHOUT ROWID;
 `;
+
+/** What was tried with an entry: both counters, the last reason, and since when; and which entries a batch held. */
+const QUEUE = `
+ALTER TABLE outbox ADD COLUMN unreachable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN failed_wall_ms INTEGER;
+ALTER TABLE outbox ADD COLUMN expires_wall_ms INTEGER;
+ALTER TABLE batches ADD COLUMN head TEXT NOT NULL DEFAULT '';
+CREATE TABLE batch_entries(
+  batch INTEGER NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(batch, id)) WITHOUT ROWID;
+`;
+
+/** The journal of handlers: a run is started before its process is, and done when its result is here. */
+const HANDLERS = `
+CREATE TABLE runs(
+  message_from TEXT NOT NULL, message_id TEXT NOT NULL, rule TEXT NOT NULL, state TEXT NOT NULL,
+  attempts INTEGER NOT NULL, queued_wall_ms INTEGER NOT NULL, started_wall_ms INTEGER, ended_wall_ms INTEGER,
+  exit_code INTEGER, reason TEXT NOT NULL DEFAULT '', PRIMARY KEY(message_from, message_id)) WITHOUT ROWID;
+CREATE INDEX runs_open ON runs(queued_wall_ms) WHERE state <> 'done';
+`;
+
+/** What happened, bounded: single operations, and counters per hour. */
+const METRICS = `
+CREATE TABLE operations(
+  position INTEGER PRIMARY KEY AUTOINCREMENT, at_wall_ms INTEGER NOT NULL, type TEXT NOT NULL,
+  duration_ms REAL NOT NULL, success INTEGER NOT NULL, metadata TEXT NOT NULL);
+CREATE INDEX operations_at ON operations(at_wall_ms);
+CREATE TABLE counters(
+  name TEXT NOT NULL, hour INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY(name, hour)) WITHOUT ROWID;
+`;
+
+/** Each step leads from the layout of its position to the next; a file of an older fleetd takes those it lacks. */
+const STATE_STEPS: readonly string[] = [MESSAGES, QUEUE, HANDLERS, METRICS];
 
 const INDEX_TABLES = `
 CREATE TABLE entries(
@@ -66,33 +100,34 @@ CREATE TABLE alarms(
   rounds INTEGER NOT NULL, PRIMARY KEY(server, kind)) WITHOUT ROWID;
 `;
 
-/** The version of both layouts; `PRAGMA user_version` holds it. */
-const LAYOUT = 1;
+/** As for the state. A step that needs what was received before cannot stand here: the index is made anew instead. */
+const INDEX_STEPS: readonly string[] = [INDEX_TABLES];
 
-/** Makes the tables of `state.db` in an empty database. @throws FleetError IO when a newer fleetd made the file. */
-export const prepareState = (database: Database): void => prepare(database, STATE_TABLES, "state.db");
+/** Makes or completes the tables of `state.db`. @throws FleetError IO when a newer fleetd made the file. */
+export const prepareState = (database: Database): void => prepare(database, STATE_STEPS, "state.db");
 
-/** Makes the tables of `index.db` in an empty database. @throws FleetError IO when a newer fleetd made the file. */
-export const prepareIndex = (database: Database): void => prepare(database, INDEX_TABLES, "index.db");
+/** Makes or completes the tables of `index.db`. @throws FleetError IO when a newer fleetd made the file. */
+export const prepareIndex = (database: Database): void => prepare(database, INDEX_STEPS, "index.db");
 
-function prepare(database: Database, tables: string, file: string): void {
-  if (layoutOf(database, file) === LAYOUT) return;
+/** `PRAGMA user_version` holds how many steps a file has taken. */
+function prepare(database: Database, steps: readonly string[], file: string): void {
+  if (layoutOf(database, steps.length, file) === steps.length) return;
   database.transaction(() => {
     // Two processes may come here at once; the second finds the tables made.
-    if (layoutOf(database, file) === LAYOUT) return;
-    for (const statement of tables.split(";")) {
+    const missing = steps.slice(layoutOf(database, steps.length, file));
+    for (const statement of missing.join(";").split(";")) {
       if (statement.trim() !== "") database.run(statement);
     }
-    database.run(`PRAGMA user_version = ${LAYOUT}`);
+    database.run(`PRAGMA user_version = ${steps.length}`);
   });
 }
 
-function layoutOf(database: Database, file: string): number {
+function layoutOf(database: Database, known: number, file: string): number {
   const layout = database.get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
-  if (layout <= LAYOUT) return layout;
+  if (layout <= known) return layout;
   throw new FleetError(
     "IO",
-    `Cannot open "${file}": its layout is ${layout}, this fleetd knows up to ${LAYOUT}`,
+    `Cannot open "${file}": its layout is ${layout}, this fleetd knows up to ${known}`,
     {
       hint: "Use the newer fleetd that made it",
     },

@@ -1,50 +1,80 @@
 /**
- * The configuration: what an operator may write into `fleetd.yaml`, and which source wins where several speak.
- * One rule everywhere: flag > environment > file > default.
+ * The configuration: what an operator may write into `fleetd.yaml`.
+ *
+ * The settings in use have the shape of the file, with every key present: what `config show` prints, what the file
+ * says and what the code reads are one name. Durations are ms and sizes are bytes once they are parsed.
  */
 import * as v from "valibot";
 import { parseDuration } from "../../base/duration.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
+import { parseSize } from "../../base/size.ts";
 
-const duration = v.pipe(
-  v.union([v.number(), v.string()]),
-  v.rawTransform<number | string, number>(({ dataset, addIssue, NEVER }) => {
-    const parsed = parseDuration(dataset.value);
-    if (parsed.ok) return parsed.value;
-    addIssue({ message: parsed.error });
-    return NEVER;
-  }),
-);
+const duration = readWith(parseDuration);
+const size = readWith(parseSize);
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(100_000));
+const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(1_000_000));
+const groupName = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'need a group name: letters, digits and "-"'),
+);
+const labels = v.record(
+  v.pipe(v.string(), v.regex(/^[A-Za-z0-9._/-]{1,63}$/, "need letters, digits, . _ / -")),
+  v.pipe(v.string(), v.maxLength(200)),
+);
 
 const fileSchema = v.strictObject({
   server: v.optional(v.string()),
   remote: v.optional(v.string()),
   interval: v.optional(duration),
-  auto_reply: v.optional(
-    v.strictObject({
-      enabled: v.optional(v.boolean()),
-      per_thread: v.optional(count),
-      per_peer: v.optional(count),
-      per_host: v.optional(count),
-    }),
-  ),
+  groups: v.optional(v.pipe(v.array(groupName), v.maxLength(64))),
+  labels: v.optional(labels),
+  auto_reply: section({ enabled: v.boolean(), per_thread: count, per_peer: count, per_host: count }),
+  timeouts: section({ fetch: duration, push: duration, network: duration }),
+  retry: section({ retries: count, first: duration, longest: duration }),
+  breaker: section({ failures: positive, open_for: duration, successes: positive }),
+  heartbeat: section({ idle: duration, every: duration }),
+  poll: section({
+    conversation: duration,
+    conversation_for: duration,
+    idle: duration,
+    idle_after: duration,
+  }),
+  push_budget: section({ mode: v.picklist(["auto", "on", "off"]), burst: positive, every: duration }),
+  queue: section({ expires: duration, attempts: positive }),
+  log: section({
+    level: v.picklist(["debug", "info", "warning", "error", "critical"]),
+    file_size: size,
+    keep: duration,
+    total: size,
+  }),
+  metrics: section({ keep: duration, operations: positive }),
+  health: section({
+    interval: duration,
+    disk_warn: size,
+    disk_critical: size,
+    memory_warn: v.pipe(v.number(), v.minValue(1), v.maxValue(100)),
+    remote_warn: duration,
+    remote_critical: duration,
+    queue_warn: duration,
+  }),
 });
 
-/** The content of a configuration file; durations in ms. */
+/** The content of a configuration file; durations in ms, sizes in bytes. */
 export type FileSettings = v.InferOutput<typeof fileSchema>;
 
-/** The keys a configuration file may have, dotted, for suggestions. */
-export const SETTING_KEYS: readonly string[] = [
-  "server",
-  "remote",
-  "interval",
-  "auto_reply",
-  "auto_reply.enabled",
-  "auto_reply.per_thread",
-  "auto_reply.per_peer",
-  "auto_reply.per_host",
-];
+type Complete<T> = { readonly [K in keyof T]-?: Complete1<Exclude<T[K], undefined>> };
+type Complete1<T> = T extends readonly unknown[]
+  ? T
+  : T extends Record<string, string>
+    ? string extends keyof T
+      ? T
+      : Complete<T>
+    : T extends object
+      ? Complete<T>
+      : T;
+
+/** Every setting of a running server but its name and remote; durations in ms, sizes in bytes. */
+export type ServerSettings = Omit<Complete<FileSettings>, "server" | "remote">;
 
 /** Something wrong in a file: at which key (a path, for the line number), and what. */
 export interface SettingsIssue {
@@ -52,6 +82,13 @@ export interface SettingsIssue {
   readonly message: string;
   readonly isUnknownKey: boolean;
 }
+
+/** The keys a configuration file may have, dotted, for suggestions. */
+export const SETTING_KEYS: readonly string[] = Object.entries(fileSchema.entries).flatMap(([key, schema]) => {
+  const inner = schema.wrapped;
+  if (!("entries" in inner)) return [key];
+  return [key, ...Object.keys(inner.entries).map((name) => `${key}.${name}`)];
+});
 
 /** Parses the value of a YAML file; every issue is reported. An empty file is a file without settings. */
 export function parseFileSettings(value: unknown): Result<FileSettings, readonly SettingsIssue[]> {
@@ -63,5 +100,25 @@ export function parseFileSettings(value: unknown): Result<FileSettings, readonly
       message: issue.message,
       isUnknownKey: issue.type === "strict_object" && issue.expected === "never",
     })),
+  );
+}
+
+type Entry = v.GenericSchema<unknown, unknown>;
+
+/** A table of the file: the table and each of its keys may be left out. */
+function section<const T extends Record<string, Entry>>(entries: T) {
+  return v.optional(v.partial(v.strictObject(entries)));
+}
+
+/** A number or text that `parse` understands. */
+function readWith(parse: (value: number | string) => Result<number>) {
+  return v.pipe(
+    v.union([v.number(), v.string()]),
+    v.rawTransform<number | string, number>(({ dataset, addIssue, NEVER }) => {
+      const parsed = parse(dataset.value);
+      if (parsed.ok) return parsed.value;
+      addIssue({ message: parsed.error });
+      return NEVER;
+    }),
   );
 }

@@ -3,9 +3,10 @@ import { toUtf8 } from "../../../../src/base/bytes.ts";
 import { DaemonState } from "../../../../src/daemon/daemon-state.ts";
 import type { MonitorEvent } from "../../../../src/daemon/events.ts";
 import { receiveRound } from "../../../../src/daemon/loops/receive-loop.ts";
+import { DEFAULT_SETTINGS } from "../../../../src/fleet/settings/defaults.ts";
 import { ANSWERS, MemoryFleet, type MemoryServer, strangersCommit } from "../../../helpers/memory-fleet.ts";
 
-const INTERVAL_MS = 10_000;
+const INTERVAL_MS = DEFAULT_SETTINGS.interval;
 let fleet = new MemoryFleet();
 let me: MemoryServer;
 let other: MemoryServer;
@@ -29,8 +30,8 @@ const round = (): Promise<number> =>
   receiveRound({
     ports: me.receivePorts,
     daemon,
-    answers: ANSWERS,
-    intervalMs: INTERVAL_MS,
+    answers: () => ANSWERS,
+    settings: () => DEFAULT_SETTINGS,
     report: (event) => events.push(event),
     signal: new AbortController().signal,
     watch: () => {

@@ -3,13 +3,16 @@ import fc from "fast-check";
 import {
   asksForStatus,
   decideReply,
-  REPLY_BUDGETS,
   type ReplySituation,
+  replyBudgets,
   type Silence,
 } from "../../../../src/fleet/messaging/decide-reply.ts";
 import { HOPS_MAX, type MessageEntry } from "../../../../src/fleet/messaging/model.ts";
+import { DEFAULT_SETTINGS } from "../../../../src/fleet/settings/defaults.ts";
 import type { Bucket } from "../../../../src/resilience/token-bucket.ts";
 import { idOf, messageBody, NOW, NOW_MS } from "../../../helpers/batch-tools.ts";
+
+const BUDGETS = replyBudgets(DEFAULT_SETTINGS.auto_reply);
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -27,7 +30,7 @@ const situation = (changes: Partial<ReplySituation> = {}): ReplySituation => ({
   nowMs: NOW_MS,
   answered: false,
   expired: false,
-  budgets: REPLY_BUDGETS,
+  budgets: BUDGETS,
   bucket: () => null,
   ...changes,
 });
@@ -168,13 +171,13 @@ describe("decideReply()", () => {
   test("decideReply() never answers with budgets of 0", () => {
     const none = { capacity: 0, periodMs: HOUR_MS };
     expect(outcome({}, { budgets: { thread: none, peer: none, host: none } })).toBe("budget-thread");
-    expect(outcome({}, { budgets: { ...REPLY_BUDGETS, host: none } })).toBe("budget-host");
+    expect(outcome({}, { budgets: { ...BUDGETS, host: none } })).toBe("budget-host");
   });
 });
 
 describe("decideReply() and its budgets", () => {
-  test("REPLY_BUDGETS are those of the documentation", () => {
-    expect(REPLY_BUDGETS).toEqual({
+  test("replyBudgets() makes the budgets of the documentation of the default settings", () => {
+    expect(BUDGETS).toEqual({
       thread: { capacity: 3, periodMs: 10 * MINUTE_MS },
       peer: { capacity: 10, periodMs: HOUR_MS },
       host: { capacity: 50, periodMs: HOUR_MS },

@@ -4,6 +4,13 @@ import { MemoryDatabase } from "../../../helpers/memory-database.ts";
 
 const tablesOf = (database: MemoryDatabase): string[] => Object.keys(database.dump());
 
+/** The tables of the first layout that later steps add columns to. */
+const FIRST_LAYOUT = {
+  outbox:
+    "position INTEGER PRIMARY KEY, id TEXT, type TEXT, draft TEXT, created_wall_ms INTEGER, state TEXT DEFAULT 'queued'",
+  batches: "number INTEGER PRIMARY KEY, commit_id TEXT, state TEXT",
+};
+
 test("prepareState() makes the tables of what must survive", () => {
   const state = new MemoryDatabase();
   prepareState(state);
@@ -36,13 +43,30 @@ test("prepareState() writes nothing into a database that is ready", () => {
   expect(state.commits).toBe(1);
 });
 
+test("prepareState() brings a file of the first layout to the newest, and keeps what is in it", () => {
+  const [old, fresh] = [new MemoryDatabase(), new MemoryDatabase()];
+  prepareState(fresh);
+  for (const [name, columns] of Object.entries(FIRST_LAYOUT)) old.run(`CREATE TABLE ${name}(${columns})`);
+  old.run("PRAGMA user_version = 1");
+  old.run("INSERT INTO outbox(id, type, draft, created_wall_ms) VALUES('one', 'message', '{}', 7)");
+  prepareState(old);
+  expect(tablesOf(old)).toEqual(expect.arrayContaining(["batch_entries", "runs", "operations", "counters"]));
+  expect(old.get("SELECT id, unreachable, refused FROM outbox")).toEqual({
+    id: "one",
+    unreachable: 0,
+    refused: 0,
+  });
+  const versionOf = (one: MemoryDatabase) => one.get("PRAGMA user_version");
+  expect(versionOf(old)).toEqual(versionOf(fresh));
+});
+
 test.each([
   ["state.db", prepareState],
   ["index.db", prepareIndex],
 ])("the layout of a newer fleetd is refused in %s, by name", (file, prepare) => {
   const database = new MemoryDatabase();
-  database.run("PRAGMA user_version = 2");
+  database.run("PRAGMA user_version = 1000");
   expect(() => prepare(database)).toThrow(
-    `Cannot open "${file}": its layout is 2, this fleetd knows up to 1`,
+    `Cannot open "${file}": its layout is 1000, this fleetd knows up to`,
   );
 });
