@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { FleetError } from "../../base/errors.ts";
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
-import { creationError, hasCode, ioError } from "./io-error.ts";
+import { creationError, hasCode, ioError } from "../io-error.ts";
 
 /** What a repository says of itself. `files` is the only ref format whose files are read in-process. */
 export interface RepositoryFormat {

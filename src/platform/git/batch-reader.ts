@@ -1,8 +1,8 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
-import { ByteReader } from "./byte-reader.ts";
+import { ByteReader } from "../byte-reader.ts";
+import { ioError } from "../io-error.ts";
+import { endGroup, HAS_PROCESS_GROUPS } from "../process-group.ts";
 import { gitCommand, spawnError } from "./git-process.ts";
-import { ioError } from "./io-error.ts";
-import { endGroup, HAS_PROCESS_GROUPS } from "./process-group.ts";
 
 const LINE_BYTES_MAX = 64 * 1024;
 const STDERR_BYTES_MAX = 4096;

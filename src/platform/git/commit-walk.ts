@@ -1,8 +1,8 @@
 import { FleetError } from "../../base/errors.ts";
 import type { CommitStep, ReadObject } from "../../base/ports/git-store.ts";
-import { ByteReader } from "./byte-reader.ts";
+import { ByteReader } from "../byte-reader.ts";
+import { endGroup, HAS_PROCESS_GROUPS } from "../process-group.ts";
 import { gitCommand, spawnError } from "./git-process.ts";
-import { endGroup, HAS_PROCESS_GROUPS } from "./process-group.ts";
 
 /** How large a commit a walk reads: far more than any that fleetd makes, chosen. */
 export const COMMIT_BYTES_MAX = 1024 * 1024;

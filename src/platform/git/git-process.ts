@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { FleetError } from "../../base/errors.ts";
-import { ByteReader } from "./byte-reader.ts";
-import { ioError } from "./io-error.ts";
-import { endGroup, HAS_PROCESS_GROUPS, isGroupEmpty } from "./process-group.ts";
+import { ByteReader } from "../byte-reader.ts";
+import { ioError } from "../io-error.ts";
+import { endGroup, HAS_PROCESS_GROUPS, isGroupEmpty } from "../process-group.ts";
 
 const STDERR_BYTES_MAX = 64 * 1024;
 

@@ -1,5 +1,5 @@
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
-import { ByteReader } from "./byte-reader.ts";
+import { ByteReader } from "../byte-reader.ts";
 import { lsRefsRequest, type Packet, parsePackets } from "./pkt-line.ts";
 import { credentialsOf } from "./remote-address.ts";
 

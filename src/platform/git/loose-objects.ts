@@ -10,7 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import type { GitObject, ObjectFormat } from "../../base/ports/git-store.ts";
-import { hasCode, ioError } from "./io-error.ts";
+import { hasCode, ioError } from "../io-error.ts";
 
 /** An inflated object: its header read, its content not yet checked against any id. */
 export interface LooseObject {

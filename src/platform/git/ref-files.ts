@@ -12,7 +12,7 @@ import {
 import { assert } from "../../base/assert.ts";
 import { FleetError } from "../../base/errors.ts";
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
-import { hasCode, ioError } from "./io-error.ts";
+import { hasCode, ioError } from "../io-error.ts";
 import { removeAbandonedLock } from "./ref-locks.ts";
 
 // git itself waits 100 ms for the lock of a ref (core.filesRefLockTimeout).

@@ -1,4 +1,4 @@
-import { FleetError } from "../../base/errors.ts";
+import { FleetError } from "../base/errors.ts";
 
 /** A FleetError IO (exit code 74) caused by `thrown`. */
 export const ioError = (message: string, thrown: unknown): FleetError =>
