@@ -36,16 +36,27 @@ CREATE TABLE expected(
   message_id TEXT NOT NULL, server TEXT NOT NULL, PRIMARY KEY(message_id, server)) WITHOUT ROWID;
 `;
 
-/** What was tried with an entry: both counters, the last reason, and since when; and which entries a batch held. */
+/**
+ * What was tried with an entry: both counters, the last reason and since when, and when it is due again after a
+ * refusal. A batch knows the end of the log after it and the batch it continues, so that it can be taken back;
+ * `batch_entries` says what was in one that was. Groups of peers are here because `expected` is filled from them.
+ */
 const QUEUE = `
 ALTER TABLE outbox ADD COLUMN unreachable INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE outbox ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE outbox ADD COLUMN reason TEXT NOT NULL DEFAULT '';
 ALTER TABLE outbox ADD COLUMN failed_wall_ms INTEGER;
+ALTER TABLE outbox ADD COLUMN tried_wall_ms INTEGER;
+ALTER TABLE outbox ADD COLUMN due_wall_ms INTEGER;
 ALTER TABLE outbox ADD COLUMN expires_wall_ms INTEGER;
+CREATE INDEX outbox_open ON outbox(position) WHERE state <> 'pushed';
 ALTER TABLE batches ADD COLUMN head TEXT NOT NULL DEFAULT '';
+ALTER TABLE batches ADD COLUMN parent INTEGER;
+CREATE INDEX batches_open ON batches(number) WHERE state <> 'pushed';
 CREATE TABLE batch_entries(
   batch INTEGER NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(batch, id)) WITHOUT ROWID;
+ALTER TABLE peers ADD COLUMN groups TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE expected ADD COLUMN via TEXT NOT NULL DEFAULT '';
 `;
 
 /** The journal of handlers: a run is started before its process is, and done when its result is here. */

@@ -9,6 +9,8 @@ const FIRST_LAYOUT = {
   outbox:
     "position INTEGER PRIMARY KEY, id TEXT, type TEXT, draft TEXT, created_wall_ms INTEGER, state TEXT DEFAULT 'queued'",
   batches: "number INTEGER PRIMARY KEY, commit_id TEXT, state TEXT",
+  peers: "server TEXT PRIMARY KEY",
+  expected: "message_id TEXT, server TEXT",
 };
 
 test("prepareState() makes the tables of what must survive", () => {

@@ -1,0 +1,143 @@
+/**
+ * The queue as people see it: what was promised and did not arrive yet, how often it was tried, and why it waits.
+ *
+ * `queued` → `pushed` is the way of the outbox. A push that nobody answered counts as `unreachable` and kills nothing;
+ * one that the remote answered and refused counts as `refused`, and too many of those make an entry `dead`. Whoever
+ * waited longer than it may is `expired`.
+ */
+import { INSTANT_MS_MAX } from "../../base/instant.ts";
+import type { Database } from "../../base/ports/database.ts";
+import type { ServerSettings } from "../settings/model.ts";
+import type { EntryBody } from "./model.ts";
+
+/** How long an entry may wait, how often it may be refused, and how long it rests between two refusals. */
+export type QueueRules = Pick<ServerSettings, "queue" | "retry">;
+
+/** `built`: part of a batch that may already be on the remote. `refused`: queued again after a refusal. */
+export type QueueState = "queued" | "built" | "refused" | "dead" | "expired";
+
+/** One entry that is not on the remote as far as known. Instants are wall ms. */
+export interface QueueItem {
+  readonly id: string;
+  readonly type: EntryBody["type"];
+  /** Whom it is to; of a receipt, whose message it is about. */
+  readonly to: readonly string[];
+  readonly subject: string;
+  readonly state: QueueState;
+  readonly createdWallMs: number;
+  /** Until when it is tried; null for what never ends. */
+  readonly expiresWallMs: number | null;
+  readonly unreachable: number;
+  readonly refused: number;
+  /** The remote's own words of the last failure, hostile text; empty while nothing failed. */
+  readonly reason: string;
+  /** Since when it fails; null while nothing failed. */
+  readonly failedWallMs: number | null;
+}
+
+/** How much waits, in numbers. Messages alone are counted, but for `receipts`. */
+export interface QueueSummary {
+  /** Messages that will be tried again, `refused` among them. */
+  readonly waiting: number;
+  /** Of those waiting: the remote refused them at least once. */
+  readonly refused: number;
+  readonly dead: number;
+  readonly expired: number;
+  readonly receipts: number;
+  /** When the oldest of those waiting was written, wall ms; null when none waits. */
+  readonly oldestWallMs: number | null;
+  /** Why the last of them failed, hostile text, and since when (wall ms); empty and null when none failed. */
+  readonly reason: string;
+  readonly failedWallMs: number | null;
+}
+
+type SummaryRow = {
+  waiting: number | null;
+  refused: number | null;
+  dead: number | null;
+  expired: number | null;
+  receipts: number | null;
+  oldest: number | null;
+};
+
+const WAITS = "state IN ('queued', 'built')";
+
+/** What `status` and `health` say of the queue; it costs nothing where all was pushed. */
+export function queueSummary(state: Database): QueueSummary {
+  const row = state.get<SummaryRow>(
+    `SELECT sum(${WAITS} AND type <> 'receipt') AS waiting,
+       sum(${WAITS} AND type <> 'receipt' AND refused > 0) AS refused,
+       sum(state = 'dead') AS dead, sum(state = 'expired') AS expired,
+       sum(${WAITS} AND type = 'receipt') AS receipts,
+       min(CASE WHEN ${WAITS} AND type <> 'receipt' THEN created_wall_ms END) AS oldest
+     FROM outbox WHERE state <> 'pushed'`,
+  );
+  const failed = state.get<{ reason: string; failed_wall_ms: number }>(
+    `SELECT reason, failed_wall_ms FROM outbox
+     WHERE state <> 'pushed' AND state <> 'expired' AND failed_wall_ms IS NOT NULL
+     ORDER BY tried_wall_ms DESC, position LIMIT 1`,
+  );
+  return {
+    waiting: row?.waiting ?? 0,
+    refused: row?.refused ?? 0,
+    dead: row?.dead ?? 0,
+    expired: row?.expired ?? 0,
+    receipts: row?.receipts ?? 0,
+    oldestWallMs: row?.oldest ?? null,
+    reason: failed?.reason ?? "",
+    failedWallMs: failed?.failed_wall_ms ?? null,
+  };
+}
+
+type ItemRow = {
+  id: string;
+  type: EntryBody["type"];
+  draft: string;
+  state: string;
+  created_wall_ms: number;
+  expires_wall_ms: number | null;
+  unreachable: number;
+  refused: number;
+  reason: string;
+  failed_wall_ms: number | null;
+};
+
+/** Everything that is not on the remote as far as known, oldest first. `id`: that entry alone. */
+export function listQueue(state: Database, rules: QueueRules, id?: string): QueueItem[] {
+  const rows = state.all<ItemRow>(
+    `SELECT id, type, draft, state, created_wall_ms, expires_wall_ms, unreachable, refused, reason, failed_wall_ms
+     FROM outbox WHERE state <> 'pushed' ${id === undefined ? "" : "AND id = ?"} ORDER BY position`,
+    ...(id === undefined ? [] : [id]),
+  );
+  return rows.map((row) => {
+    const { body } = JSON.parse(row.draft) as { body: EntryBody };
+    return {
+      id: row.id,
+      type: row.type,
+      ...describe(body),
+      state: stateOf(row),
+      createdWallMs: row.created_wall_ms,
+      expiresWallMs: row.type === "message" ? expiryOf(row, rules) : null,
+      unreachable: row.unreachable,
+      refused: row.refused,
+      reason: row.reason,
+      failedWallMs: row.failed_wall_ms,
+    };
+  });
+}
+
+function describe(body: EntryBody): { to: readonly string[]; subject: string } {
+  if (body.type === "message") return { to: body.to, subject: body.subject };
+  return body.type === "receipt"
+    ? { to: [body.message_from], subject: `${body.state} receipt` }
+    : { to: [], subject: body.type };
+}
+
+function stateOf(row: { state: string; refused: number }): QueueState {
+  return row.state === "queued" && row.refused > 0 ? "refused" : (row.state as QueueState);
+}
+
+const expiryOf = (
+  row: { expires_wall_ms: number | null; created_wall_ms: number },
+  { queue }: QueueRules,
+): number => Math.min(INSTANT_MS_MAX, row.expires_wall_ms ?? row.created_wall_ms + queue.expires);
