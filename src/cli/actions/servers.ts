@@ -1,7 +1,7 @@
 import { FleetError } from "../../base/errors.ts";
-import { fromInstant } from "../../base/instant.ts";
 import { listAlarms, listCards, listProgress, listQuarantine } from "../../fleet/messaging/message-index.ts";
 import { listPeers, setForgotten } from "../../fleet/messaging/peers.ts";
+import { lastSeenWallMs } from "../../fleet/messaging/presence.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";
@@ -83,7 +83,7 @@ export function listServers(session: Session): KnownServer[] {
     return {
       server: peer.server,
       fingerprint: raw === null ? "unknown" : fingerprintOf(raw, systemCryptography),
-      lastSeenWallMs: stored === undefined ? null : fromInstant(stored.card.at),
+      lastSeenWallMs: stored === undefined ? null : lastSeenWallMs(stored),
       version: stored?.card.version ?? null,
       entries: progress.get(peer.server)?.seq ?? 0,
       forgotten: peer.forgotten,
