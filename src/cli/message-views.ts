@@ -1,6 +1,6 @@
 /** How messages look on a screen and in JSON, the same in every command that shows some. */
 import { fromInstant } from "../base/instant.ts";
-import { type InboxMessage, shortId } from "../fleet/messaging/mailbox-queries.ts";
+import { type InboxMessage, recipientsOf, shortId } from "../fleet/messaging/mailbox-queries.ts";
 import type { IndexedMessage } from "../fleet/messaging/message-index.ts";
 import type { MessageEntry } from "../fleet/messaging/model.ts";
 import { formatRelativeTime } from "./output/relative-time.ts";
@@ -18,13 +18,6 @@ export function toMessageJson(one: IndexedMessage | InboxMessage): Record<string
     ...("readWallMs" in one ? { read: one.readWallMs !== null, acked: one.ackedWallMs !== null } : {}),
   };
 }
-
-/** Whom a message is to, short enough for a column. */
-export const recipientsOf = (message: MessageEntry): string => {
-  const [first = "", second, ...more] = message.to;
-  if (second === undefined) return first;
-  return more.length === 0 ? `${first}, ${second}` : `${first} and ${more.length + 1} more`;
-};
 
 /** Priorities above normal, and kinds that want something, in colour. */
 export function markOf(message: MessageEntry, style: Style): Piece {

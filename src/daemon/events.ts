@@ -2,7 +2,14 @@ import type { HandledMessage } from "../fleet/messaging/answer-messages.ts";
 
 /** What a running monitor tells; one line each on its console. Texts may be hostile. */
 export type MonitorEvent =
-  | { readonly kind: "ready"; readonly socket: string; readonly remote: string }
+  | {
+      readonly kind: "ready";
+      readonly socket: string;
+      readonly remote: string;
+      readonly version: string;
+      readonly pid: number;
+      readonly settings: ReadySettings;
+    }
   | { readonly kind: "message"; readonly handled: HandledMessage }
   | { readonly kind: "pushed"; readonly entries: number }
   | {
@@ -15,7 +22,25 @@ export type MonitorEvent =
   | { readonly kind: "quarantined"; readonly count: number }
   | { readonly kind: "notice"; readonly text: string }
   | { readonly kind: "failed"; readonly detail: string }
-  | { readonly kind: "stopping" };
+  | {
+      /** One operation that took time; `type` as metrics name it, such as `"git_pull"`. */
+      readonly kind: "operation";
+      readonly type: string;
+      readonly durationMs: number;
+      readonly success: boolean;
+      readonly metadata: Readonly<Record<string, string | number | boolean>>;
+    }
+  | { readonly kind: "stopping" }
+  /** The daemon ends because of a failure that no loop caught. */
+  | { readonly kind: "crashed"; readonly detail: string };
+
+/** The settings that a log should begin with. Named one by one, so that a secret among them is never logged. */
+export interface ReadySettings {
+  readonly intervalMs: number;
+  readonly autoReply: boolean;
+  readonly logLevel: string;
+  readonly groups: readonly string[];
+}
 
 /** Takes events; never throws, never waits. */
 export type Report = (event: MonitorEvent) => void;

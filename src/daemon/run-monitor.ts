@@ -13,12 +13,14 @@ import { readHolder, tryLock, writeHolder } from "../platform/process-lock.ts";
 import { clearSocket } from "../platform/socket.ts";
 import { openControl } from "./control.ts";
 import { DaemonState } from "./daemon-state.ts";
+import type { MonitorEvent } from "./events.ts";
 import { Bell, runLoop } from "./loop.ts";
 import { type MaintenanceContext, maintenanceRound } from "./loops/maintenance-loop.ts";
 import { type PushLoopContext, pushRound } from "./loops/push-loop.ts";
 import { receiveRound } from "./loops/receive-loop.ts";
 import { MachineRole } from "./machine-role.ts";
 import type { MonitorContext, MonitorOptions } from "./monitor-context.ts";
+import { type Observed, observe } from "./observe.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 import { serverFacts } from "./server-facts.ts";
 import { renderStatusReply } from "./status-reply.ts";
@@ -31,14 +33,17 @@ const LAST_PUSH_TIMEOUT_MS = 5_000;
  * Runs the daemon until `signal` aborts.
  * @throws FleetError UNAVAILABLE with the holder's pid and start when a daemon of this server runs already
  */
-export async function runMonitor(mailbox: Mailbox, options: MonitorOptions): Promise<void> {
+export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promise<void> {
   const lock = tryLock(mailbox.paths.daemonLock);
   if (lock === null) throw alreadyRunning(mailbox);
   const stop = new AbortController();
   const machine = new MachineRole(mailbox.paths.machineLock);
-  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const signal = AbortSignal.any([given.signal, stop.signal]);
+  let observed: Observed | null = null;
   try {
     const sendPorts = await mailbox.sendPorts();
+    observed = observe(mailbox, given);
+    const options: MonitorOptions = { ...given, report: observed.report };
     const daemon = new DaemonState(sendPorts.clock);
     machine.holds();
     writeHolder(mailbox.paths.daemonLock, { pid: process.pid, startedWallMs: daemon.startedWallMs });
@@ -57,7 +62,7 @@ export async function runMonitor(mailbox: Mailbox, options: MonitorOptions): Pro
     };
     const control = openControl(context);
     try {
-      options.report({ kind: "ready", socket: mailbox.paths.socket, remote: sendPorts.remote.displayUrl });
+      options.report(readyEvent(context));
       daemon.wantCard(0);
       await runLoops(context);
       options.report({ kind: "stopping" });
@@ -66,11 +71,28 @@ export async function runMonitor(mailbox: Mailbox, options: MonitorOptions): Pro
       clearSocket(mailbox.paths.socket);
     }
     await pushLast(context);
+  } catch (thrown) {
+    // What ends because it was told to is no crash.
+    if (!signal.aborted) observed?.report({ kind: "crashed", detail: messageOf(thrown) });
+    throw thrown;
   } finally {
     stop.abort();
+    observed?.close();
     machine.release();
     lock.release();
   }
+}
+
+function readyEvent({ mailbox, sendPorts, options }: MonitorContext): MonitorEvent {
+  const { interval, auto_reply, log, groups } = options.settings();
+  return {
+    kind: "ready",
+    socket: mailbox.paths.socket,
+    remote: sendPorts.remote.displayUrl,
+    version: options.version,
+    pid: process.pid,
+    settings: { intervalMs: interval, autoReply: auto_reply.enabled, logLevel: log.level, groups },
+  };
 }
 
 function alreadyRunning(mailbox: Mailbox): FleetError {

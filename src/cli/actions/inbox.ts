@@ -1,8 +1,14 @@
 import { parseDuration } from "../../base/duration.ts";
-import { countUnread, type InboxFilter, listInbox, shortId } from "../../fleet/messaging/mailbox-queries.ts";
+import {
+  countUnread,
+  type InboxFilter,
+  listInbox,
+  recipientsOf,
+  shortId,
+} from "../../fleet/messaging/mailbox-queries.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { refreshIndex } from "../look.ts";
-import { markOf, recipientsOf, toMessageJson, writtenAt } from "../message-views.ts";
+import { markOf, toMessageJson, writtenAt } from "../message-views.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { safe } from "../output/safe-text.ts";
 import { renderTable } from "../output/table.ts";

@@ -1,7 +1,9 @@
 import { formatDuration } from "../../base/duration.ts";
-import { firstLineOf } from "../../base/errors.ts";
+import { isAtLeast } from "../../base/log-line.ts";
+import { leastLevel } from "../../daemon/daemon-log.ts";
 import type { MonitorEvent } from "../../daemon/events.ts";
 import { initServer } from "../../daemon/init-server.ts";
+import { describeEvent } from "../../daemon/log-event.ts";
 import { openMailbox } from "../../daemon/open-mailbox.ts";
 import { runMonitor } from "../../daemon/run-monitor.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
@@ -10,6 +12,7 @@ import { systemCryptography } from "../../platform/cryptography.ts";
 import { type ServerPaths, serverFolders, serverPaths } from "../../platform/paths.ts";
 import { commandSignal } from "../command-signal.ts";
 import { renderLine } from "../message-views.ts";
+import { paintOf } from "../output/log-view.ts";
 import { openAnswerStream } from "../output/print-answer.ts";
 import { type SafeText, safe } from "../output/safe-text.ts";
 import type { Style } from "../output/style.ts";
@@ -52,6 +55,7 @@ export async function monitor(args: MonitorArguments): Promise<void> {
     );
   };
   const print = (event: MonitorEvent): void => {
+    if (!isAtLeast(describeEvent(event).level, leastLevel(running))) return;
     if (args.json) {
       stream.json("monitor", toJson(event));
       return;
@@ -91,26 +95,10 @@ function toJson(event: MonitorEvent): Record<string, unknown> {
 }
 
 function renderEvent(event: MonitorEvent, style: Style): SafeText {
-  switch (event.kind) {
-    case "ready":
-      return safe`${style.green("ready")}  ${event.remote}`;
-    case "message":
-      return renderHandled(event, style);
-    case "pushed":
-      return safe`${style.green("pushed")}  ${event.entries} ${event.entries === 1 ? "entry" : "entries"}, confirmed by the remote`;
-    case "trouble":
-      return safe`${style.red("trouble")}  ${event.during}: ${firstLineOf(event.detail)}; again in ${formatDuration(event.retryMs)}`;
-    case "recovered":
-      return safe`${style.green("recovered")}  ${event.during} works again`;
-    case "quarantined":
-      return safe`${style.yellow("quarantined")}  ${event.count} batch(es) that were not what they claim`;
-    case "notice":
-      return safe`${style.yellow("notice")}  ${event.text}`;
-    case "failed":
-      return safe`${style.red("failed")}  ${event.detail}`;
-    case "stopping":
-      return safe`stopping`;
-  }
+  if (event.kind === "message") return renderHandled(event, style);
+  const { level, title, detail } = describeEvent(event);
+  const paint = paintOf(level, style);
+  return detail === "" ? paint(title) : safe`${paint(title)}  ${detail}`;
 }
 
 /** Silences worth telling: a tripped budget is an event, "no rule" is not. */

@@ -1,10 +1,10 @@
 import { deliveryOf, type Recipient } from "../../fleet/messaging/delivery.ts";
-import { listSent, shortId } from "../../fleet/messaging/mailbox-queries.ts";
+import { listSent, recipientsOf, shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import type { MessageEntry } from "../../fleet/messaging/model.ts";
 import { unconfirmedDrafts } from "../../fleet/messaging/outbox.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { refreshIndex } from "../look.ts";
-import { recipientsOf, writtenAt } from "../message-views.ts";
+import { writtenAt } from "../message-views.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { renderTable } from "../output/table.ts";
 import { openStyle, terminalWidth } from "../output/terminal.ts";

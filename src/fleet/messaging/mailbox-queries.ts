@@ -125,3 +125,10 @@ function conditionsOf(filter: InboxFilter): { where: string; values: SqlValue[] 
   add("entries.position > ?", filter.afterPosition);
   return { where: parts.join(""), values };
 }
+
+/** Whom a message is to, short enough for a column. */
+export const recipientsOf = (message: { readonly to: readonly string[] }): string => {
+  const [first = "", second, ...more] = message.to;
+  if (second === undefined) return first;
+  return more.length === 0 ? `${first}, ${second}` : `${first} and ${more.length + 1} more`;
+};

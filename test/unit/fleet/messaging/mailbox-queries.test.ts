@@ -11,6 +11,7 @@ import {
   listThread,
   marksOf,
   nextInbox,
+  recipientsOf,
   shortId,
 } from "../../../../src/fleet/messaging/mailbox-queries.ts";
 import { insertLines } from "../../../../src/fleet/messaging/message-index.ts";
@@ -207,4 +208,12 @@ test("findReply() finds the first answer to me by somebody else", () => {
   add("first", { in_reply_to: "q" });
   add("second", { in_reply_to: "q" });
   expect(findReply(index, "q", "code1")?.message.id).toBe("first");
+});
+
+test.each([
+  [["all"], "all"],
+  [["a", "b"], "a, b"],
+  [["a", "b", "c"], "a and 2 more"],
+])("recipientsOf() makes %j short", (to, short) => {
+  expect(recipientsOf({ to })).toBe(short);
 });

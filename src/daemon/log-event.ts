@@ -1,0 +1,112 @@
+/**
+ * What a daemon's events say: the one place where an event becomes words, for its console and for its log. Subjects and
+ * bodies are not among them: a log is copied around, so it says which message and never what was in it.
+ */
+import { formatDuration } from "../base/duration.ts";
+import { firstLineOf } from "../base/errors.ts";
+import type { LogLevel, LogMetadata } from "../base/log-line.ts";
+import { recipientsOf, shortId } from "../fleet/messaging/mailbox-queries.ts";
+import type { MonitorEvent } from "./events.ts";
+
+/** An event in words. `title` is what happened, `detail` the rest of the sentence; texts of others are in both. */
+export interface LoggedEvent {
+  readonly level: LogLevel;
+  readonly title: string;
+  readonly detail: string;
+  readonly metadata: LogMetadata;
+}
+
+type EventOf<K extends MonitorEvent["kind"]> = Extract<MonitorEvent, { kind: K }>;
+
+/** The sentence of a log line. */
+export const messageOfEvent = ({ title, detail }: LoggedEvent): string =>
+  detail === "" ? title : `${title}: ${detail}`;
+
+/** Level and words of an event. A kind that is not here does not compile. */
+export function describeEvent(event: MonitorEvent): LoggedEvent {
+  switch (event.kind) {
+    case "ready":
+      return describeReady(event);
+    case "message":
+      return describeMessage(event);
+    case "pushed":
+      return line("INFO", "pushed", {
+        detail: `${event.entries} ${event.entries === 1 ? "entry" : "entries"}, confirmed by the remote`,
+        metadata: { entries: event.entries },
+      });
+    case "trouble":
+      return line("ERROR", "trouble", {
+        detail: `${event.during}: ${firstLineOf(event.detail)}; again in ${formatDuration(event.retryMs)}`,
+        metadata: { during: event.during, detail: event.detail, retry_ms: Math.round(event.retryMs) },
+      });
+    case "recovered":
+      return line("INFO", "recovered", {
+        detail: `${event.during} works again`,
+        metadata: { during: event.during },
+      });
+    case "quarantined":
+      return line("WARNING", "quarantined", {
+        detail: `${event.count} batch(es) that were not what they claim`,
+        metadata: { batches: event.count },
+      });
+    case "notice":
+      return line("WARNING", "notice", { detail: event.text });
+    case "failed":
+      return line("ERROR", "failed", { detail: event.detail });
+    case "operation":
+      return describeOperation(event);
+    case "stopping":
+      return line("INFO", "stopping", {});
+    case "crashed":
+      return line("CRITICAL", "crashed", { detail: event.detail });
+  }
+}
+
+function line(level: LogLevel, title: string, rest: Partial<LoggedEvent>): LoggedEvent {
+  return { level, title, detail: rest.detail ?? "", metadata: rest.metadata ?? {} };
+}
+
+function describeReady({ remote, socket, version, pid, settings }: EventOf<"ready">): LoggedEvent {
+  return line("INFO", "ready", {
+    detail: remote,
+    metadata: {
+      version,
+      pid,
+      remote,
+      socket,
+      interval_ms: settings.intervalMs,
+      auto_reply: settings.autoReply,
+      log_level: settings.logLevel,
+      groups: settings.groups,
+    },
+  });
+}
+
+/** A tripped budget is an event, "no rule" is not; what is older than this server is only history. */
+function describeMessage({ handled }: EventOf<"message">): LoggedEvent {
+  const { message, replyId, silence, direct } = handled;
+  const way = `${message.from} → ${recipientsOf(message)}, ${shortId(message.id)}`;
+  const budget = silence?.startsWith("budget-") === true ? silence.slice("budget-".length) : null;
+  const level = budget !== null ? "WARNING" : silence === "history" ? "DEBUG" : "INFO";
+  const answered = replyId === null ? "" : `, answered ${shortId(replyId)}`;
+  const notAnswered = budget === null ? "" : `, not answered: the budget per ${budget} is spent`;
+  return line(level, "message", {
+    detail: `${way}${answered}${notAnswered}`,
+    metadata: {
+      id: message.id,
+      from: message.from,
+      to: message.to,
+      kind: message.kind ?? "info",
+      priority: message.priority ?? "normal",
+      direct,
+      ...(replyId === null ? { silence } : { reply_id: replyId }),
+    },
+  });
+}
+
+function describeOperation({ type, durationMs, success, metadata }: EventOf<"operation">): LoggedEvent {
+  return line("DEBUG", type, {
+    detail: `${success ? "done" : "failed"} after ${formatDuration(durationMs)}`,
+    metadata: { duration_ms: Math.round(durationMs * 1000) / 1000, success, ...metadata },
+  });
+}

@@ -1,0 +1,40 @@
+import { systemClock } from "../platform/clock.ts";
+import { openLogFile } from "../platform/log-file.ts";
+import { openDaemonLog } from "./daemon-log.ts";
+import type { Report } from "./events.ts";
+import type { MonitorOptions } from "./monitor-context.ts";
+import type { Mailbox } from "./open-mailbox.ts";
+
+/** Everybody who listens to the events of one daemon. */
+export interface Observed {
+  readonly report: Report;
+  /** Writes down what waits; the listeners of the process's end are taken off. */
+  readonly close: () => void;
+}
+
+/**
+ * Hands every event to the daemon's log, then to the console. The caller holds the daemon's lock, so nobody
+ * else writes the log.
+ */
+export function observe(mailbox: Mailbox, options: MonitorOptions): Observed {
+  const log = openDaemonLog({
+    server: mailbox.identity.server,
+    settings: options.settings,
+    clock: systemClock,
+    report: options.report,
+    open: (given) => openLogFile(mailbox.paths.logs, given),
+  });
+  const close = (): void => {
+    process.off("exit", close);
+    log.close();
+  };
+  // A second signal, or a bug that ends the process, still leaves what was taken.
+  process.on("exit", close);
+  return {
+    report(event) {
+      log.take(event);
+      options.report(event);
+    },
+    close,
+  };
+}

@@ -1,0 +1,101 @@
+import { describe, expect, test } from "bun:test";
+import type { MonitorEvent } from "../../../src/daemon/events.ts";
+import { describeEvent, messageOfEvent } from "../../../src/daemon/log-event.ts";
+import type { HandledMessage } from "../../../src/fleet/messaging/answer-messages.ts";
+
+const SECRET = "the password is hunter2";
+const handled = (changes: Partial<HandledMessage> = {}): HandledMessage => ({
+  message: {
+    format: 1,
+    id: "019e1a2b-0000-7000-8000-0000000000ab",
+    at: "2026-07-24T13:33:20.000Z",
+    from: "code2",
+    seq: 3,
+    epoch: "00000000000000e1",
+    prev: null,
+    type: "message",
+    to: ["code1"],
+    subject: SECRET,
+    body: SECRET,
+    labels: { note: SECRET },
+  } as unknown as HandledMessage["message"],
+  direct: true,
+  replyId: null,
+  silence: null,
+  ...changes,
+});
+const message = (changes: Partial<HandledMessage> = {}): MonitorEvent => ({
+  kind: "message",
+  handled: handled(changes),
+});
+
+const EVENTS: readonly (readonly [MonitorEvent, string, string])[] = [
+  [
+    {
+      kind: "ready",
+      socket: "/s",
+      remote: "/r",
+      version: "1.2.3",
+      pid: 7,
+      settings: { intervalMs: 1, autoReply: true, logLevel: "info", groups: [] },
+    },
+    "INFO",
+    "ready: /r",
+  ],
+  [message(), "INFO", "message: code2 → code1, 000000ab"],
+  [message({ silence: "history" }), "DEBUG", "message: code2 → code1, 000000ab"],
+  [message({ replyId: "x-12345678" }), "INFO", "message: code2 → code1, 000000ab, answered 12345678"],
+  [
+    message({ silence: "budget-peer" }),
+    "WARNING",
+    "message: code2 → code1, 000000ab, not answered: the budget per peer is spent",
+  ],
+  [{ kind: "pushed", entries: 1 }, "INFO", "pushed: 1 entry, confirmed by the remote"],
+  [{ kind: "pushed", entries: 2 }, "INFO", "pushed: 2 entries, confirmed by the remote"],
+  [
+    { kind: "trouble", during: "fetch", detail: "no route\nhint: no", retryMs: 2000 },
+    "ERROR",
+    "trouble: fetch: no route; again in 2 s",
+  ],
+  [{ kind: "recovered", during: "push" }, "INFO", "recovered: push works again"],
+  [{ kind: "quarantined", count: 2 }, "WARNING", "quarantined: 2 batch(es) that were not what they claim"],
+  [{ kind: "notice", text: "a lock was removed" }, "WARNING", "notice: a lock was removed"],
+  [{ kind: "failed", detail: "disk I/O error" }, "ERROR", "failed: disk I/O error"],
+  [
+    { kind: "operation", type: "git_pull", durationMs: 12.3456, success: true, metadata: { lines: 2 } },
+    "DEBUG",
+    "git_pull: done after 12 ms",
+  ],
+  [{ kind: "stopping" }, "INFO", "stopping"],
+  [{ kind: "crashed", detail: "no space" }, "CRITICAL", "crashed: no space"],
+];
+
+describe("describeEvent()", () => {
+  test.each(EVENTS)("puts %j into words", (event, level, words) => {
+    const described = describeEvent(event);
+    expect(described.level).toBe(level as typeof described.level);
+    expect(messageOfEvent(described)).toBe(words);
+  });
+
+  test("never tells subject, body or labels of a message", () => {
+    for (const silence of ["history", "budget-host", null] as const) {
+      expect(JSON.stringify(describeEvent(message({ silence })))).not.toContain("hunter2");
+    }
+  });
+
+  test("begins a log with version, pid and settings", () => {
+    const [first] = EVENTS;
+    expect(first === undefined ? null : describeEvent(first[0]).metadata).toMatchObject({
+      version: "1.2.3",
+      pid: 7,
+      interval_ms: 1,
+      auto_reply: true,
+      log_level: "info",
+    });
+  });
+
+  test("keeps all that git said of a trouble as a fact", () => {
+    const event: MonitorEvent = { kind: "trouble", during: "push", detail: "one\ntwo", retryMs: 1.5 };
+    expect(describeEvent(event).metadata).toEqual({ during: "push", detail: "one\ntwo", retry_ms: 2 });
+  });
+});
