@@ -1,0 +1,102 @@
+// A fleet of three over a real network protocol whose remote fails in every way a network can fail, one after the
+// other: refused, silent, one byte a second, cut off in the middle. Times of the configuration are divided by ten.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { canServe, ProxiedFleet, type ServerName, type Transport } from "../helpers/proxied-fleet.ts";
+import { eventually } from "../helpers/temp-git.ts";
+import { until } from "../helpers/wire-fleet.ts";
+
+/** The defaults divided by ten; a handshake of ssh on a busy machine has to fit into the deadlines. */
+const CONFIGURATION = `
+interval: 1s
+timeouts: {fetch: 3s, push: 3s, network: 1s}
+retry: {retries: 1, first: 200ms, longest: 800ms}
+breaker: {failures: 2, open_for: 30s, successes: 2}
+heartbeat: {idle: 12s, every: 30s}
+`;
+const TIMEOUT_MS = 180_000;
+const FAULTS = ["refuse", "hang", "slow", "cut"] as const;
+
+describe.each<Transport>(["ssh", "http"])("a remote over %s", (transport) => {
+  const served = canServe(transport);
+  let fleet: ProxiedFleet;
+  const sent: string[] = [];
+  beforeAll(async () => {
+    if (!served) return;
+    fleet = await ProxiedFleet.create(transport, CONFIGURATION);
+    await fleet.startMonitors();
+  }, TIMEOUT_MS);
+  afterAll(async () => {
+    if (served) await fleet.remove();
+  }, TIMEOUT_MS);
+
+  const failWith = (fault: (typeof FAULTS)[number]): Promise<void> =>
+    fault === "cut" ? fleet.proxy.cutAfter(700) : fleet.proxy.be(fault);
+
+  /** Sends to one, to the other and to all, and checks the promise of each. */
+  async function sendFive(fault: string): Promise<void> {
+    for (const [number, to] of ["code2", "db3", "all", "code2", "all"].entries()) {
+      const body = `${fault} ${number} to ${to}`;
+      const ran = await fleet.run("code1", "send", "--to", to, "--timeout", "2", "--", body);
+      expect(ran).toMatchObject({ code: 75 });
+      expect(ran.stdout).toMatch(/queued; it is safe here/);
+      sent.push(body);
+    }
+  }
+
+  const bodiesAt = async (server: ServerName): Promise<string[]> =>
+    (await fleet.inbox(server)).map((one) => one.body);
+  const meantFor = (server: ServerName): string[] =>
+    sent.filter((body) => body.endsWith(server) || body.endsWith("all"));
+
+  test.skipIf(!served).each([...FAULTS])(
+    "that fails by %s delays messages, in order, and neither loses nor doubles one",
+    async (fault) => {
+      await failWith(fault);
+      await until(
+        async () => (await problemsOf("code1")).some(({ text }) => text.includes("remote")),
+        "the status names the remote",
+        60_000,
+      );
+      await sendFive(fault);
+      expect(await fleet.queued("code1")).toBe(5);
+      const backMs = performance.now();
+      await fleet.proxy.be("pass");
+      for (const server of ["code2", "db3"] as const) {
+        await until(
+          async () => (await bodiesAt(server)).length >= meantFor(server).length,
+          `${server} has everything`,
+          60_000,
+        );
+        expect(await bodiesAt(server)).toEqual(meantFor(server));
+      }
+      console.log(
+        `${transport}, ${fault}: delivered ${Math.round(performance.now() - backMs)} ms after it was back`,
+      );
+      expect(await fleet.queued("code1")).toBe(0);
+      await until(async () => (await problemsOf("code1")).length === 0, "the status is clean again", 60_000);
+    },
+    TIMEOUT_MS,
+  );
+
+  test.skipIf(!served)(
+    "that says nothing has no git left at it once the breaker is open, and none is started until it answers",
+    async () => {
+      await fleet.proxy.be("hang");
+      const isOpen = async (): Promise<boolean> => {
+        const { monitor } = (await fleet.json("code1", "status")) as {
+          monitor: { breaker?: { state: string } };
+        };
+        return monitor.breaker?.state === "open";
+      };
+      await until(isOpen, "the breaker opens", 60_000);
+      expect(await eventually(() => fleet.gits().length === 0, 30_000)).toBe(true);
+      await fleet.proxy.be("pass");
+      await until(async () => (await problemsOf("code1")).length === 0, "the status is clean again", 60_000);
+    },
+    TIMEOUT_MS,
+  );
+
+  async function problemsOf(server: ServerName): Promise<readonly { text: string }[]> {
+    return (await fleet.json(server, "status"))["problems"] as { text: string }[];
+  }
+});
