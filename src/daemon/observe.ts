@@ -4,6 +4,7 @@ import { openDaemonLog } from "./daemon-log.ts";
 import type { Report } from "./events.ts";
 import type { MonitorOptions } from "./monitor-context.ts";
 import type { Mailbox } from "./open-mailbox.ts";
+import { openMetricsFeed } from "./record-metrics.ts";
 
 /** Everybody who listens to the events of one daemon. */
 export interface Observed {
@@ -13,7 +14,7 @@ export interface Observed {
 }
 
 /**
- * Hands every event to the daemon's log, then to the console. The caller holds the daemon's lock, so nobody
+ * Hands every event to the metrics, to the daemon's log, then to the console. The caller holds the daemon's lock, so nobody
  * else writes the log.
  */
 export function observe(mailbox: Mailbox, options: MonitorOptions): Observed {
@@ -24,17 +25,27 @@ export function observe(mailbox: Mailbox, options: MonitorOptions): Observed {
     report: options.report,
     open: (given) => openLogFile(mailbox.paths.logs, given),
   });
-  const close = (): void => {
-    process.off("exit", close);
-    log.close();
-  };
-  // A second signal, or a bug that ends the process, still leaves what was taken.
-  process.on("exit", close);
-  return {
+  const metrics = openMetricsFeed({
+    state: mailbox.state,
+    clock: systemClock,
+    settings: options.settings,
     report(event) {
       log.take(event);
       options.report(event);
     },
-    close,
+  });
+  // A second signal, or a bug that ends the process, still leaves what the log took.
+  process.on("exit", log.close);
+  return {
+    report(event) {
+      metrics.take(event);
+      log.take(event);
+      options.report(event);
+    },
+    close() {
+      process.off("exit", log.close);
+      metrics.close();
+      log.close();
+    },
   };
 }

@@ -1,16 +1,20 @@
 import type { LogFile, LogFileEvents } from "../../src/base/ports/log-file.ts";
 
-/** A log without a file. `lines` holds what a reader would find; `isFull` is a disk that takes nothing. */
+/** A log without a file. `lines` holds what a reader would find; `setFull(true)` is a disk that takes nothing. */
 export class MemoryLog implements LogFile {
   readonly lines: string[] = [];
-  isFull = false;
   flushes = 0;
   #waiting: string[] = [];
+  #isFull = false;
   #isFailing = false;
   readonly #events: LogFileEvents;
 
   constructor(events: LogFileEvents = { onTrouble: () => undefined, onRecovered: () => undefined }) {
     this.#events = events;
+  }
+
+  setFull(isFull: boolean): void {
+    this.#isFull = isFull;
   }
 
   write(line: string): void {
@@ -19,7 +23,7 @@ export class MemoryLog implements LogFile {
 
   flush(): void {
     this.flushes += 1;
-    if (this.isFull) {
+    if (this.#isFull) {
       if (!this.#isFailing) this.#events.onTrouble("no space left on device");
       this.#isFailing = true;
       return;

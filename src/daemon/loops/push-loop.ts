@@ -7,6 +7,7 @@ import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
 import { storeWhenDue } from "../../fleet/messaging/restore-objects.ts";
 import type { DaemonState, Dues } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
+import { measured } from "../measured.ts";
 
 /** A heartbeat is a new card on the remote: at most this often, and only when no push carried one. */
 const HEARTBEAT_MS = 5 * 60_000;
@@ -43,11 +44,16 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
   const dues = daemon.takeDues();
   try {
     const timeoutMs = PUSH_TIMEOUT_MS;
-    const outcome = await flushOutbox(ports, context.facts(), {
-      timeoutMs,
-      signal: context.signal,
-      card: true,
-    });
+    const { signal, report } = context;
+    const outcome = await measured(
+      { clock: ports.clock, report, signal },
+      "git_push",
+      () => flushOutbox(ports, context.facts(), { timeoutMs, signal, card: true }),
+      (flushed) =>
+        flushed.status === "pushed"
+          ? { success: true, metadata: { entries: flushed.entries } }
+          : { success: false, metadata: { failure: flushed.failure.kind } },
+    );
     for (const text of outcome.notices) context.report({ kind: "notice", text });
     if (outcome.status === "waiting") return trouble(context, dues, outcome.failure.detail);
     daemon.notePush();

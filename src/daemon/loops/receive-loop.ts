@@ -10,6 +10,7 @@ import { receiveMessages } from "../../fleet/messaging/receive-messages.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { DaemonState } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
+import { measured } from "../measured.ts";
 import { RETRY_MS_FIRST, RETRY_MS_MAX } from "./push-loop.ts";
 
 /** A fetch without an end is ended after this time. */
@@ -41,7 +42,16 @@ export interface ReceiveLoopContext {
 export async function receiveRound(context: ReceiveLoopContext): Promise<number> {
   const { ports, daemon, report } = context;
   context.watch();
-  const received = await receiveMessages(ports, { timeoutMs: FETCH_TIMEOUT_MS, signal: context.signal });
+  const watch = { clock: ports.clock, report, signal: context.signal };
+  const received = await measured(
+    watch,
+    "git_pull",
+    () => receiveMessages(ports, { timeoutMs: FETCH_TIMEOUT_MS, signal: context.signal }),
+    (looked) =>
+      looked.ok
+        ? { success: true, metadata: { lines: looked.value.acceptedLines } }
+        : { success: false, metadata: { failure: looked.error.kind } },
+  );
   if (!received.ok) return trouble(context, received.error.detail);
   context.watch();
   daemon.lastFetchWallMs = ports.clock.wallMs();
@@ -53,7 +63,12 @@ export async function receiveRound(context: ReceiveLoopContext): Promise<number>
   const { acceptedLines, quarantined, cardsTaken, ownRefBehind } = received.value;
   if (quarantined > 0) report({ kind: "quarantined", count: quarantined });
   if (ownRefBehind) daemon.wantCard(0);
-  const handled = answerMessages(ports, context.answers());
+  const handled = await measured(
+    watch,
+    "handle",
+    () => answerMessages(ports, context.answers()),
+    (all) => (all.length === 0 ? null : { success: true, metadata: { messages: all.length } }),
+  );
   for (const one of handled) report({ kind: "message", handled: one });
   noteHandled(daemon, handled);
   if (acceptedLines + quarantined + cardsTaken + handled.length > 0) daemon.bump();

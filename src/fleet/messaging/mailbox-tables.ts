@@ -68,14 +68,14 @@ CREATE TABLE runs(
 CREATE INDEX runs_open ON runs(queued_wall_ms) WHERE state <> 'done';
 `;
 
-/** What happened, bounded: single operations, and counters per hour. */
+/** What happened, bounded: single operations, and counters per minute, so that any window of hours can be counted. */
 const METRICS = `
 CREATE TABLE operations(
   position INTEGER PRIMARY KEY AUTOINCREMENT, at_wall_ms INTEGER NOT NULL, type TEXT NOT NULL,
   duration_ms REAL NOT NULL, success INTEGER NOT NULL, metadata TEXT NOT NULL);
 CREATE INDEX operations_at ON operations(at_wall_ms);
 CREATE TABLE counters(
-  name TEXT NOT NULL, hour INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY(name, hour)) WITHOUT ROWID;
+  minute INTEGER NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY(minute, name)) WITHOUT ROWID;
 `;
 
 /** Each step leads from the layout of its position to the next; a file of an older fleetd takes those it lacks. */

@@ -64,11 +64,11 @@ describe("openDaemonLog()", () => {
   });
 
   test("tells of a log that cannot be written once, and goes on", () => {
-    file.isFull = true;
+    file.setFull(true);
     for (const detail of ["one", "two", "three"]) log.take({ kind: "failed", detail });
     expect(told).toHaveLength(1);
     expect(told[0]).toMatchObject({ kind: "notice" });
-    file.isFull = false;
+    file.setFull(false);
     log.close();
     expect(messages()).toEqual(["failed: one", "failed: two", "failed: three"]);
     expect(told).toHaveLength(2);

@@ -29,7 +29,9 @@ const round = (): Promise<number> =>
     daemon,
     takeFlushLock: () => lock.tryTake(),
     facts: () => FACTS,
-    report: (event) => events.push(event),
+    report: (event) => {
+      if (event.kind !== "operation") events.push(event);
+    },
     signal: new AbortController().signal,
   });
 const pushes = (): number => fleet.remote.pushes.length;

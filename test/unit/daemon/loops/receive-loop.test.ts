@@ -32,7 +32,9 @@ const round = (): Promise<number> =>
     daemon,
     answers: () => ANSWERS,
     settings: () => DEFAULT_SETTINGS,
-    report: (event) => events.push(event),
+    report: (event) => {
+      if (event.kind !== "operation") events.push(event);
+    },
     signal: new AbortController().signal,
     watch: () => {
       watched.push(fleet.remote.calls);
