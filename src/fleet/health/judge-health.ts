@@ -141,7 +141,7 @@ function judgeQueue(queue: QueueFacts, thresholds: HealthThresholds, nowWallMs: 
   const figure = queue.dead > 0 ? `${queue.dead} dead, ${queue.waiting} waiting` : `${queue.waiting} waiting`;
   if (queue.dead > 0) {
     const dead = queue.dead === 1 ? "1 message is dead" : `${queue.dead} messages are dead`;
-    const why = queue.deadReason === null ? "" : `: ${firstLineOf(queue.deadReason)}`;
+    const why = queue.reason === null ? "" : `: ${firstLineOf(queue.reason)}`;
     const evidence = `${dead}, refused by the remote${why}`;
     return {
       verdict: "warn",

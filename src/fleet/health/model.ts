@@ -61,12 +61,12 @@ export interface RemoteFacts {
   readonly trouble: string | null;
 }
 
-/** What waits to be sent. `dead`: refused for good, until somebody retries or drops them. */
+/** What waits to be sent. `dead`: refused for good, until somebody retries or drops them. `reason`: of the last failure. */
 export interface QueueFacts {
   readonly waiting: number;
   readonly oldestWallMs: number | null;
   readonly dead: number;
-  readonly deadReason: string | null;
+  readonly reason: string | null;
 }
 
 /** The circuit breaker around the remote. */
