@@ -7,7 +7,7 @@ const SKEW_MS_MAX = 5 * 60_000;
 /** A clock that was set is worth telling for so long. Chosen, not measured. */
 const JUMP_TOLD_MS = 3_600_000;
 
-const THRESHOLD = "warn 5 min off, or set";
+const THRESHOLD = "5 min off, or set";
 const FIX = "Turn on time synchronisation (timedatectl set-ntp true)";
 
 type Judged = Omit<Check, "id">;

@@ -23,7 +23,7 @@ export const CHECK_IDS = [
 ] as const;
 export type CheckId = (typeof CHECK_IDS)[number];
 
-/** One thing that was judged. `figure` and `threshold` are short; `evidence` is a sentence without a full stop. */
+/** One thing that was judged. `figure` and `threshold` (where it warns, and after a slash where it is critical) are short; `evidence` is a sentence without a full stop. */
 export interface Check {
   readonly id: CheckId;
   readonly verdict: Verdict;
