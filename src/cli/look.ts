@@ -1,3 +1,4 @@
+import { noteLook } from "../fleet/messaging/last-look.ts";
 import { ingestStore, receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { commandSignal } from "./command-signal.ts";
 import { printNotice } from "./output/print-answer.ts";
@@ -16,7 +17,10 @@ export async function refreshIndex(session: Session, options: { readonly offline
   }
   const timeoutMs = REMOTE_TIMEOUT_MS;
   const received = await receiveMessages(ports, { timeoutMs, signal: commandSignal() });
-  if (received.ok) return;
+  if (received.ok) {
+    noteLook(ports.state, ports.clock.wallMs());
+    return;
+  }
   // A look that Ctrl-C ended is no trouble of the remote.
   commandSignal().throwIfAborted();
   await ingestStore(ports);

@@ -76,6 +76,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Run this server's daemon in the foreground",
     load: () => import("./commands/monitor.ts").then((m) => m.monitor),
   },
+  health: {
+    group: "Care",
+    summary: "Judge disk, memory, store, remote, queue and clock of this server",
+    load: () => import("./commands/health.ts").then((m) => m.health),
+  },
   "rebuild-index": {
     group: "Care",
     summary: "Make the message index anew from the object store",

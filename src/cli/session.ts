@@ -45,7 +45,7 @@ export function sessionOf(paths: ServerPaths): Session {
     mailbox,
     ask: (call) => askDaemon(paths.socket, call),
     async flush(drafts, timeoutMs) {
-      const request = { drafts, facts: serverFacts(VERSION), timeoutMs, signal: commandSignal() };
+      const request = { drafts, facts: serverFacts(VERSION, null), timeoutMs, signal: commandSignal() };
       const outcome = await flushNow(mailbox(), request);
       for (const notice of outcome.notices) printNotice(`fleetd: ${notice}`);
       return outcome;

@@ -19,33 +19,36 @@ const PUSH_AFTER_ANSWER_MS = 2;
 
 /** Opens the control socket. The caller holds the daemon's lock, so nobody else listens there. */
 export function openControl(context: MonitorContext): ControlServer {
-  const { daemon, mailbox, options, signal } = context;
+  const { daemon, mailbox, signal } = context;
   makeSocketFolder(mailbox.paths.socket);
   clearSocket(mailbox.paths.socket);
   const send = groupCommits(context);
   const control = startControlServer(mailbox.paths.socket, {
-    status: () => statusOf(context),
+    status: () => daemonStatus(context),
     send,
     mark: (call) => ({ changed: mark(context, call) }),
     changes: async (call) => ({ revision: await daemon.waitForChange(call.since, call.timeoutMs, signal) }),
   });
   protectSocket(mailbox.paths.socket);
   return control;
+}
 
-  function statusOf({ mailbox: { identity } }: MonitorContext): DaemonStatus {
-    return {
-      pid: process.pid,
-      version: options.version,
-      server: identity.server,
-      startedWallMs: daemon.startedWallMs,
-      revision: daemon.revision,
-      lastFetchWallMs: daemon.lastFetchWallMs,
-      lastPushWallMs: daemon.lastPushWallMs,
-      trouble: daemon.trouble,
-      autoReplies: daemon.autoReplies,
-      holdsMachine: context.machine.holds(),
-    };
-  }
+/** What the running monitor says of itself. */
+export function daemonStatus({ daemon, machine, mailbox, options }: MonitorContext): DaemonStatus {
+  return {
+    pid: process.pid,
+    version: options.version,
+    server: mailbox.identity.server,
+    startedWallMs: daemon.startedWallMs,
+    revision: daemon.revision,
+    lastFetchWallMs: daemon.lastFetchWallMs,
+    lastPushWallMs: daemon.lastPushWallMs,
+    trouble: daemon.trouble,
+    autoReplies: daemon.autoReplies,
+    holdsMachine: machine.holds(),
+    health: daemon.health,
+    clockJump: daemon.clockJump,
+  };
 }
 
 /** Messages that arrive together share one wait for the disk. */

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/ports/clock.ts";
+import type { ClockFacts, HealthReport } from "../fleet/health/model.ts";
 import { Bell } from "./loop.ts";
 
 /** A failure of the remote is told at once and then at most this often while it lasts. */
@@ -23,6 +24,11 @@ export class DaemonState {
   /** As `lastPushWallMs` on the clock that nobody sets: heartbeats go by it. */
   lastPushMonoMs: number | null = null;
   autoReplies = 0;
+  /** What the last health round made of this server; null before the first. */
+  health: HealthReport | null = null;
+  /** The last time the wall clock was set, and both clocks as the last health round read them. */
+  clockJump: ClockFacts["jump"] = null;
+  clockSeen: { readonly wallMs: number; readonly monoMs: number } | null = null;
   /** When the own card has to be on the remote, monotonic ms; null when nothing in it waits. */
   cardDueMonoMs: number | null = null;
   /** When queued receipts have to be pushed, monotonic ms. */

@@ -1,3 +1,4 @@
+import type { Verdict } from "../fleet/health/model.ts";
 import type { HandledMessage } from "../fleet/messaging/answer-messages.ts";
 
 /** What a running monitor tells; one line each on its console. Texts may be hostile. */
@@ -21,6 +22,13 @@ export type MonitorEvent =
   | { readonly kind: "recovered"; readonly during: "fetch" | "push" }
   | { readonly kind: "quarantined"; readonly count: number }
   | { readonly kind: "notice"; readonly text: string }
+  | {
+      readonly kind: "health";
+      readonly verdict: Verdict;
+      /** The verdict before; null at the start. */
+      readonly was: Verdict | null;
+      readonly problems: readonly string[];
+    }
   | { readonly kind: "failed"; readonly detail: string }
   | {
       /** One operation that took time; `type` as metrics name it, such as `"git_pull"`. */

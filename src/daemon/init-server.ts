@@ -161,7 +161,7 @@ async function announce(
     const received = await receiveMessages(receivePorts, options);
     const serversFound = receivePorts.store.readRefs("refs/fleet/log/").size;
     if (!received.ok) return { waiting: received.error.detail, serversFound };
-    const outcome = await flushOutbox(await mailbox.sendPorts(), serverFacts(request.version), {
+    const outcome = await flushOutbox(await mailbox.sendPorts(), serverFacts(request.version, null), {
       ...options,
       card: true,
     });

@@ -51,6 +51,8 @@ export function describeEvent(event: MonitorEvent): LoggedEvent {
       });
     case "notice":
       return line("WARNING", "notice", { detail: event.text });
+    case "health":
+      return describeHealth(event);
     case "failed":
       return line("ERROR", "failed", { detail: event.detail });
     case "operation":
@@ -80,6 +82,13 @@ function describeReady({ remote, socket, version, pid, settings }: EventOf<"read
       groups: settings.groups,
     },
   });
+}
+
+/** What is well again is no warning. */
+function describeHealth({ verdict, was, problems }: EventOf<"health">): LoggedEvent {
+  const level = ({ ok: "INFO", warn: "WARNING", unknown: "WARNING", critical: "ERROR" } as const)[verdict];
+  const detail = verdict === "ok" ? "all is well again" : `${verdict}: ${problems.join("; ")}`;
+  return line(level, "health", { detail, metadata: { verdict, was, problems } });
 }
 
 /** A tripped budget is an event, "no rule" is not; what is older than this server is only history. */

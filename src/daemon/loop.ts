@@ -44,8 +44,11 @@ export async function runLoop(options: {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onError: (thrown: unknown) => void;
+  /** How long to wait before the first round; at once when it is left out. */
+  readonly pauseFirstMs?: number;
 }): Promise<void> {
   const { bell, clock, signal } = options;
+  if (options.pauseFirstMs !== undefined) await bell.wait(options.pauseFirstMs, clock, signal);
   while (!signal.aborted) {
     let pauseMs = FAILED_PAUSE_MS;
     try {

@@ -4,17 +4,21 @@
  */
 import { dirname } from "node:path";
 import { FleetError, messageOf } from "../base/errors.ts";
+import { ok } from "../base/result.ts";
 import type { AnswerSettings } from "../fleet/messaging/answer-messages.ts";
 import { replyBudgets } from "../fleet/messaging/decide-reply.ts";
+import { noteLook } from "../fleet/messaging/last-look.ts";
 import { renewRun } from "../fleet/messaging/publish-card.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
 import { embeddedRemotePath } from "../platform/paths.ts";
 import { readHolder, tryLock, writeHolder } from "../platform/process-lock.ts";
 import { clearSocket } from "../platform/socket.ts";
-import { openControl } from "./control.ts";
+import { daemonStatus, openControl } from "./control.ts";
 import { DaemonState } from "./daemon-state.ts";
 import type { MonitorEvent } from "./events.ts";
+import { gatherHealth } from "./health-facts.ts";
 import { Bell, runLoop } from "./loop.ts";
+import { type HealthLoopContext, healthRound } from "./loops/health-loop.ts";
 import { type MaintenanceContext, maintenanceRound } from "./loops/maintenance-loop.ts";
 import { type PushLoopContext, pushRound } from "./loops/push-loop.ts";
 import { receiveRound } from "./loops/receive-loop.ts";
@@ -120,11 +124,16 @@ async function runLoops(context: MonitorContext): Promise<void> {
   };
   const push = pushContext(context);
   const maintenance = maintenanceContext(context);
+  const health = healthContext(context);
   try {
+    // Before the first push, so that its card says how the server is.
+    const pauseFirstMs = await healthRound(health);
+    const judge = (): Promise<number> => healthRound(health);
     await Promise.all([
       runLoop({ round: () => pushRound(push), bell: daemon.pushBell, clock, signal, onError }),
       runLoop({ round: () => receiveRound(receive), bell: daemon.receiveBell, clock, signal, onError }),
       runLoop({ round: () => maintenanceRound(maintenance), bell: new Bell(), clock, signal, onError }),
+      runLoop({ round: judge, bell: new Bell(), clock, signal, onError, pauseFirstMs }),
     ]);
   } finally {
     watch.close();
@@ -142,14 +151,29 @@ function contextOf({ daemon, mailbox, options, signal, receivePorts }: MonitorCo
 }
 
 function pushContext({ daemon, mailbox, sendPorts, options, pushSignal }: MonitorContext): PushLoopContext {
-  const facts = serverFacts(options.version);
   return {
     ports: sendPorts,
     daemon,
     takeFlushLock: () => tryLock(mailbox.paths.flushLock),
-    facts: () => facts,
+    facts: () => serverFacts(options.version, daemon.health),
     report: options.report,
     signal: pushSignal,
+  };
+}
+
+function healthContext(context: MonitorContext): HealthLoopContext {
+  const { daemon, mailbox, options, sendPorts } = context;
+  const { paths } = mailbox;
+  return {
+    clock: sendPorts.clock,
+    daemon,
+    gather: () => {
+      const status = daemonStatus(context);
+      return gatherHealth({ paths, mailbox: ok(mailbox), daemon: status, ask: null });
+    },
+    settings: options.settings,
+    noteLook: (atWallMs) => noteLook(mailbox.state, atWallMs),
+    report: options.report,
   };
 }
 

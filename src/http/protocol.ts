@@ -4,6 +4,7 @@
  * ways; the socket lies in a folder that only its user can open. The server checks what it reads in
  * `server/parse-calls.ts`: a command that only asks need not load a validator (3 ms of a start).
  */
+import type { ClockFacts, HealthReport } from "../fleet/health/model.ts";
 import type { SendRequest } from "../fleet/messaging/send-message.ts";
 
 /** Paths of the control socket. */
@@ -70,6 +71,10 @@ export interface DaemonStatus {
   readonly autoReplies: number;
   /** Whether this daemon looks after what exists once per machine. */
   readonly holdsMachine: boolean;
+  /** What the monitor made of its server last; null before the first judgement. */
+  readonly health: HealthReport | null;
+  /** The last time the wall clock was set while the monitor ran. */
+  readonly clockJump: ClockFacts["jump"];
 }
 
 /** An error as the control socket sends it; `code` is one of `EXIT_CODES`. */

@@ -7,7 +7,7 @@ const SKEW_MS_MAX = 5 * 60_000;
 /** A clock that was set is worth telling for so long. Chosen, not measured. */
 const JUMP_TOLD_MS = 3_600_000;
 
-const THRESHOLD = "warn 5 min off, or set";
+const THRESHOLD = "5 min off, or set";
 const FIX = "Turn on time synchronisation (timedatectl set-ntp true)";
 
 type Judged = Omit<Check, "id">;
@@ -31,7 +31,7 @@ const fine = (figure: string, evidence: string): Judged => ({
 /** How far the own clock may be trusted, from the cards of the others and from its own jumps. */
 export function judgeClock(clock: ClockFacts, nowWallMs: number): Judged {
   const { samples } = clock;
-  const jumped = judgeJump(clock.jump, nowWallMs);
+  const jumped = judgeJump(clock.jump, nowWallMs) ?? judgeFuture(samples, nowWallMs);
   if (jumped !== null) return jumped;
   const off = samples.map((sample) => ({ sample, byMs: offsetOf(sample) })).filter(({ byMs }) => byMs !== 0);
   const [first] = off;
@@ -63,6 +63,14 @@ function judgeJump(jump: ClockFacts["jump"], nowWallMs: number): Judged | null {
   const far = formatDuration(Math.abs(jump.byMs));
   const evidence = `the clock went ${way} by ${far} while the monitor ran (it was set, or the machine slept)`;
   return warning(`went ${way}`, evidence);
+}
+
+/** What came in the future came before the own clock was set back. */
+function judgeFuture(samples: readonly ClockSample[], nowWallMs: number): Judged | null {
+  const aheadMs = Math.max(0, ...samples.map((sample) => sample.receivedWallMs - nowWallMs));
+  if (aheadMs <= SKEW_MS_MAX) return null;
+  const evidence = `a card came here ${formatDuration(aheadMs)} in the future: this clock was set back`;
+  return warning("went back", evidence);
 }
 
 /** How far the sender's clock is ahead of ours (negative: behind), 0 within what may be. Only a live card can be late. */

@@ -94,7 +94,7 @@ function judgeMonitor(monitor: MonitorFacts | null, nowWallMs: number): Judged {
 }
 
 function judgeRemote(remote: RemoteFacts, thresholds: HealthThresholds, nowWallMs: number): Judged {
-  const threshold = `warn ${formatDuration(thresholds.remote_warn)}, critical ${formatDuration(thresholds.remote_critical)}`;
+  const threshold = `${formatDuration(thresholds.remote_warn)} / ${formatDuration(thresholds.remote_critical)}`;
   const fetched = remote.lastFetchWallMs;
   const ageMs = Math.max(0, nowWallMs - (fetched ?? remote.sinceWallMs));
   const age = formatDuration(ageMs);
@@ -134,14 +134,14 @@ function judgeBreaker(breaker: BreakerFacts, nowWallMs: number): Judged {
 }
 
 function judgeQueue(queue: QueueFacts, thresholds: HealthThresholds, nowWallMs: number): Judged {
-  const threshold = `warn ${formatDuration(thresholds.queue_warn)}, or a dead message`;
+  const threshold = `${formatDuration(thresholds.queue_warn)}, none dead`;
   const waiting = queue.waiting === 1 ? "1 message waits" : `${queue.waiting} messages wait`;
   const ageMs = queue.oldestWallMs === null ? 0 : Math.max(0, nowWallMs - queue.oldestWallMs);
   const age = queue.waiting === 0 ? "" : `, the oldest for ${formatDuration(ageMs)}`;
   const figure = queue.dead > 0 ? `${queue.dead} dead, ${queue.waiting} waiting` : `${queue.waiting} waiting`;
   if (queue.dead > 0) {
     const dead = queue.dead === 1 ? "1 message is dead" : `${queue.dead} messages are dead`;
-    const why = queue.deadReason === null ? "" : `: ${firstLineOf(queue.deadReason)}`;
+    const why = queue.reason === null ? "" : `: ${firstLineOf(queue.reason)}`;
     const evidence = `${dead}, refused by the remote${why}`;
     return {
       verdict: "warn",
@@ -195,7 +195,7 @@ function judgeGit(git: Result<string>): Judged {
 
 function judgeDisk(disk: DiskSpace & { readonly path: string }, thresholds: HealthThresholds): Judged {
   const { disk_warn, disk_critical } = thresholds;
-  const threshold = `warn < ${formatSize(disk_warn)}, critical < ${formatSize(disk_critical)}`;
+  const threshold = `< ${formatSize(disk_warn)} / ${formatSize(disk_critical)}`;
   const figure = `${formatSize(disk.freeBytes)} free`;
   const evidence = `${figure} of ${formatSize(disk.totalBytes)} where ${disk.path} is`;
   const verdict = levelOf(disk.freeBytes < disk_critical, disk.freeBytes < disk_warn);
@@ -211,7 +211,7 @@ function judgeDisk(disk: DiskSpace & { readonly path: string }, thresholds: Heal
 }
 
 function judgeMemory(memory: MemorySpace, thresholds: HealthThresholds): Judged {
-  const threshold = `warn > ${thresholds.memory_warn} %`;
+  const threshold = `> ${thresholds.memory_warn} %`;
   const usedPercent = usedPercentOf(memory);
   const figure = `${Math.floor(usedPercent)} % used`;
   const whose = memory.limitedBy === "cgroup" ? "allowed by the cgroup" : "on this machine";

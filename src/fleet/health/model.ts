@@ -23,7 +23,7 @@ export const CHECK_IDS = [
 ] as const;
 export type CheckId = (typeof CHECK_IDS)[number];
 
-/** One thing that was judged. `figure` and `threshold` are short; `evidence` is a sentence without a full stop. */
+/** One thing that was judged. `figure` and `threshold` (where it warns, and after a slash where it is critical) are short; `evidence` is a sentence without a full stop. */
 export interface Check {
   readonly id: CheckId;
   readonly verdict: Verdict;
@@ -61,12 +61,12 @@ export interface RemoteFacts {
   readonly trouble: string | null;
 }
 
-/** What waits to be sent. `dead`: refused for good, until somebody retries or drops them. */
+/** What waits to be sent. `dead`: refused for good, until somebody retries or drops them. `reason`: of the last failure. */
 export interface QueueFacts {
   readonly waiting: number;
   readonly oldestWallMs: number | null;
   readonly dead: number;
-  readonly deadReason: string | null;
+  readonly reason: string | null;
 }
 
 /** The circuit breaker around the remote. */

@@ -12,7 +12,7 @@ export interface ServerFacts {
   readonly version: string;
   readonly capabilities: readonly string[];
   readonly groups: readonly string[];
-  readonly health: { readonly status: string };
+  readonly health: { readonly status: string; readonly summary?: string };
 }
 
 /** What is remembered of the last card: its number, the commit on the remote as far as known, how cards are replaced. */

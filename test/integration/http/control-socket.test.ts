@@ -26,6 +26,8 @@ const STATUS: DaemonStatus = {
   trouble: "\u001b[31mhostile ü",
   autoReplies: 4,
   holdsMachine: true,
+  health: null,
+  clockJump: null,
 };
 const TAKEN = { id: "m", isNew: true, server: "code1", unknown: [] };
 const SEND: SendCall = { to: ["code2"], body: "ü \u0000 \u2028", subject: "s", labels: { a: "b" } };

@@ -60,6 +60,13 @@ const EVENTS: readonly (readonly [MonitorEvent, string, string])[] = [
   [{ kind: "recovered", during: "push" }, "INFO", "recovered: push works again"],
   [{ kind: "quarantined", count: 2 }, "WARNING", "quarantined: 2 batch(es) that were not what they claim"],
   [{ kind: "notice", text: "a lock was removed" }, "WARNING", "notice: a lock was removed"],
+  [
+    { kind: "health", verdict: "critical", was: "ok", problems: ["the disk is full", "no git"] },
+    "ERROR",
+    "health: critical: the disk is full; no git",
+  ],
+  [{ kind: "health", verdict: "warn", was: null, problems: ["a"] }, "WARNING", "health: warn: a"],
+  [{ kind: "health", verdict: "ok", was: "warn", problems: [] }, "INFO", "health: all is well again"],
   [{ kind: "failed", detail: "disk I/O error" }, "ERROR", "failed: disk I/O error"],
   [
     { kind: "operation", type: "git_pull", durationMs: 12.3456, success: true, metadata: { lines: 2 } },

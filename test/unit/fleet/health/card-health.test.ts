@@ -15,8 +15,10 @@ const report = (verdict: Verdict, checks: Check[]): HealthReport => ({ verdict, 
 test("toCardHealth() is unknown while nobody has judged, and names what is not well, worst first", () => {
   expect(toCardHealth(null)).toEqual({ status: "unknown" });
   expect(toCardHealth(report("ok", [check("disk", "ok")]))).toEqual({ status: "ok" });
-  const bad = report("critical", [check("queue", "warn"), check("disk", "critical"), check("git", "ok")]);
-  expect(toCardHealth(bad)).toEqual({ status: "critical", summary: "disk critical, queue warn" });
+  const bad = report("critical", [check("clock", "warn"), check("disk", "critical"), check("git", "ok")]);
+  expect(toCardHealth(bad)).toEqual({ status: "critical", summary: "disk critical, clock warn" });
+  const alone = report("warn", [check("remote", "warn"), check("queue", "warn"), check("git", "ok")]);
+  expect(toCardHealth(alone)).toEqual({ status: "ok" });
 });
 
 test.each<[Record<string, unknown>, { status: string; summary: string | null }]>([

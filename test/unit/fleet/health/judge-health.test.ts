@@ -24,7 +24,7 @@ const REMOTE: RemoteFacts = {
   lastPushWallMs: null,
   trouble: null,
 };
-const QUEUE = { waiting: 0, oldestWallMs: null, dead: 0, deadReason: null };
+const QUEUE = { waiting: 0, oldestWallMs: null, dead: 0, reason: null };
 const HEALTHY: HealthFacts = {
   monitor: ok(MONITOR),
   remote: ok(REMOTE),
@@ -117,7 +117,7 @@ describe("judgeHealth() at its thresholds", () => {
     ["a fetch from the future", "remote", remote({ lastFetchWallMs: NOW + 60 * MIN }), "ok"],
     ["a message that waits for a minute", "queue", queue({ waiting: 1, oldestWallMs: NOW - MIN }), "ok"],
     ["a message that waits for 5 min", "queue", queue({ waiting: 1, oldestWallMs: NOW - 5 * MIN }), "warn"],
-    ["a dead message", "queue", queue({ dead: 1, deadReason: "hook declined" }), "warn"],
+    ["a dead message", "queue", queue({ dead: 1, reason: "hook declined" }), "warn"],
     ["an open breaker", "breaker", { breaker: { state: "open", untilWallMs: NOW + MIN } }, "critical"],
     ["a half-open breaker", "breaker", { breaker: { state: "half-open", untilWallMs: null } }, "warn"],
     ["no monitor", "monitor", { monitor: ok(null) }, "warn"],
@@ -151,7 +151,7 @@ describe("judgeHealth() says what is wrong in words", () => {
     ],
     [
       "queue",
-      queue({ dead: 2, deadReason: "hook declined" }),
+      queue({ dead: 2, reason: "hook declined" }),
       "2 messages are dead, refused by the remote: hook declined",
     ],
     [

@@ -1,0 +1,61 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf } from "../../base/errors.ts";
+import type { ObjectFormat } from "../../base/ports/git-store.ts";
+import { hasCode } from "../io-error.ts";
+import { readRepositoryFormat } from "./bare-repository.ts";
+import { readRefFiles } from "./ref-files.ts";
+
+/** Locks of a working git live for milliseconds; chosen, not measured. */
+const OLD_LOCK_MS = 60_000;
+
+/** A lock file in a repository. */
+export interface LockFile {
+  readonly path: string;
+  readonly ageMs: number;
+}
+
+/** What is wrong with the repository in `folder` as far as it can be told without git; null when nothing is. */
+export function findStoreProblem(folder: string, format: ObjectFormat): string | null {
+  try {
+    const found = readRepositoryFormat(folder);
+    if (found === null) return `"${folder}" is no git repository (no HEAD, objects or config)`;
+    if (found.objects !== format) return `its objects are ${found.objects}, ${format} is needed`;
+    if (found.refs !== "files") return "its refs are no files";
+    readdirSync(join(folder, "objects"));
+    readRefFiles(folder, "refs/", format);
+    return null;
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
+}
+
+/** The locks in the repository in `folder` that no working git can still need. */
+export function findOldLocks(folder: string, nowWallMs: number): LockFile[] {
+  const names = [...namesIn(folder).filter((name) => name.endsWith(".lock")), ...locksBelow(folder, "refs")];
+  return names.flatMap((name) => {
+    const path = join(folder, name);
+    const found = statSync(path, { throwIfNoEntry: false });
+    const ageMs = nowWallMs - (found?.mtimeMs ?? nowWallMs);
+    return ageMs > OLD_LOCK_MS ? [{ path, ageMs }] : [];
+  });
+}
+
+function locksBelow(folder: string, below: string): string[] {
+  return entriesIn(join(folder, below)).flatMap((entry) => {
+    const name = `${below}/${entry.name}`;
+    if (entry.isDirectory()) return locksBelow(folder, name);
+    return name.endsWith(".lock") ? [name] : [];
+  });
+}
+
+const namesIn = (folder: string): string[] => entriesIn(folder).map((entry) => entry.name);
+
+function entriesIn(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (thrown) {
+    if (hasCode(thrown, "ENOENT", "ENOTDIR", "EACCES")) return [];
+    throw thrown;
+  }
+}
