@@ -76,6 +76,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Run this server's daemon in the foreground",
     load: () => import("./commands/monitor.ts").then((m) => m.monitor),
   },
+  config: {
+    group: "Care",
+    summary: "Show, check and describe the configuration",
+    load: () => import("./commands/config.ts").then((m) => m.config),
+  },
   "rebuild-index": {
     group: "Care",
     summary: "Make the message index anew from the object store",

@@ -35,7 +35,8 @@ const boolean = v.pipe(
   v.transform((value) => value === true || value === "on" || value === "yes" || value === "true"),
 );
 
-const fileSchema = v.strictObject({
+/** The schema of the file; see `parseFileSettings`. */
+export const fileSchema = v.strictObject({
   server: v.optional(v.string()),
   remote: v.optional(v.string()),
   interval: v.optional(duration),
