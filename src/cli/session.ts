@@ -9,7 +9,8 @@ import type { ServerPaths } from "../platform/paths.ts";
 import { askDaemon } from "./ask-daemon.ts";
 import { commandSignal } from "./command-signal.ts";
 import { printNotice } from "./output/print-answer.ts";
-import { loadSettings, requireServer, type SettingFlags } from "./settings.ts";
+import type { SettingFlags } from "./setting-sources.ts";
+import { loadSettings, requireServer } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
 /** How long a command without a daemon waits for the remote, unless it was told otherwise. */

@@ -1,46 +1,87 @@
-import { parseDuration } from "../base/duration.ts";
-import { FleetError, requireOk } from "../base/errors.ts";
+import { FleetError } from "../base/errors.ts";
 import { parseServerId } from "../fleet/messaging/model.ts";
+import { checkRelations } from "../fleet/settings/check-relations.ts";
 import { completeSettings } from "../fleet/settings/complete-settings.ts";
-import type { FileSettings, ServerSettings, SettingsIssue } from "../fleet/settings/model.ts";
-import { type ConfigFile, readConfigFile } from "../platform/config-file.ts";
-import { configPaths, type ServerPaths, serverFolders, serverPaths, stateRoot } from "../platform/paths.ts";
+import type { FileSettings, ServerSettings } from "../fleet/settings/model.ts";
+import { VARIABLES } from "../fleet/settings/read-environment.ts";
+import { layerSettings } from "../fleet/settings/setting-paths.ts";
+import { type ServerPaths, serverFolders, serverPaths, stateRoot } from "../platform/paths.ts";
+import { printNotice } from "./output/print-answer.ts";
+import {
+  originOf,
+  readSources,
+  type SettingFlags,
+  type SettingProblem,
+  type Source,
+  type Sources,
+  toError,
+} from "./setting-sources.ts";
 import { didYouMean } from "./suggest.ts";
-
-/** What was given on the command line; the names are those of the flags. */
-export interface SettingFlags {
-  readonly server?: string | undefined;
-  readonly config?: string | undefined;
-  readonly remote?: string | undefined;
-  readonly interval?: string | undefined;
-}
 
 /** The settings that hold for this command: flag > environment > file > default. */
 export interface Settings {
   readonly root: string;
   readonly server: string | null;
+  /** As it was written: `env:NAME` and `file:PATH` say where it is, and are resolved where it is used. */
   readonly remote: string | null;
   /** What the server runs with. */
   readonly running: ServerSettings;
+  /** Where they come from, the source that wins first. */
+  readonly sources: readonly Source[];
+  /** The configuration file that was read. */
+  readonly file: string | null;
 }
 
-/** Loads the settings. @throws FleetError CONFIG with the file's lines, USAGE for a flag that cannot be read */
+/** Loads the settings. @throws FleetError CONFIG with lines and variables, USAGE for a flag that cannot be read */
 export async function loadSettings(flags: SettingFlags): Promise<Settings> {
-  const environment = process.env;
-  const file = await readFile(flags.config ?? environment["FLEETD_CONFIG"]);
-  const server = flags.server ?? environment["FLEETD_SERVER"] ?? environment["SERVER_ID"] ?? file.server;
-  const interval = flags.interval ?? environment["FLEETD_INTERVAL"] ?? environment["MONITOR_INTERVAL"];
-  const isSwitchedOff = environment["FLEETD_AUTO_REPLY"] === "off";
+  const sources = await readSources(flags, process.env);
+  warnOfStrangers(sources.strangers);
+  return await settingsOf(sources);
+}
+
+/** The settings that `sources` say together. @throws FleetError CONFIG, USAGE with everything that is wrong */
+export async function settingsOf(sources: Sources): Promise<Settings> {
+  const problems = await problemsOf(sources);
+  if (problems.length > 0) throw toError(problems, sources.file);
+  const said = layerSettings(sources.list.map(({ values }) => values));
   return {
-    root: stateRoot(environment),
-    server: server === undefined || server === "" ? null : requireOk("USAGE", parseServerId(server)),
-    remote: flags.remote ?? environment["FLEETD_REMOTE"] ?? file.remote ?? null,
-    running: completeSettings({
-      ...file,
-      ...(interval === undefined ? {} : { interval: requireOk("USAGE", parseDuration(interval)) }),
-      ...(isSwitchedOff ? { auto_reply: { ...file.auto_reply, enabled: false } } : {}),
-    }),
+    root: stateRoot(process.env),
+    server: said.server ?? null,
+    remote: said.remote ?? null,
+    running: completeSettings(said),
+    sources: sources.list,
+    file: sources.file,
   };
+}
+
+/** Everything that is wrong with the settings: by themselves and, where they are each right, between them. */
+export async function problemsOf({ list, problems }: Sources): Promise<readonly SettingProblem[]> {
+  const said = layerSettings(list.map(({ values }) => values));
+  const wrong = [...serverProblem(said), ...checkRelations(completeSettings(said))].map(
+    async ({ path, other, message }) => {
+      const own = await originOf(list, path);
+      // A default is not what somebody wrote: then the other one was set.
+      const origin = own.kind === "default" && other !== null ? await originOf(list, other) : own;
+      // A flag or variable names the setting itself, unless it is about the other one.
+      const isNamed = (origin === own && origin.kind === "environment") || origin.kind === "flag";
+      return { origin, text: isNamed ? message : `${path.join(".")}: ${message}` };
+    },
+  );
+  return [...problems, ...(await Promise.all(wrong))];
+}
+
+function serverProblem({ server }: FileSettings): { path: string[]; other: null; message: string }[] {
+  const parsed = server === undefined ? null : parseServerId(server);
+  return parsed === null || parsed.ok ? [] : [{ path: ["server"], other: null, message: parsed.error }];
+}
+
+/** A variable that fleetd does not know may be a handler's; one that is nearly fleetd's is a typing error. */
+function warnOfStrangers(strangers: readonly string[]): void {
+  const names = VARIABLES.map((name) => name.slice("FLEETD_".length));
+  for (const stranger of strangers) {
+    const near = didYouMean(stranger.slice("FLEETD_".length), names).replace('"', '"FLEETD_');
+    if (near !== "") printNotice(`fleetd: unknown variable "${stranger}"${near}`);
+  }
 }
 
 /** The files of the server that this command is about. @throws FleetError CONFIG when none or several could be meant */
@@ -70,35 +111,4 @@ export function requireServer(settings: Settings): ServerPaths {
       hint: "Say which with --server ID or FLEETD_SERVER",
     },
   );
-}
-
-async function readFile(given: string | undefined): Promise<FileSettings> {
-  const file = given === undefined ? firstOf(configPaths(process.env)) : readConfigFile(given);
-  if (file === null) {
-    if (given === undefined) return {};
-    throw new FleetError("CONFIG", `Cannot read configuration "${given}": there is no such file`);
-  }
-  // Only whoever has a file pays for the validator: 3 ms of a start.
-  const { parseFileSettings } = await import("../fleet/settings/model.ts");
-  const parsed = parseFileSettings(file.value);
-  if (parsed.ok) return parsed.value;
-  const lines = await Promise.all(parsed.error.map((issue) => describe(file, issue)));
-  throw new FleetError("CONFIG", `Cannot use configuration "${file.path}": ${lines.join("; ")}`);
-}
-
-function firstOf(paths: readonly string[]): ConfigFile | null {
-  for (const path of paths) {
-    const file = readConfigFile(path);
-    if (file !== null) return file;
-  }
-  return null;
-}
-
-async function describe(file: ConfigFile, issue: SettingsIssue): Promise<string> {
-  const line = await file.lineOf(issue.path);
-  const place = line === null ? "" : `line ${line}: `;
-  const key = issue.path.join(".");
-  const { SETTING_KEYS } = await import("../fleet/settings/model.ts");
-  if (issue.isUnknownKey) return `${place}unknown key "${key}"${didYouMean(key, SETTING_KEYS)}`;
-  return `${place}${key}: ${issue.message}`;
 }

@@ -7,6 +7,7 @@ import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.
 import { systemCryptography } from "../../platform/cryptography.ts";
 import { originOf } from "../../platform/git/origin.ts";
 import { embeddedRemotePath, hostServerId, serverFolders, serverPaths } from "../../platform/paths.ts";
+import { resolveReference } from "../../platform/secret-reference.ts";
 import { commandSignal } from "../command-signal.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { safe } from "../output/safe-text.ts";
@@ -61,7 +62,8 @@ export async function chooseRemote(
   }
   if (args.remote !== undefined) return args.remote;
   const repo = args.repo ?? process.env["BUILD_REPO_PATH"];
-  return repo === undefined || repo === "" ? settings.remote : await originOf(repo);
+  if (repo !== undefined && repo !== "") return await originOf(repo);
+  return settings.remote === null ? null : resolveReference(settings.remote, process.env);
 }
 
 /** Asking twice is no error as long as it is the same question. */

@@ -17,18 +17,32 @@ const groupName = v.pipe(
   v.string(),
   v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'need a group name: letters, digits and "-"'),
 );
-const labels = v.record(
-  v.pipe(v.string(), v.regex(/^[A-Za-z0-9._/-]{1,63}$/, "need letters, digits, . _ / -")),
-  v.pipe(v.string(), v.maxLength(200)),
+// Not `v.record`: it passes over a label that is called "constructor", neither checked nor kept.
+const labels = v.pipe(
+  v.custom<Readonly<Record<string, string>>>(isTable, "need labels: NAME: VALUE"),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const [key, value] of Object.entries(dataset.value)) {
+      const message = labelProblem(key, value);
+      const item = { type: "unknown", origin: "value", input: dataset.value, key, value } as const;
+      if (message !== null) addIssue({ message, path: [item] });
+    }
+  }),
+);
+/** The words that YAML once took for true and false, and people still do. */
+const boolean = v.pipe(
+  v.union([v.boolean(), v.picklist(["on", "off", "yes", "no", "true", "false"])], "need true or false"),
+  v.transform((value) => value === true || value === "on" || value === "yes" || value === "true"),
 );
 
-const fileSchema = v.strictObject({
+/** The schema of the file; see `parseFileSettings`. */
+export const fileSchema = v.strictObject({
   server: v.optional(v.string()),
   remote: v.optional(v.string()),
   interval: v.optional(duration),
   groups: v.optional(v.pipe(v.array(groupName), v.maxLength(64))),
   labels: v.optional(labels),
-  auto_reply: section({ enabled: v.boolean(), per_thread: count, per_peer: count, per_host: count }),
+  auto_reply: section({ enabled: boolean, per_thread: count, per_peer: count, per_host: count }),
   timeouts: section({ fetch: duration, push: duration, network: duration }),
   retry: section({ retries: count, first: duration, longest: duration }),
   breaker: section({ failures: positive, open_for: duration, successes: positive }),
@@ -76,6 +90,23 @@ type Complete1<T> = T extends readonly unknown[]
 /** Every setting of a running server but its name and remote; durations in ms, sizes in bytes. */
 export type ServerSettings = Omit<Complete<FileSettings>, "server" | "remote">;
 
+/** How a setting is written and read; `other` is as YAML has it. */
+export type SettingKind = "duration" | "size" | "boolean" | "other";
+
+/** The kind of the setting with this dotted key. */
+export function kindOf(key: string): SettingKind {
+  const [outer = "", name] = key.split(".");
+  const found = entryOf(fileSchema.entries, outer)?.wrapped;
+  const inner = found !== undefined && "entries" in found ? entryOf(found.entries, name ?? "") : found;
+  const schema = inner !== undefined && "wrapped" in inner ? inner.wrapped : inner;
+  if (schema === duration) return "duration";
+  if (schema === size) return "size";
+  return schema === boolean ? "boolean" : "other";
+}
+
+const entryOf = <T extends object>(entries: T, key: string): T[keyof T] | undefined =>
+  Object.hasOwn(entries, key) ? entries[key as keyof T] : undefined;
+
 /** Something wrong in a file: at which key (a path, for the line number), and what. */
 export interface SettingsIssue {
   readonly path: readonly string[];
@@ -108,6 +139,17 @@ type Entry = v.GenericSchema<unknown, unknown>;
 /** A table of the file: the table and each of its keys may be left out. */
 function section<const T extends Record<string, Entry>>(entries: T) {
   return v.optional(v.partial(v.strictObject(entries)));
+}
+
+function isTable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function labelProblem(name: string, value: unknown): string | null {
+  if (!/^[A-Za-z0-9._/-]{1,63}$/.test(name)) return "need a name of letters, digits, . _ / -";
+  if (name === "__proto__") return "this name is reserved";
+  if (typeof value !== "string") return `need text, such as "${String(value).slice(0, 40)}" in quotes`;
+  return value.length > 200 ? "need at most 200 characters" : null;
 }
 
 /** A number or text that `parse` understands. */

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { parseFileSettings, SETTING_KEYS, type SettingsIssue } from "../../../../src/fleet/settings/model.ts";
+import {
+  kindOf,
+  parseFileSettings,
+  SETTING_KEYS,
+  type SettingsIssue,
+} from "../../../../src/fleet/settings/model.ts";
 
 const issuesOf = (value: unknown): readonly SettingsIssue[] => {
   const parsed = parseFileSettings(value);
@@ -73,6 +78,63 @@ describe("parseFileSettings()", () => {
 
   test("parseFileSettings() refuses a list, which is no table", () => {
     expect(issuesOf(["server"])).toHaveLength(1);
+  });
+});
+
+describe("labels", () => {
+  test.each([
+    [{ constructor: "x" }, true],
+    [{ role: "db", "a/b.c_d-e": "" }, true],
+    [{ "": "x" }, false],
+    [{ "\u001b": "x" }, false],
+    [{ role: 5 }, false],
+    [["role"], false],
+  ])("parseFileSettings() judges the labels %j", (labels, isGood) => {
+    expect(parseFileSettings({ labels }).ok).toBe(isGood);
+  });
+
+  test("parseFileSettings() keeps labels that every object inherits, and refuses the one that none may have", () => {
+    const parsed = parseFileSettings({ labels: JSON.parse('{"constructor":"x"}') });
+    expect(parsed).toEqual({ ok: true, value: { labels: { constructor: "x" } } });
+    const path = ["labels", "__proto__"];
+    expect(issuesOf({ labels: JSON.parse('{"__proto__":"x"}') })).toEqual([
+      expect.objectContaining({ path }),
+    ]);
+  });
+});
+
+describe("booleans", () => {
+  test.each([
+    [true, true],
+    ["on", true],
+    ["yes", true],
+    ["off", false],
+    ["no", false],
+    ["false", false],
+  ])("parseFileSettings() takes enabled: %j for %p", (enabled, expected) => {
+    expect(parseFileSettings({ auto_reply: { enabled } })).toEqual({
+      ok: true,
+      value: { auto_reply: { enabled: expected } },
+    });
+  });
+
+  test.each(["maybe", 1, null])("parseFileSettings() refuses enabled: %j", (enabled) => {
+    expect(issuesOf({ auto_reply: { enabled } })[0]?.message).toBe("need true or false");
+  });
+});
+
+describe("kindOf()", () => {
+  test.each([
+    ["interval", "duration"],
+    ["breaker.open_for", "duration"],
+    ["log.total", "size"],
+    ["auto_reply.enabled", "boolean"],
+    ["breaker.failures", "other"],
+    ["groups", "other"],
+    ["toString", "other"],
+    ["breaker.constructor", "other"],
+  ] as const)("kindOf(%j) is %s", (key, kind) => {
+    expect(kindOf(key)).toBe(kind);
   });
 });
 

@@ -1,0 +1,39 @@
+import { toJsonSchema } from "@valibot/to-json-schema";
+import { DEFAULT_SETTINGS } from "./defaults.ts";
+import { DESCRIPTIONS } from "./descriptions.ts";
+import { fileSchema, kindOf } from "./model.ts";
+import { renderValue } from "./render-value.ts";
+import { SETTING_PATHS, type SettingPath, valueAt } from "./setting-paths.ts";
+
+type Node = Record<string, unknown>;
+
+/** The schema of the configuration file for editors: what may stand where, what it is for, and its default. */
+export function settingsJsonSchema(): Record<string, unknown> {
+  // What only code can check (a duration's text, a label's name) is left to `config check`.
+  const schema: Node = { ...toJsonSchema(fileSchema, { typeMode: "input", errorMode: "ignore" }) };
+  for (const path of SETTING_PATHS) describe(nodeAt(schema, path), path);
+  return { ...schema, title: "fleetd.yaml", description: "The configuration of a fleetd server" };
+}
+
+function describe(node: Node, path: SettingPath): void {
+  const key = path.join(".");
+  const description = DESCRIPTIONS[key];
+  if (description !== undefined) node["description"] = description;
+  const standard = valueAt(DEFAULT_SETTINGS, path);
+  const kind = kindOf(key);
+  if (standard !== undefined) {
+    node["default"] = kind === "duration" || kind === "size" ? renderValue(standard, kind) : standard;
+  }
+  if (key === "labels") Object.assign(node, { type: "object", additionalProperties: { type: "string" } });
+}
+
+function nodeAt(schema: Node, path: SettingPath): Node {
+  let node = schema;
+  for (const key of path) {
+    const properties = node["properties"] as Readonly<Record<string, Node>> | undefined;
+    const inner = properties?.[key];
+    if (inner === undefined) throw new Error(`Broken invariant: no "${path.join(".")}" in the schema`);
+    node = inner;
+  }
+  return node;
+}
