@@ -11,9 +11,11 @@ export const INSTANT_MS_MAX = 253_402_300_799_999;
 export function fromInstant(text: string): number {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text)) return Number.NaN;
   // biome-ignore lint/style/noRestrictedGlobals: converts a given text, reads no clock
-  const wallMs = Date.parse(text);
+  const date = new Date(text);
   // The engine takes 30 February for 2 March and 24:00 for the next day; the format knows neither.
-  return !Number.isNaN(wallMs) && toInstant(wallMs) === text ? wallMs : Number.NaN;
+  const isReal =
+    date.getUTCDate() === Number(text.slice(8, 10)) && date.getUTCHours() === Number(text.slice(11, 13));
+  return isReal ? date.getTime() : Number.NaN;
 }
 
 /** Whether `text` is an instant of the format that exists: a date and a time of day that a clock can show. */

@@ -63,12 +63,16 @@ const isSpace = (code: number): boolean => code === 0x20 || code === 0x09 || cod
 /** How many keys a parsed value has in all its objects, or null when one of them is `__proto__`. */
 function countKeys(value: unknown): number | null {
   if (typeof value !== "object" || value === null) return 0;
-  let total = 0;
-  for (const [key, child] of Object.entries(value)) {
+  const ownKeys = Object.keys(value);
+  let total = Array.isArray(value) ? 0 : ownKeys.length;
+  for (const key of ownKeys) {
     if (key === "__proto__") return null;
+    // Most values are text or numbers: asked here, they cost no call.
+    const child = (value as Record<string, unknown>)[key];
+    if (typeof child !== "object") continue;
     const below = countKeys(child);
     if (below === null) return null;
     total += below;
   }
-  return Array.isArray(value) ? total : total + Object.keys(value).length;
+  return total;
 }

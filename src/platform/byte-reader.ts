@@ -9,11 +9,29 @@ interface Source {
 /** Reads a pipe in lines, in exact lengths or to its end, without waiting for more than was asked for. */
 export class ByteReader {
   readonly #source: Source;
-  #chunk: Uint8Array = new Uint8Array();
+  #chunk: Buffer = Buffer.alloc(0);
   #offset = 0;
 
   constructor(stream: ReadableStream<Uint8Array>) {
     this.#source = stream.getReader();
+  }
+
+  /** The next line without its line feed if all of it has arrived, else null. Costs no turn of the event loop. */
+  lineNow(): string | null {
+    const end = this.#chunk.indexOf(LINE_FEED, this.#offset);
+    if (end === -1) return null;
+    const line = this.#chunk.toString("latin1", this.#offset, end);
+    this.#offset = end + 1;
+    return line;
+  }
+
+  /** Exactly `count` bytes, as a copy, if all of them have arrived, else null. */
+  bytesNow(count: number): Uint8Array | null {
+    const end = this.#offset + count;
+    if (end > this.#chunk.length) return null;
+    const bytes = Uint8Array.prototype.slice.call(this.#chunk, this.#offset, end);
+    this.#offset = end;
+    return bytes;
   }
 
   /** The next line without its line feed, or null at the end. @throws Error when it is longer than `bytesMax` */
@@ -22,7 +40,7 @@ export class ByteReader {
     for (;;) {
       const end = this.#chunk.indexOf(LINE_FEED, this.#offset);
       const stop = end === -1 ? this.#chunk.length : end;
-      const piece = latin1(this.#chunk, this.#offset, stop);
+      const piece = this.#chunk.toString("latin1", this.#offset, stop);
       if (head.length + piece.length > bytesMax) throw new Error("Cannot read a line: it is too long");
       this.#offset = end === -1 ? stop : stop + 1;
       if (end !== -1) return head + piece;
@@ -73,12 +91,8 @@ export class ByteReader {
   async #next(): Promise<boolean> {
     const { done, value } = await this.#source.read();
     if (done || value === undefined) return false;
-    this.#chunk = value;
+    this.#chunk = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     this.#offset = 0;
     return true;
   }
-}
-
-function latin1(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
 }

@@ -12,7 +12,7 @@ const IMPORTED_KEYS_MAX = 4096;
 
 /** Hashes by Bun, signatures by WebCrypto. */
 export const systemCryptography: Cryptography = {
-  hash: (algorithm, bytes) => new Bun.CryptoHasher(algorithm).update(bytes).digest() as unknown as Uint8Array,
+  hash: (algorithm, bytes) => Bun.CryptoHasher.hash(algorithm, bytes) as unknown as Uint8Array,
   async verifyEd25519(publicKey, bytes, signature) {
     if (publicKey.length !== 32 || signature.length !== 64) return false;
     const key = await importPublicKey(publicKey);

@@ -14,7 +14,7 @@ import type { ReceivePorts } from "./mailbox-ports.ts";
 import type { Progress } from "./message-index.ts";
 import { LIMITS } from "./model.ts";
 import { findPeer } from "./peers.ts";
-import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
+import { createSshVerifier, fromOpenSsh } from "./ssh-signature.ts";
 
 /** One commit of a log; `trouble` says what is missing or too large, empty when nothing is. */
 export interface ReadBatch {
@@ -74,7 +74,7 @@ export async function judgeBatches(
   { batches, known }: { readonly batches: readonly ReadBatch[]; readonly known: Chain | null },
 ): Promise<Judgement> {
   const publicKey = known?.publicKey ?? firstClaim(batches) ?? "";
-  const signed = await Promise.all(batches.map((batch) => isSigned(ports, batch, publicKey)));
+  const signed = await checkSignatures(ports, batches, publicKey);
   let chain: Chain = known ?? { publicKey, epoch: "", seq: 0, hash: "" };
   const accepted: AcceptedBatch[] = [];
   const refused: { place: string; reason: string }[] = [];
@@ -117,9 +117,19 @@ function firstClaim(batches: readonly ReadBatch[]): string | null {
   return null;
 }
 
-async function isSigned(ports: ReceivePorts, batch: ReadBatch, publicKey: string): Promise<boolean> {
+/** Whether each batch is signed with `publicKey`. They are asked for all at once: the checks run beside each other. */
+async function checkSignatures(
+  ports: ReceivePorts,
+  batches: readonly ReadBatch[],
+  publicKey: string,
+): Promise<readonly boolean[]> {
   const raw = fromOpenSsh(publicKey);
-  if (raw === null || batch.entries === null || batch.signature === null) return false;
-  const expected = { namespace: "fleetd-log", publicKey: raw, cryptography: ports.cryptography } as const;
-  return await verifySsh(batch.entries, batch.signature, expected);
+  if (raw === null) return batches.map(() => false);
+  const { cryptography } = ports;
+  const isSigned = createSshVerifier({ namespace: "fleetd-log", publicKey: raw, cryptography });
+  return await Promise.all(
+    batches.map(({ entries, signature }) =>
+      entries === null || signature === null ? false : isSigned(entries, signature),
+    ),
+  );
 }

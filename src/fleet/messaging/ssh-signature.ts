@@ -13,6 +13,8 @@ export type SignatureNamespace = "fleetd-log" | "fleetd-card";
 const MAGIC = toUtf8("SSHSIG");
 const KEY_TYPE = "ssh-ed25519";
 const HASH = "sha512";
+const HASH_BYTES = 64;
+const SIGNATURE_BYTES = 64;
 const BEGIN = "-----BEGIN SSH SIGNATURE-----";
 const END = "-----END SSH SIGNATURE-----";
 
@@ -22,35 +24,52 @@ export async function signSsh(
   namespace: SignatureNamespace,
   tools: { readonly cryptography: Cryptography; readonly key: SigningKey },
 ): Promise<Uint8Array> {
-  const signature = await tools.key.sign(signedStructure(bytes, namespace, tools.cryptography));
-  const blob = concatBytes([
-    MAGIC,
-    uint32(1),
-    sshString(publicKeyBlob(tools.key.publicKey)),
-    sshString(toUtf8(namespace)),
-    sshString(new Uint8Array(0)),
-    sshString(toUtf8(HASH)),
-    sshString(concatBytes([sshString(toUtf8(KEY_TYPE)), sshString(signature)])),
-  ]);
+  const signed = concatBytes([startOfSigned(namespace), tools.cryptography.hash(HASH, bytes)]);
+  const signature = await tools.key.sign(signed);
+  const blob = concatBytes([startOfBlob(tools.key.publicKey, namespace), signature]);
   const base64 = blob.toBase64().replace(/.{70}(?=.)/g, "$&\n");
   return toUtf8(`${BEGIN}\n${base64}\n${END}\n`);
 }
 
+/** What a signature has to be: for this, by the holder of this raw Ed25519 key. */
+export interface ExpectedSignature {
+  readonly namespace: SignatureNamespace;
+  readonly publicKey: Uint8Array;
+  readonly cryptography: Cryptography;
+}
+
 /** Whether `armored` is a signature of `bytes` for `namespace` made with the raw Ed25519 `publicKey`. */
-export async function verifySsh(
+export const verifySsh = (
   bytes: Uint8Array,
   armored: Uint8Array,
-  expected: {
-    readonly namespace: SignatureNamespace;
-    readonly publicKey: Uint8Array;
-    readonly cryptography: Cryptography;
-  },
-): Promise<boolean> {
-  const parsed = parseArmored(armored);
-  if (parsed === null || parsed.namespace !== expected.namespace) return false;
-  if (!equalBytes(parsed.publicKey, expected.publicKey)) return false;
-  const structure = signedStructure(bytes, expected.namespace, expected.cryptography);
-  return await expected.cryptography.verifyEd25519(expected.publicKey, structure, parsed.signature);
+  expected: ExpectedSignature,
+): Promise<boolean> => createSshVerifier(expected)(bytes, armored);
+
+/** As `verifySsh`, for many signatures of one key. */
+export function createSshVerifier(
+  expected: ExpectedSignature,
+): (bytes: Uint8Array, armored: Uint8Array) => Promise<boolean> {
+  const { namespace, publicKey, cryptography } = expected;
+  const start = startOfBlob(publicKey, namespace);
+  const startSigned = startOfSigned(namespace);
+  return async (bytes, armored) => {
+    const blob = blobIn(armored);
+    if (blob === null) return false;
+    // Everybody writes these bytes in front of the signature; whoever wrote others is read field by field.
+    const isUsual =
+      blob.length === start.length + SIGNATURE_BYTES && equalBytes(blob.subarray(0, start.length), start);
+    const signature = isUsual ? blob.subarray(start.length) : signatureIn(blob, expected);
+    if (signature === null) return false;
+    const signed = concatBytes([startSigned, cryptography.hash(HASH, bytes)]);
+    return await cryptography.verifyEd25519(publicKey, signed, signature);
+  };
+}
+
+/** The raw signature in a blob that names the expected key and namespace, or null. */
+function signatureIn(blob: Uint8Array, { namespace, publicKey }: ExpectedSignature): Uint8Array | null {
+  const parsed = parseBlob(blob);
+  if (parsed === null || parsed.namespace !== namespace) return null;
+  return equalBytes(parsed.publicKey, publicKey) ? parsed.signature : null;
 }
 
 /** The OpenSSH form `"ssh-ed25519 <base64>"` of a raw public key. */
@@ -81,13 +100,29 @@ function publicKeyOf(blob: Uint8Array): Uint8Array | null {
   return fromUtf8(type) === KEY_TYPE && key.length === 32 ? key : null;
 }
 
-function signedStructure(bytes: Uint8Array, namespace: string, cryptography: Cryptography): Uint8Array {
-  return concatBytes([
+/** What is signed, but for the hash at its end: the same for every file. */
+const startOfSigned = (namespace: SignatureNamespace): Uint8Array =>
+  concatBytes([
     MAGIC,
     sshString(toUtf8(namespace)),
     sshString(new Uint8Array(0)),
     sshString(toUtf8(HASH)),
-    sshString(cryptography.hash(HASH, bytes)),
+    uint32(HASH_BYTES),
+  ]);
+
+/** What `ssh-keygen` writes in front of the 64 bytes of an Ed25519 signature. */
+function startOfBlob(publicKey: Uint8Array, namespace: SignatureNamespace): Uint8Array {
+  const keyType = sshString(toUtf8(KEY_TYPE));
+  return concatBytes([
+    MAGIC,
+    uint32(1),
+    sshString(publicKeyBlob(publicKey)),
+    sshString(toUtf8(namespace)),
+    sshString(new Uint8Array(0)),
+    sshString(toUtf8(HASH)),
+    uint32(keyType.length + 4 + SIGNATURE_BYTES),
+    keyType,
+    uint32(SIGNATURE_BYTES),
   ]);
 }
 
@@ -97,11 +132,14 @@ interface ParsedSignature {
   readonly signature: Uint8Array;
 }
 
-function parseArmored(armored: Uint8Array): ParsedSignature | null {
+function blobIn(armored: Uint8Array): Uint8Array | null {
   const text = fromUtf8(armored)?.trim();
   if (text === undefined || !text.startsWith(BEGIN) || !text.endsWith(END)) return null;
-  const blob = fromBase64(text.slice(BEGIN.length, -END.length));
-  if (blob === null || !equalBytes(blob.subarray(0, MAGIC.length), MAGIC)) return null;
+  return fromBase64(text.slice(BEGIN.length, -END.length));
+}
+
+function parseBlob(blob: Uint8Array): ParsedSignature | null {
+  if (!equalBytes(blob.subarray(0, MAGIC.length), MAGIC)) return null;
   const reader = createReader(blob.subarray(MAGIC.length));
   if (reader.uint32() !== 1) return null;
   const [key, namespace, reserved, hash, signature] = [
@@ -127,7 +165,7 @@ function rawSignatureOf(blob: Uint8Array): Uint8Array | null {
   const type = reader.string();
   const signature = reader.string();
   if (type === null || signature === null || !reader.isAtEnd() || fromUtf8(type) !== KEY_TYPE) return null;
-  return signature.length === 64 ? signature : null;
+  return signature.length === SIGNATURE_BYTES ? signature : null;
 }
 
 function uint32(value: number): Uint8Array {

@@ -17,6 +17,18 @@ export type BatchAnswer = {
   readonly content: Uint8Array | null;
 } | null;
 
+/** What git says before the content; null for a name without an object. @throws Error on anything else */
+function parseHeader(line: string | null): BatchAnswer {
+  if (line === null) throw new Error("git cat-file ended");
+  const header = /^([0-9a-f]{40,64}) ([a-z]+) (\d+)$/.exec(line);
+  if (header?.[1] === undefined || header[2] === undefined) {
+    // Newer git has a word of its own for the commit of a submodule, which is in no repository of ours.
+    if (/ (?:missing|ambiguous|submodule)$/.test(line)) return null;
+    throw new Error(`git cat-file answered "${line.slice(0, 200)}"`);
+  }
+  return { id: header[1], kind: header[2], sizeBytes: Number(header[3]), content: null };
+}
+
 type BatchChild = Bun.Subprocess<"pipe", "pipe", "pipe">;
 
 interface Running {
@@ -91,27 +103,21 @@ export class BatchReader {
     // Not awaited: git answers while the rest of a long question is still on its way.
     const sent = Promise.resolve(child.stdin.flush()).catch(messageOf);
     const answers: BatchAnswer[] = [];
-    for (let index = 0; index < names.length; index += 1) answers.push(await this.#answer(output));
+    while (answers.length < names.length) {
+      // Usually it has arrived: waiting for what is there would cost more than reading it.
+      const line = output.lineNow() ?? (await output.line(LINE_BYTES_MAX));
+      const answer = parseHeader(line);
+      if (answer === null || !this.#withContent) {
+        answers.push(answer);
+        continue;
+      }
+      // With the line feed behind the content.
+      const count = answer.sizeBytes + 1;
+      const content = output.bytesNow(count) ?? (await output.bytes(count));
+      answers.push({ ...answer, content: content.subarray(0, -1) });
+    }
     await sent;
     return answers;
-  }
-
-  async #answer(output: ByteReader): Promise<BatchAnswer> {
-    const line = await output.line(LINE_BYTES_MAX);
-    if (line === null) throw new Error("git cat-file ended");
-    const header = /^([0-9a-f]{40,64}) ([a-z]+) (\d+)$/.exec(line);
-    if (header?.[1] === undefined || header[2] === undefined) {
-      // Newer git has a word of its own for the commit of a submodule, which is in no repository of ours.
-      if (/ (?:missing|ambiguous|submodule)$/.test(line)) return null;
-      throw new Error(`git cat-file answered "${line.slice(0, 200)}"`);
-    }
-    const sizeBytes = Number(header[3]);
-    const answer = { id: header[1], kind: header[2], sizeBytes };
-    if (!this.#withContent) return { ...answer, content: null };
-    const content = await output.bytes(sizeBytes);
-    // The line feed behind the content.
-    await output.bytes(1);
-    return { ...answer, content };
   }
 
   #start(): Running {

@@ -9,6 +9,12 @@ import { looseObjectPath, objectIdOf, readLooseObject } from "./loose-objects.ts
 const VERIFIED_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
+ * After so many names in a row that are no small loose file the rest of a question goes to git: what was fetched
+ * together lies together, and looking for a file that is not there takes longer than git's answer. Chosen.
+ */
+const LOOSE_MISSES_MAX = 8;
+
+/**
  * Reads objects: small loose ones in-process, the others through two persistent `git cat-file`, one that tells sizes
  * and one that delivers content.
  */
@@ -27,7 +33,7 @@ export class ObjectReader {
 
   /** As `GitStore.readObjects`. @throws FleetError IO when git cannot read an object that is there */
   async read(names: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {
-    const answers = names.map((name) => this.#readLoose(name, sizeBytesMax));
+    const answers = this.#readLooseOnes(names, sizeBytesMax);
     const rest = names.filter((_, index) => answers[index] === null);
     const read = (await this.#readWithGit(rest, sizeBytesMax)).values();
     return answers.map((answer) => answer ?? read.next().value ?? { status: "missing" });
@@ -57,6 +63,16 @@ export class ObjectReader {
   /** Ends both processes. */
   async close(): Promise<void> {
     await Promise.all([this.#sizes.close(), this.#contents.close()]);
+  }
+
+  /** The loose ones among `names`, null for each that git has to be asked for. */
+  #readLooseOnes(names: readonly string[], sizeBytesMax: number): (ReadObject | null)[] {
+    let missed = 0;
+    return names.map((name) => {
+      const answer = missed === LOOSE_MISSES_MAX ? null : this.#readLoose(name, sizeBytesMax);
+      missed = answer === null ? Math.min(missed + 1, LOOSE_MISSES_MAX) : 0;
+      return answer;
+    });
   }
 
   #readLoose(name: string, sizeBytesMax: number): ReadObject | null {
@@ -93,9 +109,7 @@ export class ObjectReader {
 
   async #readContents(ids: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {
     // Small loose ones save the start of a process; one that runs already is faster than looking for their files.
-    const loose = this.#contents.isRunning
-      ? ids.map(() => null)
-      : ids.map((id) => this.#readLoose(id, sizeBytesMax));
+    const loose = this.#contents.isRunning ? ids.map(() => null) : this.#readLooseOnes(ids, sizeBytesMax);
     const rest = ids.filter((_, index) => loose[index] === null);
     const contents = (rest.length === 0 ? [] : await this.#contents.ask(rest)).values();
     return loose.map((answer) => answer ?? toReadObject(contents.next().value ?? null));

@@ -4,6 +4,12 @@ import { fromInstant, INSTANT_MS_MAX, isInstant, toInstant } from "../../../src/
 
 const YEAR_0_MS = -62_167_219_200_000;
 
+/** The slow way to say it: what the engine makes of `text` is written like `text`. */
+function isWrittenAs(text: string): boolean {
+  const date = new Date(text);
+  return !Number.isNaN(date.getTime()) && date.toISOString() === text;
+}
+
 describe("toInstant()", () => {
   test("toInstant() writes milliseconds and Z, also where they are zero", () => {
     expect(toInstant(0)).toBe("1970-01-01T00:00:00.000Z");
@@ -64,6 +70,23 @@ describe("fromInstant()", () => {
     "9999-99-99T99:99:99.999Z",
   ])("fromInstant() is NaN for %s, which no clock shows", (text) => {
     expect(fromInstant(text)).toBeNaN();
+  });
+
+  test("fromInstant() takes of all dates and times written with digits those that toInstant() writes", () => {
+    const digits = (max: number, length: number): fc.Arbitrary<string> =>
+      fc.integer({ min: 0, max }).map((number) => String(number).padStart(length, "0"));
+    fc.assert(
+      fc.property(
+        fc.tuple(digits(9999, 4), digits(13, 2), digits(32, 2), digits(25, 2), digits(61, 2), digits(61, 2)),
+        ([year, month, day, hour, minute, second]) => {
+          const text = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
+          const parsedMs = fromInstant(text);
+          expect(Number.isNaN(parsedMs) ? "no instant" : toInstant(parsedMs)).toBe(
+            isWrittenAs(text) ? text : "no instant",
+          );
+        },
+      ),
+    );
   });
 
   test("fromInstant() knows leap days", () => {

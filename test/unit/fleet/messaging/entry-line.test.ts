@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { concatBytes, fromUtf8, toUtf8 } from "../../../../src/base/bytes.ts";
 import {
   encodeLine,
+  isUsualMessage,
   type ParsedLine,
   parseEntry,
   parseLine,
@@ -403,4 +404,54 @@ describe("parseEntry()", () => {
     expect(parseEntry(message)).toEqual({ ok: true, value: message });
     expect(parseEntry(null)).toEqual({ ok: false, error: expect.stringContaining("entry: ") });
   });
+});
+
+describe("isUsualMessage()", () => {
+  /** The same without the short cut: labels are left to the schema. */
+  const schemaTakes = (value: object): boolean => parseEntry({ ...value, labels: {} }).ok;
+  const RARE = ["expires_at", "labels", "attachments", "idempotency_key"];
+  const withoutRare = (entry: object): object =>
+    Object.fromEntries(Object.entries(entry).filter(([name]) => !RARE.includes(name)));
+  const fields = fc.constantFrom(
+    ...["v", "id", "seq", "prev", "type", "from", "at", "to", "subject", "body", "kind", "priority"],
+    ...["thread", "in_reply_to", "ack_required", "auto", "hops", "constructor", "unknown"],
+  );
+  const odd = fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom<unknown>(
+      ...[0, -0, -1, 1, 1.5, 1e3, 1000, 1001, 2 ** 53, true, false, null, "", "all", "info", "low", "Low"],
+      ...["message", "key", "code1", "@code1", "nul", `sha256:${"A".repeat(64)}`, `${idOf(1)}\n`, idOf(1)],
+      ...["2026-02-30T00:00:00.000Z", "2026-01-01T24:00:00.000Z", "x".repeat(129), "é".repeat(200)],
+      ...["x".repeat(201), "x".repeat(LIMITS.bodyBytesMax), "é".repeat(LIMITS.bodyBytesMax / 2 + 1)],
+      ...[[], ["all"], ["code1", 1], ["all", "nul"], Array.from({ length: 1001 }, () => "all"), [[]]],
+    ),
+  );
+
+  test("isUsualMessage() takes exactly the messages without rare fields that the schema takes", () => {
+    fc.assert(
+      fc.property(anyMessage, fc.option(fc.tuple(fields, odd)), (entry, change) => {
+        const changes = change === null ? {} : { [change[0]]: change[1] };
+        const value = { ...withoutRare(entry), ...changes };
+        expect(isUsualMessage(value)).toBe(schemaTakes(value));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("isUsualMessage() asks for every field that a message must have", () => {
+    for (const name of ["v", "id", "seq", "prev", "type", "from", "at", "to", "subject", "body"]) {
+      expect(isUsualMessage({ ...message, [name]: undefined })).toBe(false);
+    }
+  });
+
+  test.each(RARE)("isUsualMessage() leaves a message with %s to the schema", (name) => {
+    expect(isUsualMessage({ ...message, [name]: null })).toBe(false);
+  });
+
+  test.each([[null], [1], ["message"], [[]], [receipt], [keyEntry]])(
+    "isUsualMessage() refuses %j",
+    (value) => {
+      expect(isUsualMessage(value)).toBe(false);
+    },
+  );
 });
