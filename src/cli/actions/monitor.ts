@@ -102,6 +102,8 @@ function renderEvent(event: MonitorEvent, style: Style): SafeText {
       return safe`${style.red("trouble")}  ${event.during}: ${firstLineOf(event.detail)}; again in ${formatDuration(event.retryMs)}`;
     case "recovered":
       return safe`${style.green("recovered")}  ${event.during} works again`;
+    case "breaker":
+      return renderBreaker(event, style);
     case "quarantined":
       return safe`${style.yellow("quarantined")}  ${event.count} batch(es) that were not what they claim`;
     case "notice":
@@ -111,6 +113,16 @@ function renderEvent(event: MonitorEvent, style: Style): SafeText {
     case "stopping":
       return safe`stopping`;
   }
+}
+
+function renderBreaker(
+  { state, openForMs, detail }: Extract<MonitorEvent, { kind: "breaker" }>,
+  style: Style,
+): SafeText {
+  if (state === "closed") return safe`${style.green("breaker")}  closed: the remote works again`;
+  if (state === "half-open") return safe`${style.yellow("breaker")}  trying the remote again`;
+  const pause = `the remote is left alone for ${formatDuration(openForMs)}, or until the network is back`;
+  return safe`${style.red("breaker")}  open, ${pause}: ${firstLineOf(detail)}`;
 }
 
 /** Silences worth telling: a tripped budget is an event, "no rule" is not. */
