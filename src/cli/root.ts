@@ -80,6 +80,7 @@ export const COMMANDS: CommandTable = toTable({
     group: "Care",
     summary: "Judge disk, memory, store, remote, queue and clock of this server",
     load: () => import("./commands/health.ts").then((m) => m.health),
+  },
   config: {
     group: "Care",
     summary: "Show, check and describe the configuration",

@@ -20,6 +20,13 @@ export type MonitorEvent =
       readonly retryMs: number;
     }
   | { readonly kind: "recovered"; readonly during: "fetch" | "push" }
+  /** The breaker around the remote changed; `openForMs` is 0 unless it opened. */
+  | {
+      readonly kind: "breaker";
+      readonly state: "open" | "half-open" | "closed";
+      readonly openForMs: number;
+      readonly detail: string;
+    }
   | { readonly kind: "quarantined"; readonly count: number }
   | { readonly kind: "notice"; readonly text: string }
   | {

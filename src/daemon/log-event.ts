@@ -44,6 +44,8 @@ export function describeEvent(event: MonitorEvent): LoggedEvent {
         detail: `${event.during} works again`,
         metadata: { during: event.during },
       });
+    case "breaker":
+      return describeBreaker(event);
     case "quarantined":
       return line("WARNING", "quarantined", {
         detail: `${event.count} batch(es) that were not what they claim`,
@@ -81,6 +83,19 @@ function describeReady({ remote, socket, version, pid, settings }: EventOf<"read
       log_level: settings.logLevel,
       groups: settings.groups,
     },
+  });
+}
+
+function describeBreaker({ state, openForMs, detail }: EventOf<"breaker">): LoggedEvent {
+  const metadata = { state };
+  if (state === "closed")
+    return line("INFO", "breaker", { detail: "closed: the remote works again", metadata });
+  if (state === "half-open")
+    return line("WARNING", "breaker", { detail: "half-open: trying the remote again", metadata });
+  const pause = `the remote is left alone for ${formatDuration(openForMs)}, or until the network is back`;
+  return line("ERROR", "breaker", {
+    detail: `open, ${pause}: ${firstLineOf(detail)}`,
+    metadata: { ...metadata, open_for_ms: openForMs, detail },
   });
 }
 

@@ -1,5 +1,8 @@
 import type { Clock } from "../base/ports/clock.ts";
 
+/** A timer of the runtime that is set to more than this fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** The machine's clocks. */
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
@@ -14,10 +17,17 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(signal.reason);
       };
-      const timer = setTimeout(() => {
+      let leftMs = durationMs;
+      const wake = (): void => {
+        leftMs -= TIMER_MS_MAX;
+        if (leftMs > 0) {
+          timer = setTimeout(wake, Math.min(leftMs, TIMER_MS_MAX));
+          return;
+        }
         signal.removeEventListener("abort", stop);
         resolve();
-      }, durationMs);
+      };
+      let timer = setTimeout(wake, Math.min(leftMs, TIMER_MS_MAX));
       signal.addEventListener("abort", stop, { once: true });
     }),
 };

@@ -21,3 +21,7 @@ export function refill(bucket: Bucket, limits: BucketLimits, nowMs: number): Buc
 export function takeToken(bucket: Bucket): Bucket | null {
   return bucket.tokens < 1 ? null : { ...bucket, tokens: bucket.tokens - 1 };
 }
+
+/** How long until a refilled bucket has a token, ms; 0 when it has one. */
+export const untilToken = (bucket: Bucket, limits: BucketLimits): number =>
+  bucket.tokens >= 1 ? 0 : ((1 - bucket.tokens) * limits.periodMs) / limits.capacity;

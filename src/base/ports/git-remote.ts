@@ -13,6 +13,8 @@ import type { ObjectFormat } from "./git-store.ts";
 export interface RemoteFailure {
   readonly kind: "unreachable" | "timeout" | "unauthorised" | "format-mismatch" | "no-repository" | "failed";
   readonly detail: string;
+  /** Set where the remote asked to be left alone for so long, ms. */
+  readonly retryAfterMs?: number;
 }
 
 /** One ref to move. `expected`: undefined = fast-forward only; an id = replace exactly that (lease); null = create only. `id` null deletes (needs `expected`). */

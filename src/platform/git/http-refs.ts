@@ -2,6 +2,7 @@ import type { ObjectFormat } from "../../base/ports/git-store.ts";
 import { ByteReader } from "../byte-reader.ts";
 import { lsRefsRequest, type Packet, parsePackets } from "./pkt-line.ts";
 import { credentialsOf } from "./remote-address.ts";
+import { LIMITED_MS_MIN } from "./remote-failure.ts";
 
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const FORMATS: readonly ObjectFormat[] = ["sha1", "sha256"];
@@ -11,6 +12,13 @@ export interface ListedRefs {
   readonly refs: Map<string, string>;
   readonly format: ObjectFormat | null;
 }
+
+/** The host asked to be left alone for so long. */
+export interface Limited {
+  readonly retryAfterMs: number;
+}
+
+const TOO_MANY_REQUESTS = 429;
 
 /**
  * Asks a smart HTTP server for refs without git: protocol version 2, one POST on a connection that is kept alive.
@@ -43,12 +51,13 @@ export class HttpRefs {
   async list(
     prefixes: readonly string[],
     signal: AbortSignal,
-  ): Promise<ListedRefs | "unexpected" | "unreachable"> {
+  ): Promise<ListedRefs | Limited | "unexpected" | "unreachable"> {
     try {
       this.#capabilities ??= await this.#advertised(signal);
       if (this.#capabilities === null) return "unexpected";
       return (await this.#listRefs(prefixes, this.#capabilities, signal)) ?? "unexpected";
-    } catch {
+    } catch (thrown) {
+      if (thrown instanceof TooManyRequests) return { retryAfterMs: thrown.retryAfterMs };
       // Refused, reset, certificate, deadline: git meets the same and words it for the operator.
       return "unreachable";
     }
@@ -96,12 +105,36 @@ export class HttpRefs {
       redirect: "manual",
       signal,
     });
+    if (response.status === TOO_MANY_REQUESTS) {
+      await response.body?.cancel();
+      throw new TooManyRequests(response.headers.get("retry-after"));
+    }
     if (response.status !== 200 || response.headers.get("content-type") !== kind || response.body === null) {
       await response.body?.cancel();
       return null;
     }
     return readPackets(new ByteReader(response.body));
   }
+}
+
+/** How an answer leaves the depth of an exchange that it ends. */
+class TooManyRequests extends Error {
+  readonly retryAfterMs: number;
+  constructor(retryAfter: string | null) {
+    super("too many requests");
+    this.retryAfterMs = Math.max(LIMITED_MS_MIN, parseRetryAfter(retryAfter, Date.now()));
+  }
+}
+
+/** A host may ask for a day at most: a mistake of its own must not silence us for a year. Chosen, not measured. */
+const RETRY_AFTER_MS_MAX = 24 * 3_600_000;
+
+/** The header `Retry-After`, seconds or a date, as ms from now; 0 when there is none or nobody can read it. */
+export function parseRetryAfter(header: string | null, nowWallMs: number): number {
+  if (header === null) return 0;
+  const text = header.trim();
+  const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowWallMs;
+  return Number.isNaN(waitMs) ? 0 : Math.min(RETRY_AFTER_MS_MAX, Math.max(0, waitMs));
 }
 
 async function readPackets(reader: ByteReader): Promise<Packet[] | null> {

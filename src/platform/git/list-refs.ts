@@ -4,7 +4,7 @@ import type { ObjectFormat } from "../../base/ports/git-store.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { readRepositoryFormat } from "./bare-repository.ts";
 import type { GitOutcome } from "./git-process.ts";
-import { HttpRefs, type ListedRefs } from "./http-refs.ts";
+import { HttpRefs, type Limited, type ListedRefs } from "./http-refs.ts";
 import { readRefFiles } from "./ref-files.ts";
 import { type RemoteAddress, repositoryFolder } from "./remote-address.ts";
 import { toRemoteFailure } from "./remote-failure.ts";
@@ -44,12 +44,19 @@ export class RemoteLister {
     if (fromFiles !== null) return fromFiles;
     const deadlineMs = performance.now() + options.timeoutMs;
     const listed = await this.#listByHttp(prefixes, options);
+    if (listed !== null && "retryAfterMs" in listed) {
+      const detail = "The host answered 429: too many requests";
+      return fail({ kind: "unreachable", detail, retryAfterMs: listed.retryAfterMs });
+    }
     if (listed !== null) return ok(listed);
     const timeoutMs = Math.max(1, deadlineMs - performance.now());
     return this.#listByGit(prefixes, { timeoutMs, signal: options.signal });
   }
 
-  async #listByHttp(prefixes: readonly string[], options: RemoteOptions): Promise<ListedRefs | null> {
+  async #listByHttp(
+    prefixes: readonly string[],
+    options: RemoteOptions,
+  ): Promise<ListedRefs | Limited | null> {
     if (!this.#httpWorks || !(await this.#settings.isPlainHttp())) return null;
     this.#http ??= new HttpRefs(this.#address.target);
     const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]);

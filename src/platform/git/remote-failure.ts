@@ -5,6 +5,9 @@ import { type RemoteAddress, redact } from "./remote-address.ts";
 
 const DETAIL_LENGTH_MAX = 2000;
 
+/** A host that answers 429 is left alone for at least so long; git does not tell what it asked for. */
+export const LIMITED_MS_MIN = 60_000;
+
 /** git's words (LC_ALL=C) for each kind, asked in this order: the general ones are printed beside the precise ones. */
 const SIGNS: readonly (readonly [RemoteFailure["kind"], RegExp])[] = [
   // The last is how a SHA-256 store reads the greeting of an empty SHA-1 remote.
@@ -34,7 +37,8 @@ export function toRemoteFailure(outcome: GitOutcome, address: RemoteAddress): Re
   if (outcome.ended === "overflow") return { kind: "failed", detail: "The answer was too long" };
   const own = outcome.stderr.replaceAll(/^remote: .*$/gm, "");
   const kind = SIGNS.find(([, sign]) => sign.test(own))?.[0] ?? "failed";
-  return { kind: address.path === null ? kind : fileKind(kind, address.path), detail };
+  const failure = { kind: address.path === null ? kind : fileKind(kind, address.path), detail };
+  return /returned error: 429/.test(own) ? { ...failure, retryAfterMs: LIMITED_MS_MIN } : failure;
 }
 
 /** A file remote whose folder is gone is a disk that is not mounted: it may come back. */

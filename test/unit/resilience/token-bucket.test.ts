@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Bucket, refill, takeToken } from "../../../src/resilience/token-bucket.ts";
+import { type Bucket, refill, takeToken, untilToken } from "../../../src/resilience/token-bucket.ts";
 
 const LIMITS = { capacity: 6, periodMs: 60_000 };
 const full: Bucket = { tokens: 6, updatedMs: 0 };
@@ -95,4 +95,9 @@ describe("refill() and takeToken()", () => {
       }),
     );
   });
+});
+
+test("untilToken() is the time until the next one, and 0 when there is one", () => {
+  expect(untilToken({ tokens: 0.25, updatedMs: 0 }, LIMITS)).toBe(7_500);
+  expect(untilToken({ tokens: 1, updatedMs: 0 }, LIMITS)).toBe(0);
 });

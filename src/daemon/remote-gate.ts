@@ -1,0 +1,390 @@
+/**
+ * The one way to the remote for both loops of a daemon.
+ *
+ * A cycle is a look at the network, then a try and its retries; what it came to is reported to the breaker once. The
+ * rules are in `resilience/`; here are the clock, the one mutable breaker, and the news that one loop has for the other:
+ * whoever sees that the remote is back ends the pauses of both.
+ */
+import type { Clock } from "../base/ports/clock.ts";
+import type { Cryptography } from "../base/ports/cryptography.ts";
+import type { RemoteFailure, RemoteOptions } from "../base/ports/git-remote.ts";
+import type { NetworkCheck, NetworkReport } from "../base/ports/network-check.ts";
+import type { Result } from "../base/result.ts";
+import type { ServerSettings } from "../fleet/settings/model.ts";
+import { backoffMs, jitteredMs } from "../resilience/backoff.ts";
+import {
+  type BreakerEvent,
+  type BreakerSettings,
+  type BreakerState,
+  type Decision,
+  type Outcome,
+  type Permit,
+  stepBreaker,
+  untilAdmitted,
+} from "../resilience/breaker.ts";
+import type { DaemonState } from "./daemon-state.ts";
+import type { Report } from "./events.ts";
+import { judgeFailure, type Operation } from "./judge-failure.ts";
+import { PushBudget } from "./push-budget.ts";
+
+/** A probe whose cycle never ended counts as lost after this time. Chosen: longer than any fetch and what follows it. */
+const PROBE_LEASE_MS = 10 * 60_000;
+
+/** A push that the remote refuses is tried again after growing pauses up to this one. */
+const REFUSED_PAUSE_MS_MAX = 60_000;
+
+/** Asked again so soon when another process of this server is at it. */
+const BUSY_PAUSE_MS = 50;
+
+/** What a gate works with. */
+export interface GateContext {
+  readonly clock: Clock;
+  readonly cryptography: Pick<Cryptography, "randomBytes">;
+  readonly check: NetworkCheck;
+  readonly daemon: DaemonState;
+  readonly settings: () => ServerSettings;
+  readonly report: Report;
+  /** The breaker of the last run. */
+  readonly breaker: BreakerState;
+  /** Whether the network was away when that was stored. */
+  readonly isNetworkDown: boolean;
+  /** Stores the breaker; called at transitions. */
+  readonly save: (breaker: BreakerState, isNetworkDown: boolean) => void;
+}
+
+/** One try; null when it was not made, since somebody else is at it. */
+export type Try<T> = (options: RemoteOptions) => Promise<Result<T, RemoteFailure> | null>;
+
+/** What ends a cycle. `stop` ends pauses, `work` ends a try under way. */
+export interface CycleSignals {
+  readonly stop: AbortSignal;
+  readonly work: AbortSignal;
+}
+
+/** What a cycle came to: `waiting` says after how long the next one makes sense. */
+export type Cycle<T> =
+  | { readonly status: "done"; readonly value: T }
+  | { readonly status: "waiting"; readonly pauseMs: number };
+
+/** Why the remote cannot be reached, and since when (wall ms, for people). */
+export interface Down {
+  readonly why: string;
+  readonly sinceWallMs: number;
+}
+
+/** What a permit brought: a value, or how long to wait and what the breaker is told. */
+type Ending<T> = { readonly cycle: Cycle<T>; readonly outcome: Outcome; readonly cause: string };
+
+/** What is known of one of the two loops. */
+interface LoopState {
+  /** No cycle before this instant, unless it is woken; monotonic ms. */
+  notBeforeMonoMs: number;
+  /** Failed tries in a row. */
+  failures: number;
+  /** Whether a success of the other loop would be news. */
+  hasNews: boolean;
+  /** Ends its pause between two tries. */
+  wake: (() => void) | null;
+}
+
+const calm = (): LoopState => ({ notBeforeMonoMs: 0, failures: 0, hasNews: false, wake: null });
+
+const STOPPED = { cycle: { status: "waiting", pauseMs: 0 }, outcome: "excluded", cause: "" } as const;
+
+const waiting = (pauseMs: number): { status: "waiting"; pauseMs: number } => ({ status: "waiting", pauseMs });
+
+/** See the head of this file. */
+export class RemoteGate {
+  readonly budget: PushBudget;
+  /** The last check of the network, and when it was made. */
+  lastCheck: (NetworkReport & { readonly atWallMs: number }) | null = null;
+  readonly cycles = { succeeded: 0, failed: 0 };
+  readonly #context: GateContext;
+  #breaker: BreakerState;
+  #isNetworkDown: boolean;
+  #down: Down | null = null;
+  #checking: Promise<NetworkReport> | null = null;
+  #lastGoodMonoMs: number | null = null;
+  /** Until when the remote asked to be left alone, monotonic ms. */
+  #limitedUntilMonoMs = 0;
+  readonly #loops: Readonly<Record<Operation, LoopState>> = { fetch: calm(), push: calm() };
+
+  constructor(context: GateContext) {
+    this.#context = context;
+    this.#breaker = context.breaker;
+    this.#isNetworkDown = context.isNetworkDown;
+    this.budget = new PushBudget(context.check.host, () => context.settings().push_budget);
+    const [cause] = context.breaker.causes.slice(-1);
+    if (context.breaker.kind === "open") this.#noteDown(cause ?? "the remote could not be reached before");
+  }
+
+  get breaker(): BreakerState {
+    return this.#breaker;
+  }
+
+  /** Why nothing gets through right now; null while nothing is known against the remote. */
+  get down(): Down | null {
+    return this.#down;
+  }
+
+  /** How long the breaker still refuses, ms. */
+  get refusesForMs(): number {
+    return untilAdmitted(this.#breaker, this.#nowMs, this.#breakerSettings());
+  }
+
+  /** How long pushes wait because the host bounds them, ms; 0 when they do not. */
+  get pushWaitMs(): number {
+    return Math.max(this.budget.waitMs(this.#nowMs), this.#limitedUntilMonoMs - this.#nowMs, 0);
+  }
+
+  /** Runs one cycle of `operation`. Never twice at once for one operation. */
+  async run<T>(operation: Operation, attempt: Try<T>, signals: CycleSignals): Promise<Cycle<T>> {
+    const waitMs = this.#untilMayStart(operation);
+    if (waitMs > 0) return waiting(waitMs);
+    const entered = await this.#enter(operation, signals);
+    if (typeof entered === "number") return waiting(entered);
+    let ending: Ending<T> = { cycle: waiting(0), outcome: "excluded", cause: "" };
+    try {
+      ending = await this.#tryAll(operation, { attempt, signals, isProbe: entered.probe !== null });
+    } finally {
+      this.#settle(entered, ending.outcome, ending.cause);
+    }
+    return ending.cycle;
+  }
+
+  #untilMayStart(operation: Operation): number {
+    const budgetMs = operation === "push" ? this.budget.waitMs(this.#nowMs) : 0;
+    const untilMs = Math.max(this.#loops[operation].notBeforeMonoMs, this.#limitedUntilMonoMs);
+    return Math.max(untilMs - this.#nowMs, budgetMs);
+  }
+
+  /** A permit, or how long to wait. The loop that fetches looks at the network; the other one goes by what it saw. */
+  async #enter(operation: Operation, signals: CycleSignals): Promise<Permit | number> {
+    if (operation === "push" && this.#isNetworkDown) return this.#intervalMs();
+    const checked = this.#needsLook(operation) ? await this.#look(signals.work) : null;
+    if (signals.work.aborted) return 0;
+    if (checked?.ok === false) return this.#failedCheck(operation, checked);
+    const decision = this.#step({ kind: "admit" });
+    if (decision?.admitted === true) return decision.permit;
+    // Never 0: a loop that is told to go on at once would spin.
+    return Math.max(1, Math.min(decision?.refusal.retryAfterMs ?? 0, this.#intervalMs()));
+  }
+
+  #needsLook(operation: Operation): boolean {
+    return this.#breaker.kind === "closed" ? !this.#isFresh() : operation === "fetch";
+  }
+
+  /** A cycle that ends with its check: counted while the breaker is closed, and no news while it is not. */
+  #failedCheck(operation: Operation, { failure }: NetworkReport): number {
+    const detail = failure ?? "";
+    const pauseMs = this.#intervalMs();
+    this.#noteTrouble(operation, detail, pauseMs);
+    this.#loops[operation].notBeforeMonoMs = this.#nowMs + pauseMs;
+    if (this.#breaker.kind !== "closed") return pauseMs;
+    const decision = this.#step({ kind: "admit" });
+    if (decision?.admitted === true) this.#settle(decision.permit, "failed", detail);
+    return pauseMs;
+  }
+
+  async #tryAll<T>(
+    operation: Operation,
+    cycle: { attempt: Try<T>; signals: CycleSignals; isProbe: boolean },
+  ): Promise<Ending<T>> {
+    const { attempt, signals, isProbe } = cycle;
+    for (let tries = 1; ; tries += 1) {
+      const { timeouts, retry } = this.#context.settings();
+      const result = await attempt({ timeoutMs: timeouts[operation], signal: signals.work });
+      if (result === null) return { cycle: waiting(BUSY_PAUSE_MS), outcome: "excluded", cause: "" };
+      if (operation === "push") this.budget.take(this.#nowMs);
+      if (result.ok) {
+        this.#noteGood(operation);
+        return { cycle: { status: "done", value: result.value }, outcome: "succeeded", cause: "" };
+      }
+      // A git that was ended because the daemon ends says nothing about the remote.
+      if (signals.work.aborted) return STOPPED;
+      const ending = this.#judge<T>(operation, result.error, isProbe || tries > retry.retries);
+      if (ending !== null) return ending;
+      const again = await this.#beforeRetry<T>(operation, { tries, detail: result.error.detail, signals });
+      if (again !== null) return again;
+    }
+  }
+
+  /** What a failed try makes of the cycle; null: it goes on. */
+  #judge<T>(operation: Operation, failure: RemoteFailure, isLast: boolean): Ending<T> | null {
+    const verdict = judgeFailure(operation, failure);
+    if (verdict === "answered") return this.#answered(operation, failure.detail);
+    if (verdict === "limited") return this.#limited(operation, failure);
+    return verdict === "final" || isLast ? this.#failed(operation, failure.detail) : null;
+  }
+
+  /** The pause before another try, and a look at the network; null when the try may be made. */
+  async #beforeRetry<T>(
+    operation: Operation,
+    failed: { tries: number; detail: string; signals: CycleSignals },
+  ): Promise<Ending<T> | null> {
+    const { tries, detail, signals } = failed;
+    const pauseMs = backoffMs(tries, this.#context.settings().retry, this.#random());
+    this.#noteTrouble(operation, detail, pauseMs);
+    await this.#pause(operation, pauseMs, signals.stop);
+    if (signals.stop.aborted) return STOPPED;
+    const checked = await this.#look(signals.work);
+    return checked.ok ? null : this.#failed(operation, checked.failure ?? detail);
+  }
+
+  #failed<T>(operation: Operation, cause: string): Ending<T> {
+    const pauseMs = this.#intervalMs();
+    this.#noteTrouble(operation, cause, pauseMs);
+    this.#loops[operation].notBeforeMonoMs = this.#nowMs + pauseMs;
+    return { cycle: waiting(pauseMs), outcome: "failed", cause };
+  }
+
+  /** The remote is there and said no: known to the operator as trouble, and no evidence against the remote. */
+  #answered<T>(operation: Operation, detail: string): Ending<T> {
+    const loop = this.#loops[operation];
+    const backoff = { first: this.#context.settings().retry.first, longest: REFUSED_PAUSE_MS_MAX };
+    const pauseMs = backoffMs(loop.failures + 1, backoff, this.#random());
+    this.#tellTrouble(operation, detail, pauseMs);
+    loop.failures += 1;
+    loop.notBeforeMonoMs = this.#nowMs + pauseMs;
+    return { cycle: waiting(pauseMs), outcome: "excluded", cause: "" };
+  }
+
+  #limited<T>(operation: Operation, { detail, retryAfterMs = 0 }: RemoteFailure): Ending<T> {
+    this.#limitedUntilMonoMs = this.#nowMs + retryAfterMs;
+    this.#noteDown(detail);
+    this.#tellTrouble(operation, detail, retryAfterMs);
+    return { cycle: waiting(retryAfterMs), outcome: "excluded", cause: "" };
+  }
+
+  /** A cycle that threw: this machine's trouble, told by the loop; the remote is not to blame. */
+  noteThrown(operation: Operation, detail: string): number {
+    const { cycle } = this.#answered(operation, detail);
+    return cycle.status === "waiting" ? cycle.pauseMs : 0;
+  }
+
+  #noteGood(operation: Operation): void {
+    const { daemon, report } = this.#context;
+    const other: Operation = operation === "fetch" ? "push" : "fetch";
+    this.#down = null;
+    this.#lastGoodMonoMs = this.#nowMs;
+    this.#isNetworkDown = false;
+    const loop = this.#loops[operation];
+    loop.failures = 0;
+    loop.notBeforeMonoMs = 0;
+    loop.hasNews = false;
+    const recovered = daemon.noteSuccess(operation);
+    if (recovered) report({ kind: "recovered", during: operation });
+    // Where only the other one fails, again and again, the next success is no news for it.
+    if (recovered || this.#loops[other].hasNews) this.#wake(other);
+    this.#loops[other].hasNews = false;
+  }
+
+  #noteTrouble(operation: Operation, detail: string, retryMs: number): void {
+    const loop = this.#loops[operation];
+    // The first success of the other loop after this is worth another try at once.
+    if (loop.failures === 0) loop.hasNews = true;
+    loop.failures += 1;
+    this.#noteDown(detail);
+    this.#tellTrouble(operation, detail, retryMs);
+  }
+
+  #tellTrouble(operation: Operation, detail: string, retryMs: number): void {
+    const { daemon, report } = this.#context;
+    const { tell } = daemon.noteTrouble(operation, detail);
+    if (tell) report({ kind: "trouble", during: operation, detail, retryMs });
+  }
+
+  #noteDown(why: string): void {
+    const sinceWallMs = this.#down?.sinceWallMs ?? this.#context.clock.wallMs();
+    this.#down = { why, sinceWallMs };
+  }
+
+  /** Ends the pause of a loop, wherever it is. */
+  #wake(operation: Operation): void {
+    const { daemon } = this.#context;
+    const loop = this.#loops[operation];
+    loop.notBeforeMonoMs = 0;
+    loop.wake?.();
+    (operation === "fetch" ? daemon.receiveBell : daemon.pushBell).ring();
+  }
+
+  async #pause(operation: Operation, durationMs: number, stop: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const loop = this.#loops[operation];
+    loop.wake = () => woken.abort();
+    // The time, good news and the end of the daemon all mean "go on".
+    await this.#context.clock.sleep(durationMs, AbortSignal.any([woken.signal, stop])).catch(() => undefined);
+    loop.wake = null;
+  }
+
+  /** Whether what was seen of the remote lately makes another look pointless. */
+  #isFresh(): boolean {
+    if (this.#lastGoodMonoMs === null || this.#down !== null) return false;
+    if (this.#context.check.isNoticed) return true;
+    return this.#nowMs - this.#lastGoodMonoMs < this.#context.settings().interval / 2;
+  }
+
+  /** Looks at the network; both loops share a look under way. */
+  #look(signal: AbortSignal): Promise<NetworkReport> {
+    this.#checking ??= this.#lookNow(signal).finally(() => {
+      this.#checking = null;
+    });
+    return this.#checking;
+  }
+
+  async #lookNow(signal: AbortSignal): Promise<NetworkReport> {
+    const { check, clock, settings } = this.#context;
+    const report = await check.check({ timeoutMs: settings().timeouts.network, signal });
+    if (signal.aborted) return report;
+    this.lastCheck = { ...report, atWallMs: clock.wallMs() };
+    const isBack = report.ok && this.#isNetworkDown;
+    this.#isNetworkDown = !report.ok;
+    if (isBack) {
+      this.#step({ kind: "network-is-back" });
+      this.#wake("fetch");
+      this.#wake("push");
+    }
+    return report;
+  }
+
+  #settle(permit: Permit, outcome: Outcome, cause: string): void {
+    if (outcome !== "excluded") this.cycles[outcome] += 1;
+    this.#step({ kind: "report", permit, outcome, cause: cause.slice(0, 500) });
+    // The other loop may have been refused while this one probed.
+    if (permit.probe !== null && outcome === "succeeded") {
+      this.#wake("fetch");
+      this.#wake("push");
+    }
+  }
+
+  #step(event: BreakerEvent): Decision | null {
+    const { report, save } = this.#context;
+    const moment = { nowMs: this.#nowMs, random: this.#random() };
+    const step = stepBreaker(this.#breaker, event, moment, this.#breakerSettings());
+    this.#breaker = step.state;
+    for (const { to, openForMs } of step.effects) {
+      report({ kind: "breaker", state: to, openForMs, detail: step.state.causes.at(-1) ?? "" });
+    }
+    if (step.effects.length > 0) save(step.state, this.#isNetworkDown);
+    return step.decision;
+  }
+
+  #breakerSettings(): BreakerSettings {
+    const { failures, open_for: openForMs, successes } = this.#context.settings().breaker;
+    const plain = { permits: 1, leaseMs: PROBE_LEASE_MS, growth: 1, openForMsMax: openForMs, jitter: 0 };
+    return { ...plain, failures, openForMs, successes };
+  }
+
+  #intervalMs(): number {
+    return jitteredMs(this.#context.settings().interval, this.#random());
+  }
+
+  get #nowMs(): number {
+    return this.#context.clock.monotonicMs();
+  }
+
+  #random(): number {
+    const [byte = 128] = this.#context.cryptography.randomBytes(1);
+    return byte / 256;
+  }
+}
