@@ -99,6 +99,8 @@ async function describe(file: ConfigFile, issue: SettingsIssue): Promise<string>
   const place = line === null ? "" : `line ${line}: `;
   const key = issue.path.join(".");
   const { SETTING_KEYS } = await import("../fleet/settings/model.ts");
-  if (issue.isUnknownKey) return `${place}unknown key "${key}"${didYouMean(key, SETTING_KEYS)}`;
+  // Rules are a list; their keys are known without their place in it.
+  const plain = issue.path.filter((part) => !/^\d+$/.test(part)).join(".");
+  if (issue.isUnknownKey) return `${place}unknown key "${key}"${didYouMean(plain, SETTING_KEYS)}`;
   return `${place}${key}: ${issue.message}`;
 }

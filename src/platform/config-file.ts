@@ -26,11 +26,18 @@ export function readConfigFile(path: string): ConfigFile | null {
 
 /** Bun's parser is fast and knows no positions; the one that does (6 ms to load) is asked only for an error message. */
 async function lineOfKey(text: string, path: readonly string[]): Promise<number | null> {
-  const { isMap, isScalar, LineCounter, parseDocument } = await import("yaml");
+  const { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } = await import("yaml");
   const lines = new LineCounter();
   let node: unknown = parseDocument(text, { lineCounter: lines }).contents;
   let offset: number | null = null;
   for (const key of path) {
+    if (isSeq(node)) {
+      const item: unknown = node.items[Number(key)];
+      if (!isNode(item)) break;
+      offset = item.range?.[0] ?? offset;
+      node = item;
+      continue;
+    }
     const pair = isMap(node)
       ? node.items.find((item) => isScalar(item.key) && String(item.key.value) === key)
       : undefined;

@@ -57,6 +57,8 @@ export interface ServerPaths {
   readonly state: string;
   readonly index: string;
   readonly key: string;
+  /** Where handlers work, each in a folder of its own. */
+  readonly handlers: string;
   readonly daemonLock: string;
   readonly flushLock: string;
   /** One for all servers below the root. */
@@ -76,6 +78,7 @@ export function serverPaths(root: string, server: string): ServerPaths {
     state: join(folder, "state.db"),
     index: join(folder, "index.db"),
     key: join(folder, "key"),
+    handlers: join(folder, "handlers"),
     daemonLock: join(folder, "daemon.lock"),
     flushLock: join(folder, "flush.lock"),
     machineLock: join(root, "machine.lock"),

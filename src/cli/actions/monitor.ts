@@ -96,6 +96,8 @@ function renderEvent(event: MonitorEvent, style: Style): SafeText {
       return safe`${style.green("ready")}  ${event.remote}`;
     case "message":
       return renderHandled(event, style);
+    case "handler":
+      return renderHandler(event, style);
     case "pushed":
       return safe`${style.green("pushed")}  ${event.entries} ${event.entries === 1 ? "entry" : "entries"}, confirmed by the remote`;
     case "trouble":
@@ -111,6 +113,23 @@ function renderEvent(event: MonitorEvent, style: Style): SafeText {
     case "stopping":
       return safe`stopping`;
   }
+}
+
+/** What became of a message that a program of this machine was given. */
+function renderHandler(event: Extract<MonitorEvent, { kind: "handler" }>, style: Style): SafeText {
+  const { state, exitCode, reason, replyId, silence } = event;
+  const colour = state === "parked" ? style.red : exitCode === 0 ? style.green : style.yellow;
+  const result = state === "done" ? `handled(${exitCode})` : state === "queued" ? "runs again" : "parked";
+  const took = event.durationMs === null ? "" : ` after ${formatDuration(event.durationMs)}`;
+  const answer =
+    replyId !== null
+      ? `  answered ${shortId(replyId)}`
+      : silence === null
+        ? ""
+        : `  not answered: ${silence}`;
+  const why = reason === "" ? "" : `  ${reason}`;
+  const said = event.stderr.trim() === "" ? "" : `  stderr: ${firstLineOf(event.stderr)}`;
+  return safe`${colour(result)}  ${event.rule}  ${shortId(event.id)} of ${event.from}${took}${why}${answer}${said}`;
 }
 
 /** Silences worth telling: a tripped budget is an event, "no rule" is not. */
