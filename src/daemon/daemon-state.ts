@@ -18,6 +18,7 @@ export interface Dues {
 export class DaemonState {
   readonly pushBell = new Bell();
   readonly receiveBell = new Bell();
+  readonly handlerBell = new Bell();
   readonly startedWallMs: number;
   lastFetchWallMs: number | null = null;
   lastPushWallMs: number | null = null;

@@ -12,6 +12,21 @@ export type MonitorEvent =
       readonly settings: ReadySettings;
     }
   | { readonly kind: "message"; readonly handled: HandledMessage }
+  | {
+      /** A handler ended, or is to run again, or was put aside. `silence`: why what it wrote was not sent. */
+      readonly kind: "handler";
+      readonly from: string;
+      readonly id: string;
+      readonly rule: string;
+      readonly state: "done" | "queued" | "parked";
+      readonly attempt: number;
+      readonly exitCode: number | null;
+      readonly reason: string;
+      readonly durationMs: number | null;
+      readonly replyId: string | null;
+      readonly silence: string | null;
+      readonly stderr: string;
+    }
   | { readonly kind: "pushed"; readonly entries: number }
   | {
       readonly kind: "trouble";

@@ -29,6 +29,8 @@ export function describeEvent(event: MonitorEvent): LoggedEvent {
       return describeReady(event);
     case "message":
       return describeMessage(event);
+    case "handler":
+      return describeHandler(event);
     case "pushed":
       return line("INFO", "pushed", {
         detail: `${event.entries} ${event.entries === 1 ? "entry" : "entries"}, confirmed by the remote`,
@@ -82,6 +84,37 @@ function describeReady({ remote, socket, version, pid, settings }: EventOf<"read
       auto_reply: settings.autoReply,
       log_level: settings.logLevel,
       groups: settings.groups,
+    },
+  });
+}
+
+/** What became of a message that a program of this machine was given. What it wrote to stderr is told when it failed. */
+function describeHandler(event: EventOf<"handler">): LoggedEvent {
+  const { state, exitCode, reason, replyId, silence } = event;
+  const failed = state === "parked" || exitCode !== 0;
+  const level = state === "parked" ? "ERROR" : failed ? "WARNING" : "INFO";
+  const title = state === "done" ? `handled(${exitCode})` : state === "queued" ? "runs again" : "parked";
+  const stderr = failed ? firstLineOf(event.stderr.trim()) : "";
+  const words = [
+    `${event.rule}, ${shortId(event.id)} of ${event.from}`,
+    event.durationMs === null ? "" : `after ${formatDuration(event.durationMs)}`,
+    reason,
+    replyId === null ? "" : `answered ${shortId(replyId)}`,
+    replyId !== null || silence === null ? "" : `not answered: ${silence}`,
+    stderr === "" ? "" : `stderr: ${stderr}`,
+  ];
+  const { id, from, rule, attempt } = event;
+  return line(level, title, {
+    detail: words.filter((one) => one !== "").join(", "),
+    metadata: {
+      id,
+      from,
+      rule,
+      attempt,
+      state,
+      exit_code: exitCode,
+      ...(event.durationMs === null ? {} : { duration_ms: Math.round(event.durationMs) }),
+      ...(replyId === null ? { silence } : { reply_id: replyId }),
     },
   });
 }

@@ -10,6 +10,7 @@ import { replyBudgets } from "../fleet/messaging/decide-reply.ts";
 import { noteLook } from "../fleet/messaging/last-look.ts";
 import { renewRun } from "../fleet/messaging/publish-card.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
+import { openHandlerRunner } from "../platform/handler-process.ts";
 import { embeddedRemotePath } from "../platform/paths.ts";
 import { readHolder, tryLock, writeHolder } from "../platform/process-lock.ts";
 import { clearSocket } from "../platform/socket.ts";
@@ -18,6 +19,7 @@ import { DaemonState } from "./daemon-state.ts";
 import type { MonitorEvent } from "./events.ts";
 import { gatherHealth } from "./health-facts.ts";
 import { Bell, runLoop } from "./loop.ts";
+import { HandlerWork } from "./loops/handler-loop.ts";
 import { type HealthLoopContext, healthRound } from "./loops/health-loop.ts";
 import { type MaintenanceContext, maintenanceRound } from "./loops/maintenance-loop.ts";
 import { type PushLoopContext, pushRound } from "./loops/push-loop.ts";
@@ -134,18 +136,46 @@ async function runLoops(context: MonitorContext): Promise<void> {
       runLoop({ round: () => receiveRound(receive), bell: daemon.receiveBell, clock, signal, onError }),
       runLoop({ round: () => maintenanceRound(maintenance), bell: new Bell(), clock, signal, onError }),
       runLoop({ round: judge, bell: new Bell(), clock, signal, onError, pauseFirstMs }),
+      runHandlers(context, onError),
     ]);
   } finally {
     watch.close();
   }
 }
 
+/** Running handlers get a moment to end when the daemon stops; what they come to is pushed with the last push. */
+async function runHandlers(context: MonitorContext, onError: (thrown: unknown) => void): Promise<void> {
+  const { daemon, mailbox, receivePorts, options, signal } = context;
+  const { settings, report } = options;
+  const work = new HandlerWork({
+    ports: receivePorts,
+    daemon,
+    runner: openHandlerRunner(mailbox.paths.handlers),
+    settings,
+    report,
+    signal: withGrace(signal, () => settings().handlers.grace),
+  });
+  await work.recover();
+  const { clock } = receivePorts;
+  const round = (): Promise<number> => Promise.resolve(work.round());
+  await runLoop({ round, bell: daemon.handlerBell, clock, signal, onError });
+  await work.finished();
+}
+
 function contextOf({ daemon, mailbox, options, signal, receivePorts }: MonitorContext) {
   const statusText = (): string =>
     renderStatusReply({ identity: mailbox.identity, daemon, version: options.version, ports: receivePorts });
   const answers = (): AnswerSettings => {
-    const { enabled, ...counts } = options.settings().auto_reply;
-    return { enabled, budgets: replyBudgets(counts), statusText };
+    const { auto_reply, rules, handlers } = options.settings();
+    const { enabled, status: defaultRule, ...counts } = auto_reply;
+    return {
+      enabled,
+      defaultRule,
+      rules,
+      openMax: handlers.queue,
+      budgets: replyBudgets(counts),
+      statusText,
+    };
   };
   return { daemon, answers, report: options.report, signal };
 }

@@ -59,6 +59,8 @@ export interface ServerPaths {
   readonly key: string;
   /** The folder of the daemon's log. */
   readonly logs: string;
+  /** Where handlers work, each in a folder of its own. */
+  readonly handlers: string;
   readonly daemonLock: string;
   readonly flushLock: string;
   /** One for all servers below the root. */
@@ -79,6 +81,7 @@ export function serverPaths(root: string, server: string): ServerPaths {
     index: join(folder, "index.db"),
     key: join(folder, "key"),
     logs: join(folder, "logs"),
+    handlers: join(folder, "handlers"),
     daemonLock: join(folder, "daemon.lock"),
     flushLock: join(folder, "flush.lock"),
     machineLock: join(root, "machine.lock"),

@@ -39,6 +39,9 @@ export const FACTS: ServerFacts = {
 /** Default answers; the text is always "fine". */
 export const ANSWERS: AnswerSettings = {
   enabled: true,
+  defaultRule: true,
+  rules: [],
+  openMax: 10,
   budgets: replyBudgets(DEFAULT_SETTINGS.auto_reply),
   statusText: () => "fine",
 };

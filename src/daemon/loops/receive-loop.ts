@@ -88,6 +88,8 @@ function noteHandled(daemon: DaemonState, handled: readonly HandledMessage[]): v
   const replies = handled.filter((one) => one.replyId !== null).length;
   daemon.autoReplies += replies;
   if (replies > 0) daemon.pushBell.ring();
+  if (handled.some((one) => one.act === "ack")) daemon.wantReceipts(0);
+  if (handled.some((one) => one.act === "run")) daemon.handlerBell.ring();
   const awaited = handled.some((one) => one.direct || one.message.ack_required === true);
   if (awaited) daemon.wantCard(CARD_WITHIN_MS);
   if (handled.some((one) => one.direct && one.silence !== "history")) daemon.noteConversation();

@@ -33,6 +33,8 @@ export interface ReplySituation {
   /** Whether the journal says that this message was answered before. */
   readonly answered: boolean;
   readonly expired: boolean;
+  /** Whether a rule of this machine wants it answered. */
+  readonly matched: boolean;
   readonly budgets: ReplyBudgets;
   /** The bucket of a name as stored; a missing one is full. */
   readonly bucket: (name: string) => Bucket | null;
@@ -81,22 +83,29 @@ export function decideReply(message: MessageEntry, situation: ReplySituation): R
   return { reply: true, buckets };
 }
 
-/** The default rule: a request, a question, or a word that asks how this server is. */
-export function asksForStatus(message: MessageEntry): boolean {
-  if (message.kind === "request") return true;
-  const texts = [message.subject.trim(), message.body.trim()];
-  return texts.some((text) => text.endsWith("?") || /\b(?:status|ping|health|report)\b/i.test(text));
+function silenceOf(message: MessageEntry, situation: ReplySituation): Silence | null {
+  const silence = silenceOfAct(message, situation, "answer");
+  if (silence !== null) return silence;
+  if (!situation.matched) return "no-rule";
+  return situation.answered ? "answered" : null;
 }
 
-function silenceOf(message: MessageEntry, situation: ReplySituation): Silence | null {
+/**
+ * What speaks against doing anything at all with a message without a person: null when nothing does. A broadcast is
+ * answered and acknowledged only where it asks for an ack; handlers may work on it, since a rule names what they get.
+ */
+export function silenceOfAct(
+  message: MessageEntry,
+  situation: Pick<ReplySituation, "server" | "groups" | "expired">,
+  act: "answer" | "run",
+): Silence | null {
   const forMe = isAddressedTo(message.to, situation.server, situation.groups);
   if (!forMe || message.from === situation.server) return "not-for-me";
   if (message.auto === true) return "automatic";
   if ((message.hops ?? 0) >= HOPS_MAX) return "hops";
-  if (!isDirect(message.to, situation.server) && message.ack_required !== true) return "broadcast";
-  if (situation.expired) return "expired";
-  if (!asksForStatus(message)) return "no-rule";
-  return situation.answered ? "answered" : null;
+  const isAsked = isDirect(message.to, situation.server) || message.ack_required === true;
+  if (act === "answer" && !isAsked) return "broadcast";
+  return situation.expired ? "expired" : null;
 }
 
 /** Narrow budgets are asked first, and tokens are only stored when all agree. A thread is one's peers' word, so it is kept apart per peer. */

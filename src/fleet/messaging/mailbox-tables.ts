@@ -59,13 +59,19 @@ ALTER TABLE peers ADD COLUMN groups TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE expected ADD COLUMN via TEXT NOT NULL DEFAULT '';
 `;
 
-/** The journal of handlers: a run is started before its process is, and done when its result is here. */
+/**
+ * The journal of handlers: a run is started before its process is, and done when its result is here. The message stays
+ * with it until then, so that it waits for nothing else; `token` is in the environment of the process.
+ */
 const HANDLERS = `
 CREATE TABLE runs(
   message_from TEXT NOT NULL, message_id TEXT NOT NULL, rule TEXT NOT NULL, state TEXT NOT NULL,
-  attempts INTEGER NOT NULL, queued_wall_ms INTEGER NOT NULL, started_wall_ms INTEGER, ended_wall_ms INTEGER,
-  exit_code INTEGER, reason TEXT NOT NULL DEFAULT '', PRIMARY KEY(message_from, message_id)) WITHOUT ROWID;
-CREATE INDEX runs_open ON runs(queued_wall_ms) WHERE state <> 'done';
+  attempts INTEGER NOT NULL DEFAULT 0, queued_wall_ms INTEGER NOT NULL, due_wall_ms INTEGER NOT NULL,
+  started_wall_ms INTEGER, ended_wall_ms INTEGER, exit_code INTEGER, reason TEXT NOT NULL DEFAULT '',
+  token TEXT NOT NULL DEFAULT '', pid INTEGER, pid_started TEXT, reply_id TEXT, subject TEXT NOT NULL,
+  message TEXT NOT NULL, PRIMARY KEY(message_from, message_id)) WITHOUT ROWID;
+CREATE INDEX runs_open ON runs(state, due_wall_ms) WHERE state <> 'done';
+CREATE INDEX runs_queued ON runs(queued_wall_ms);
 `;
 
 /** What happened, bounded: single operations, and counters per minute, so that any window of hours can be counted. */

@@ -8,6 +8,8 @@ import * as v from "valibot";
 import { parseDuration } from "../../base/duration.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { parseSize } from "../../base/size.ts";
+import { readWith } from "./read-with.ts";
+import { RULE_KEYS, rulesSchema } from "./rules.ts";
 
 const duration = readWith(parseDuration);
 const size = readWith(parseSize);
@@ -42,7 +44,23 @@ export const fileSchema = v.strictObject({
   interval: v.optional(duration),
   groups: v.optional(v.pipe(v.array(groupName), v.maxLength(64))),
   labels: v.optional(labels),
-  auto_reply: section({ enabled: boolean, per_thread: count, per_peer: count, per_host: count }),
+  auto_reply: section({
+    enabled: boolean,
+    status: boolean,
+    per_thread: count,
+    per_peer: count,
+    per_host: count,
+  }),
+  rules: v.optional(rulesSchema),
+  handlers: section({
+    timeout: duration,
+    output: size,
+    concurrency: positive,
+    queue: positive,
+    attempts: positive,
+    retry: duration,
+    grace: duration,
+  }),
   timeouts: section({ fetch: duration, push: duration, network: duration }),
   retry: section({ retries: count, first: duration, longest: duration }),
   breaker: section({ failures: positive, open_for: duration, successes: positive }),
@@ -115,11 +133,14 @@ export interface SettingsIssue {
 }
 
 /** The keys a configuration file may have, dotted, for suggestions. */
-export const SETTING_KEYS: readonly string[] = Object.entries(fileSchema.entries).flatMap(([key, schema]) => {
-  const inner = schema.wrapped;
-  if (!("entries" in inner)) return [key];
-  return [key, ...Object.keys(inner.entries).map((name) => `${key}.${name}`)];
-});
+export const SETTING_KEYS: readonly string[] = [
+  ...Object.entries(fileSchema.entries).flatMap(([key, schema]) => {
+    const inner = schema.wrapped;
+    if (!("entries" in inner)) return [key];
+    return [key, ...Object.keys(inner.entries).map((name) => `${key}.${name}`)];
+  }),
+  ...RULE_KEYS,
+];
 
 /** Parses the value of a YAML file; every issue is reported. An empty file is a file without settings. */
 export function parseFileSettings(value: unknown): Result<FileSettings, readonly SettingsIssue[]> {
@@ -150,17 +171,4 @@ function labelProblem(name: string, value: unknown): string | null {
   if (name === "__proto__") return "this name is reserved";
   if (typeof value !== "string") return `need text, such as "${String(value).slice(0, 40)}" in quotes`;
   return value.length > 200 ? "need at most 200 characters" : null;
-}
-
-/** A number or text that `parse` understands. */
-function readWith(parse: (value: number | string) => Result<number>) {
-  return v.pipe(
-    v.union([v.number(), v.string()]),
-    v.rawTransform<number | string, number>(({ dataset, addIssue, NEVER }) => {
-      const parsed = parse(dataset.value);
-      if (parsed.ok) return parsed.value;
-      addIssue({ message: parsed.error });
-      return NEVER;
-    }),
-  );
 }

@@ -20,6 +20,8 @@ const handled = (changes: Partial<HandledMessage> = {}): HandledMessage => ({
     labels: { note: SECRET },
   } as unknown as HandledMessage["message"],
   direct: true,
+  rule: null,
+  act: "nothing",
   replyId: null,
   silence: null,
   ...changes,

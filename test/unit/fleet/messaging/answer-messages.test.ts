@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { type HandledMessage, isExpired } from "../../../../src/fleet/messaging/answer-messages.ts";
+import type { HandledMessage } from "../../../../src/fleet/messaging/answer-messages.ts";
 import { buildQueued, commitDrafts } from "../../../../src/fleet/messaging/flush-outbox.ts";
-import type { MessageEntry } from "../../../../src/fleet/messaging/model.ts";
 import { loadHead, queuedDrafts } from "../../../../src/fleet/messaging/outbox.ts";
 import { findPeer } from "../../../../src/fleet/messaging/peers.ts";
 import { ingestStore } from "../../../../src/fleet/messaging/receive-messages.ts";
@@ -202,48 +201,4 @@ describe("answerMessages()", () => {
     await third.send(QUESTION);
     expect((await round()).map((one) => one.message.from)).toEqual(["code3"]);
   });
-});
-
-describe("isExpired()", () => {
-  const entry = (expires?: string): MessageEntry => ({
-    v: 1,
-    id: "m",
-    seq: 2,
-    prev: null,
-    from: "code2",
-    at: "2026-01-01T00:00:00.000Z",
-    type: "message",
-    to: ["code1"],
-    subject: "",
-    body: "b",
-    ...(expires === undefined ? {} : { expires_at: expires }),
-  });
-  const START = Date.UTC(2026, 0, 1);
-  const HOUR = 3_600_000;
-  const inOneHour = entry("2026-01-01T01:00:00.000Z");
-
-  test("is false for a message without an end", () => {
-    expect(isExpired(entry(), { receivedMs: START, nowMs: START * 2, skewMs: 0 })).toBe(false);
-  });
-
-  test.each([
-    [0, HOUR, false],
-    [0, HOUR + 1, true],
-    [5 * 60_000, HOUR + 1, true],
-  ])("goes by the instant while the clocks agree (skew %d, after %d ms)", (skewMs, afterMs, expired) => {
-    expect(isExpired(inOneHour, { receivedMs: START, nowMs: START + afterMs, skewMs })).toBe(expired);
-  });
-
-  test.each([
-    [24 * HOUR, HOUR, false],
-    [24 * HOUR, HOUR + 1, true],
-    [-24 * HOUR, HOUR, false],
-    [-24 * HOUR, HOUR + 1, true],
-  ])(
-    "goes by the time since it came while they do not (skew %d, after %d ms)",
-    (skewMs, afterMs, expired) => {
-      const receivedMs = START + skewMs;
-      expect(isExpired(inOneHour, { receivedMs, nowMs: receivedMs + afterMs, skewMs })).toBe(expired);
-    },
-  );
 });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  asksForStatus,
   decideReply,
   type ReplySituation,
   replyBudgets,
   type Silence,
+  silenceOfAct,
 } from "../../../../src/fleet/messaging/decide-reply.ts";
 import { HOPS_MAX, type MessageEntry } from "../../../../src/fleet/messaging/model.ts";
 import { DEFAULT_SETTINGS } from "../../../../src/fleet/settings/defaults.ts";
@@ -30,6 +30,7 @@ const situation = (changes: Partial<ReplySituation> = {}): ReplySituation => ({
   nowMs: NOW_MS,
   answered: false,
   expired: false,
+  matched: true,
   budgets: BUDGETS,
   bucket: () => null,
   ...changes,
@@ -68,6 +69,26 @@ const BROADCAST = { to: ["all"] };
 const threadWith = (tokens: number) => (name: string) =>
   name.startsWith("thread:") ? { tokens, updatedMs: NOW_MS } : null;
 
+describe("silenceOfAct()", () => {
+  test("silenceOfAct() lets handlers work on broadcasts that nobody answers", () => {
+    const broadcast = message(BROADCAST);
+    expect(silenceOfAct(broadcast, situation(), "answer")).toBe("broadcast");
+    expect(silenceOfAct(broadcast, situation(), "run")).toBeNull();
+  });
+
+  test.each<[Silence, Partial<MessageEntry>, boolean]>([
+    ["not-for-me", { to: ["code3"] }, false],
+    ["not-for-me", { from: "code1" }, false],
+    ["automatic", { auto: true }, false],
+    ["hops", { hops: HOPS_MAX }, false],
+    ["expired", {}, true],
+  ])("silenceOfAct() says %s for answers and handlers alike", (silence, changes, expired) => {
+    for (const act of ["answer", "run"] as const) {
+      expect(silenceOfAct(message(changes), situation({ expired }), act)).toBe(silence);
+    }
+  });
+});
+
 describe("decideReply()", () => {
   test("decideReply() answers a request that nothing speaks against", () => {
     expect(outcome({})).toBe("reply");
@@ -83,7 +104,7 @@ describe("decideReply()", () => {
     ["broadcast", BROADCAST, {}],
     ["broadcast", { to: ["@build"], ack_required: false }, {}],
     ["expired", {}, { expired: true }],
-    ["no-rule", { kind: "info", subject: "Hello", body: "Done" }, {}],
+    ["no-rule", {}, { matched: false }],
     ["answered", {}, { answered: true }],
     ["budget-thread", {}, { bucket: threadWith(0) }],
     [
@@ -102,11 +123,8 @@ describe("decideReply()", () => {
       to: ["@web"],
       auto: true,
       hops: 9,
-      kind: "info",
-      body: "",
-      subject: "",
     };
-    let about: Partial<ReplySituation> = { expired: true, answered: true, bucket: empty };
+    let about: Partial<ReplySituation> = { expired: true, answered: true, matched: false, bucket: empty };
     const seen: string[] = [outcome(changes, about)];
     const steps: [Partial<MessageEntry>, Partial<ReplySituation>][] = [
       [BROADCAST, {}],
@@ -114,7 +132,7 @@ describe("decideReply()", () => {
       [{ hops: HOPS_MAX - 1 }, {}],
       [{ ack_required: true }, {}],
       [{}, { expired: false }],
-      [{ kind: "request" }, {}],
+      [{}, { matched: true }],
       [{}, { answered: false }],
       [{}, { bucket: (name) => (name.startsWith("thread:") ? null : empty()) }],
       [{}, { bucket: (name) => (name === "host" ? empty() : null) }],
@@ -308,28 +326,5 @@ describe("decideReply() when the clock is set", () => {
     expect(machine.countReplies(unsteady, (index) => ({ thread: `t${index}` }))).toBeLessThanOrEqual(
       10 + 10 * 5,
     );
-  });
-});
-
-describe("asksForStatus()", () => {
-  test.each<[Partial<MessageEntry>]>([
-    [{ kind: "request", subject: "Deploy", body: "now" }],
-    [{ kind: "info", subject: "Are you there? ", body: "x" }],
-    [{ kind: "info", subject: "x", body: "Are you there?\n\n" }],
-    [{ kind: "info", subject: "STATUS", body: "x" }],
-    [{ kind: "info", subject: "x", body: "please ping me" }],
-    [{ kind: "info", subject: "x", body: "health-check" }],
-    [{ kind: "error", subject: "x", body: "send a report." }],
-  ])("asksForStatus() hears a question in %j", (changes) => {
-    expect(asksForStatus(message(changes))).toBe(true);
-  });
-
-  test.each<[Partial<MessageEntry>]>([
-    [{ kind: "info", subject: "", body: "x" }],
-    [{ kind: "info", subject: "Done", body: "Why? Because." }],
-    [{ kind: "info", subject: "shipping", body: "reported healthy statuses" }],
-    [{ kind: "response", subject: "Re: hello", body: "fine" }],
-  ])("asksForStatus() hears none in %j", (changes) => {
-    expect(asksForStatus(message(changes))).toBe(false);
   });
 });

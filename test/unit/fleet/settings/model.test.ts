@@ -142,6 +142,7 @@ describe("SETTING_KEYS", () => {
   test("SETTING_KEYS lists exactly what the parser knows", () => {
     const unknown = SETTING_KEYS.filter((key) => {
       const [outer = "", inner] = key.split(".");
+      if (outer === "rules") return false;
       const value = inner === undefined ? { [outer]: undefined } : { [outer]: { [inner]: undefined } };
       return issuesOf(value).some((issue) => issue.isUnknownKey);
     });

@@ -1,0 +1,185 @@
+/**
+ * Runs an operator's program on a message: in a process group of its own, in a private empty folder, with a small clean
+ * environment, without a shell, and never longer than it may.
+ */
+import { join } from "node:path";
+import { messageOf } from "../base/errors.ts";
+import type {
+  HandlerCall,
+  HandlerOutcome,
+  HandlerRunner,
+  LeftProcess,
+} from "../base/ports/handler-runner.ts";
+import { ByteReader } from "./byte-reader.ts";
+import { makePrivateFolder, removeTree } from "./files.ts";
+import { endGroup, HAS_PROCESS_GROUPS, isGroupEmpty } from "./process-group.ts";
+import { groupsWithVariable, startOfProcess } from "./process-identity.ts";
+
+/** What goes into a log line; the rest of stderr is read and dropped. */
+const STDERR_BYTES_MAX = 8 * 1024;
+
+/** How long what a handler left behind may keep its pipes open. Chosen, not measured. */
+const PIPE_GRACE_MS = 300;
+
+/** A timer that is set to more fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** The variable that tells a handler's processes from all others. */
+const TOKEN_VARIABLE = "FLEETD_RUN";
+
+/** Whose home, which programs, which language; and where fleetd's own files are, for handlers that call it. */
+const KEPT_NAMES = new Set([
+  "HOME",
+  "PATH",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "LANG",
+  "TZ",
+  "TMPDIR",
+  "FLEETD_HOME",
+  "FLEETD_CONFIG",
+  // Windows cannot start a program without most of these.
+  "USERPROFILE",
+  "APPDATA",
+  "LOCALAPPDATA",
+  "PROGRAMDATA",
+  "SYSTEMROOT",
+  "SYSTEMDRIVE",
+  "WINDIR",
+  "COMSPEC",
+  "PATHEXT",
+  "TEMP",
+  "TMP",
+]);
+
+/** Opens the runner of one server; its handlers work in folders of their own below `folder`. */
+export function openHandlerRunner(
+  folder: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): HandlerRunner {
+  const kept = keptOf(environment);
+  return {
+    async run(call) {
+      const place = join(folder, call.token);
+      makePrivateFolder(place);
+      const outcome = await runIn(place, call, kept);
+      const trouble = tryRemove(place);
+      if (trouble === null || outcome.ended === "impossible") return outcome;
+      return { ...outcome, stderr: `${outcome.stderr}\n${trouble}` };
+    },
+    async endLeft(left) {
+      const groups = groupsOf(left);
+      await Promise.all(groups.map((group) => endGroup(group)));
+      removeTree(join(folder, left.token));
+      return groups.length > 0;
+    },
+  };
+}
+
+/** `BUN_OPTIONS` and the like would turn a child into something else; whatever is not named here is left out. */
+function keptOf(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const isKept = (name: string): boolean =>
+    KEPT_NAMES.has(name) || name.startsWith("LC_") || name.startsWith("XDG_");
+  return Object.fromEntries(
+    Object.entries(environment).flatMap(([name, value]) =>
+      value !== undefined && isKept(name.toUpperCase()) ? [[name, value]] : [],
+    ),
+  );
+}
+
+/** What a handler left in its folder is not worth losing what it came to; in words what was in the way, or null. */
+function tryRemove(place: string): string | null {
+  try {
+    removeTree(place);
+    return null;
+  } catch (thrown) {
+    return `Cannot remove "${place}": ${messageOf(thrown)}`;
+  }
+}
+
+async function runIn(
+  place: string,
+  call: HandlerCall,
+  kept: Readonly<Record<string, string>>,
+): Promise<HandlerOutcome> {
+  if (call.signal.aborted) return { ended: "aborted", stderr: "" };
+  const child = spawn(place, call, kept);
+  if ("reason" in child) return { ended: "impossible", reason: child.reason };
+  const [stdout, stderr] = [new ByteReader(child.stdout), new ByteReader(child.stderr)];
+  let ended: "exited" | "timeout" | "aborted" = "exited";
+  let ending: Promise<void> | null = null;
+  const stop = (why: "timeout" | "aborted"): void => {
+    if (ending !== null) return;
+    ended = why;
+    ending = endGroup(child.pid);
+  };
+  const onAbort = (): void => stop("aborted");
+  const timer = setTimeout(stop, Math.min(call.timeoutMs, TIMER_MS_MAX), "timeout");
+  call.signal.addEventListener("abort", onAbort, { once: true });
+  let isCut = false;
+  try {
+    call.onStarted({ pid: child.pid, pidStarted: startOfProcess(child.pid) });
+    const output = Promise.all([
+      stdout.rest(call.outputBytesMax, () => (isCut = true)),
+      stderr.rest(STDERR_BYTES_MAX, () => undefined),
+    ]);
+    const exitCode = await child.exited;
+    // Whatever a handler left in its group had its time.
+    if (ending === null && !isGroupEmpty(child.pid)) ending = endGroup(child.pid);
+    await ending;
+    await closePipes(output, [stdout, stderr]);
+    const [outBytes, errorBytes] = await output;
+    const text = new TextDecoder().decode(errorBytes);
+    if (ended !== "exited") return { ended, stderr: text };
+    return { ended, exitCode, stdout: outBytes, isCut, stderr: text };
+  } finally {
+    clearTimeout(timer);
+    call.signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function spawn(
+  place: string,
+  call: HandlerCall,
+  kept: Readonly<Record<string, string>>,
+): Bun.Subprocess<Uint8Array, "pipe", "pipe"> | { readonly reason: string } {
+  const [name = "", ...args] = call.command;
+  const program = Bun.which(name, { PATH: kept["PATH"] ?? "" });
+  if (program === null) return { reason: `no program "${name}" that may be run` };
+  try {
+    return Bun.spawn([program, ...args], {
+      cwd: place,
+      env: { ...kept, ...call.variables, [TOKEN_VARIABLE]: call.token },
+      stdin: call.input,
+      stdout: "pipe",
+      stderr: "pipe",
+      detached: HAS_PROCESS_GROUPS,
+      windowsHide: true,
+    });
+  } catch (thrown) {
+    return { reason: `"${program}" does not start: ${messageOf(thrown)}` };
+  }
+}
+
+/** Pipes that are open still belong to somebody who left the group; what came until now is what there is. */
+async function closePipes(output: Promise<unknown>, readers: readonly ByteReader[]): Promise<void> {
+  const { promise: waited, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, PIPE_GRACE_MS);
+  await Promise.race([output, waited]);
+  clearTimeout(timer);
+  await Promise.all(readers.map((reader) => reader.cancel()));
+}
+
+/**
+ * The process groups that are left of a run. On Linux the token in the environment says so, which no other process has,
+ * and a known id must fit as well. Elsewhere an id counts only together with its start.
+ */
+function groupsOf({ token, pid, pidStarted }: LeftProcess): number[] {
+  if (process.platform === "linux") {
+    const groups = groupsWithVariable(TOKEN_VARIABLE, token);
+    return pid === null ? groups : groups.filter((group) => group === pid);
+  }
+  if (pid === null || pidStarted === null) return [];
+  return startOfProcess(pid) === pidStarted ? [pid] : [];
+}
