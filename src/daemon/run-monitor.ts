@@ -126,6 +126,7 @@ function pushContext({ daemon, mailbox, sendPorts, options, pushSignal }: Monito
     daemon,
     takeFlushLock: () => tryLock(mailbox.paths.flushLock),
     facts: () => facts,
+    rules: options.settings,
     report: options.report,
     signal: pushSignal,
   };

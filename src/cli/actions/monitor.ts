@@ -100,6 +100,8 @@ function renderEvent(event: MonitorEvent, style: Style): SafeText {
       return safe`${style.green("pushed")}  ${event.entries} ${event.entries === 1 ? "entry" : "entries"}, confirmed by the remote`;
     case "trouble":
       return safe`${style.red("trouble")}  ${event.during}: ${firstLineOf(event.detail)}; again in ${formatDuration(event.retryMs)}`;
+    case "refused":
+      return renderRefused(event, style);
     case "recovered":
       return safe`${style.green("recovered")}  ${event.during} works again`;
     case "quarantined":
@@ -111,6 +113,13 @@ function renderEvent(event: MonitorEvent, style: Style): SafeText {
     case "stopping":
       return safe`stopping`;
   }
+}
+
+function renderRefused(event: Extract<MonitorEvent, { kind: "refused" }>, style: Style): SafeText {
+  const { entries, dead, detail } = event;
+  const what = `${entries} ${entries === 1 ? "entry" : "entries"}: ${firstLineOf(detail)}`;
+  const end = dead === 0 ? "tried again later" : `${dead} dead, see "fleetd queue list"`;
+  return safe`${style.red("refused")}  ${what}; ${end}`;
 }
 
 /** Silences worth telling: a tripped budget is an event, "no rule" is not. */

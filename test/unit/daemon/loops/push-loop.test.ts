@@ -29,6 +29,7 @@ const round = (): Promise<number> =>
     daemon,
     takeFlushLock: () => lock.tryTake(),
     facts: () => FACTS,
+    rules: () => me.rules,
     report: (event) => events.push(event),
     signal: new AbortController().signal,
   });
