@@ -34,6 +34,13 @@ export type MonitorEvent =
       readonly detail: string;
       readonly retryMs: number;
     }
+  | {
+      /** The remote answered and did not take some entries; so many of them are dead now. */
+      readonly kind: "refused";
+      readonly entries: number;
+      readonly dead: number;
+      readonly detail: string;
+    }
   | { readonly kind: "recovered"; readonly during: "fetch" | "push" }
   /** The breaker around the remote changed; `openForMs` is 0 unless it opened. */
   | {

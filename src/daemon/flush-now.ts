@@ -1,8 +1,10 @@
 import { FleetError } from "../base/errors.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
-import { commitDrafts, type FlushOutcome, flushOutbox } from "../fleet/messaging/flush-outbox.ts";
+import { commitDrafts } from "../fleet/messaging/build-queued.ts";
+import { type FlushOutcome, flushOutbox } from "../fleet/messaging/flush-outbox.ts";
 import { countUnconfirmed, enqueue, outboxItem } from "../fleet/messaging/outbox.ts";
 import type { ServerFacts } from "../fleet/messaging/publish-card.ts";
+import type { QueueRules } from "../fleet/messaging/queue.ts";
 import { storeWhenDue } from "../fleet/messaging/restore-objects.ts";
 import { tryLock } from "../platform/process-lock.ts";
 import type { Mailbox } from "./open-mailbox.ts";
@@ -14,6 +16,7 @@ const LOOK_EVERY_MS = 5;
 export interface FlushRequest {
   readonly drafts: readonly EntryDraft[];
   readonly facts: ServerFacts;
+  readonly rules: QueueRules;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -42,7 +45,7 @@ export async function flushNow(mailbox: Mailbox, request: FlushRequest): Promise
       return { status: "pushed", entries: request.drafts.length, notices: [] };
     if (clock.monotonicMs() >= deadlineMs) {
       const failure = { kind: "timeout", detail: "another process of this server is pushing" } as const;
-      return { status: "waiting", failure, notices: [] };
+      return { status: "waiting", failure, entries: 0, notices: [] };
     }
     await clock.sleep(LOOK_EVERY_MS, request.signal);
   }
@@ -69,13 +72,15 @@ async function flushLocked(
       timeoutMs,
       signal: request.signal,
       card: false,
+      rules: request.rules,
     });
     storeWhenDue(ports);
     return outcome;
   } catch (thrown) {
     // The message is safe here whatever happened to the push; only a conflict is the caller's to hear.
     if (thrown instanceof FleetError && thrown.code !== "NOT_AUTHORISED") {
-      return { status: "waiting", failure: { kind: "failed", detail: thrown.message }, notices: [] };
+      const failure = { kind: "failed", detail: thrown.message } as const;
+      return { status: "waiting", failure, entries: 0, notices: [] };
     }
     throw thrown;
   }

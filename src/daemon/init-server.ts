@@ -10,10 +10,11 @@ import { renameSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { FleetError } from "../base/errors.ts";
 import type { GitRemote } from "../base/ports/git-remote.ts";
-import { flushOutbox } from "../fleet/messaging/flush-outbox.ts";
+import { type FlushOutcome, flushOutbox } from "../fleet/messaging/flush-outbox.ts";
 import { type JoinReport, joinFleet, toRemoteError } from "../fleet/messaging/join-fleet.ts";
 import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
+import { DEFAULT_SETTINGS } from "../fleet/settings/defaults.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { exists, listFolder, makePrivateFolder, removeTree } from "../platform/files.ts";
@@ -150,6 +151,11 @@ function moveInPlace(staging: ServerPaths, paths: ServerPaths): void {
   renameSync(staging.folder, paths.folder);
 }
 
+function whyNotPushed(outcome: FlushOutcome): string | null {
+  if (outcome.status === "pushed") return null;
+  return outcome.status === "waiting" ? outcome.failure.detail : outcome.reason;
+}
+
 async function announce(
   paths: ServerPaths,
   request: InitRequest,
@@ -164,8 +170,10 @@ async function announce(
     const outcome = await flushOutbox(await mailbox.sendPorts(), serverFacts(request.version, null), {
       ...options,
       card: true,
+      // The first push of all is the key: nothing in it can expire, and nothing of it can die.
+      rules: DEFAULT_SETTINGS,
     });
-    return { waiting: outcome.status === "waiting" ? outcome.failure.detail : null, serversFound };
+    return { waiting: whyNotPushed(outcome), serversFound };
   } finally {
     await mailbox.close();
   }

@@ -41,6 +41,8 @@ export function describeEvent(event: MonitorEvent): LoggedEvent {
         detail: `${event.during}: ${firstLineOf(event.detail)}; again in ${formatDuration(event.retryMs)}`,
         metadata: { during: event.during, detail: event.detail, retry_ms: Math.round(event.retryMs) },
       });
+    case "refused":
+      return describeRefused(event);
     case "recovered":
       return line("INFO", "recovered", {
         detail: `${event.during} works again`,
@@ -117,6 +119,12 @@ function describeHandler(event: EventOf<"handler">): LoggedEvent {
       ...(replyId === null ? { silence } : { reply_id: replyId }),
     },
   });
+}
+
+function describeRefused({ entries, dead, detail }: EventOf<"refused">): LoggedEvent {
+  const what = `${entries} ${entries === 1 ? "entry" : "entries"}: ${firstLineOf(detail)}`;
+  const end = dead === 0 ? "tried again later" : `${dead} dead, see "fleetd queue list"`;
+  return line("ERROR", "refused", { detail: `${what}; ${end}`, metadata: { entries, dead, detail } });
 }
 
 function describeBreaker({ state, openForMs, detail }: EventOf<"breaker">): LoggedEvent {

@@ -186,6 +186,7 @@ function pushContext({ daemon, mailbox, sendPorts, options, pushSignal }: Monito
     daemon,
     takeFlushLock: () => tryLock(mailbox.paths.flushLock),
     facts: () => serverFacts(options.version, daemon.health),
+    rules: options.settings,
     report: options.report,
     signal: pushSignal,
   };

@@ -1,6 +1,7 @@
 import { flushNow, queueDrafts } from "../../src/daemon/flush-now.ts";
 import { serverFacts } from "../../src/daemon/server-facts.ts";
 import { draftMessage } from "../../src/fleet/messaging/send-message.ts";
+import { DEFAULT_SETTINGS } from "../../src/fleet/settings/defaults.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemCryptography } from "../../src/platform/cryptography.ts";
 import type { Bench } from "./context.ts";
@@ -20,7 +21,13 @@ export const flush: Bench = {
     try {
       for (let turn = 0; turn <= context.runs(7); turn += 1) {
         queueDrafts(mailbox, Array.from({ length: MESSAGES }, draft), systemClock.wallMs());
-        const request = { drafts: [], facts: serverFacts("0.0.0", null), timeoutMs: 60_000, signal };
+        const request = {
+          drafts: [],
+          facts: serverFacts("0.0.0", null),
+          rules: DEFAULT_SETTINGS,
+          timeoutMs: 60_000,
+          signal,
+        };
         const durationMs = await timed(async () => {
           const { status } = await flushNow(mailbox, request);
           if (status !== "pushed") throw new Error(`flush ended ${status}`);

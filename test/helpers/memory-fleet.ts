@@ -17,6 +17,7 @@ import { findById } from "../../src/fleet/messaging/mailbox-queries.ts";
 import type { IndexedMessage } from "../../src/fleet/messaging/message-index.ts";
 import { enqueue } from "../../src/fleet/messaging/outbox.ts";
 import type { ServerFacts } from "../../src/fleet/messaging/publish-card.ts";
+import type { QueueRules } from "../../src/fleet/messaging/queue.ts";
 import { type ReceiveReport, receiveMessages } from "../../src/fleet/messaging/receive-messages.ts";
 import { draftMessage, type SendRequest } from "../../src/fleet/messaging/send-message.ts";
 import { signSsh } from "../../src/fleet/messaging/ssh-signature.ts";
@@ -108,6 +109,7 @@ export class MemoryServer {
   readonly machine: MemoryMachine;
   readonly identity: Identity;
   groups: readonly string[] = [];
+  rules: QueueRules = DEFAULT_SETTINGS;
   index: MemoryDatabase;
 
   constructor(machine: MemoryMachine, identity: Identity) {
@@ -163,14 +165,15 @@ export class MemoryServer {
   }
 
   flush(card = true): Promise<FlushOutcome> {
-    return flushOutbox(this.sendPorts, FACTS, { ...PATIENTLY, card });
+    const facts = { ...FACTS, groups: this.groups };
+    return flushOutbox(this.sendPorts, facts, { ...PATIENTLY, card, rules: this.rules });
   }
 
   /** Queues and pushes a message; its id. */
   async send(request: Partial<SendRequest> & Pick<SendRequest, "to">): Promise<string> {
     const id = this.queue(request);
     const outcome = await this.flush();
-    if (outcome.status !== "pushed") throw new Error(`not pushed: ${outcome.failure.detail}`);
+    if (outcome.status !== "pushed") throw new Error(`not pushed: ${JSON.stringify(outcome)}`);
     return id;
   }
 

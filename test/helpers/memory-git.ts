@@ -132,8 +132,12 @@ export interface RemoteTroubles {
   nextAnswersLost: number;
   /** So many pushes find the refs locked. */
   nextBusy: number;
-  /** Why a ref is refused, or null. */
-  refuse: (ref: string, change: { readonly isReplacement: boolean }) => string | null;
+  /** So many pushes get no answer, and arrive only when `landLate` is called. */
+  nextDelayed: number;
+  /** Why a ref is refused, or null. `added`: the text of everything that would be new on it. */
+  refuse: (ref: string, change: { readonly isReplacement: boolean; readonly added: string }) => string | null;
+  /** Why a push as a whole is refused, or null: what a `pre-receive` hook does. */
+  refusePush: (refs: readonly string[], added: string) => string | null;
   /** Called at the start of every push, for what somebody else does at that moment. */
   beforePush: () => void;
 }
@@ -154,12 +158,30 @@ export class MemoryRemote {
     nextFailures: [],
     nextAnswersLost: 0,
     nextBusy: 0,
+    nextDelayed: 0,
     refuse: () => null,
+    refusePush: () => null,
     beforePush: () => undefined,
   };
 
+  readonly #late: (() => void)[] = [];
+
   constructor(format: ObjectFormat = "sha1") {
     this.format = format;
+  }
+
+  /** A push that is still under way on the remote: it arrives where nothing else did. */
+  delay(updates: readonly RefUpdate[], apply: (update: RefUpdate) => void): void {
+    const found = updates.map(({ ref }) => this.refs.get(ref));
+    this.#late.push(() => {
+      if (updates.every(({ ref }, position) => this.refs.get(ref) === found[position]))
+        updates.forEach(apply);
+    });
+  }
+
+  /** What was under way arrives now. */
+  landLate(): void {
+    for (const land of this.#late.splice(0)) land();
   }
 
   connect(store: MemoryStore, options: { readonly listsCheaply?: boolean } = {}): GitRemote {
@@ -242,7 +264,15 @@ class Connection implements GitRemote {
     pushes.push(updates);
     const isBusy = troubles.nextBusy > 0;
     if (isBusy) troubles.nextBusy -= 1;
-    const judged = updates.map((update) => this.#judge(update, isBusy));
+    if (troubles.nextDelayed > 0) {
+      troubles.nextDelayed -= 1;
+      this.#remote.delay(updates, (update) => this.#apply(update));
+      return Promise.resolve(fail({ kind: "timeout", detail: "no answer" }));
+    }
+    const judged = this.#judgePush(
+      updates,
+      updates.map((update) => this.#judge(update, isBusy)),
+    );
     const reports = options.atomic ? allOrNone(judged) : judged;
     for (const [position, update] of updates.entries()) {
       if (reports[position]?.status === "pushed") this.#apply(update);
@@ -298,10 +328,44 @@ class Connection implements GitRemote {
         expected === undefined ? "[rejected] (non-fast-forward)" : "[rejected] (stale info)",
       );
     }
-    const refusal = this.#remote.troubles.refuse(ref, { isReplacement });
+    const added = this.#addedBy(update);
+    const refusal = this.#remote.troubles.refuse(ref, { isReplacement, added });
     if (refusal !== null) return report("refused", `[remote rejected] (${refusal})`);
     const isLocked = isBusy || this.#remote.locks.has(ref);
     return isLocked ? report("busy", "[remote rejected] (failed to update ref)") : report("pushed", "");
+  }
+
+  /** A hook that judges the push as a whole sees what would move, and all of that is refused together. */
+  #judgePush(updates: readonly RefUpdate[], reports: RefReport[]): RefReport[] {
+    const moving = updates.filter((_, position) => reports[position]?.status === "pushed");
+    const added = moving.map((update) => this.#addedBy(update)).join("");
+    const refusal =
+      moving.length === 0
+        ? null
+        : this.#remote.troubles.refusePush(
+            moving.map(({ ref }) => ref),
+            added,
+          );
+    if (refusal === null) return reports;
+    const reason = `[remote rejected] (${refusal})`;
+    return reports.map((report) =>
+      report.status === "pushed" ? { ref: report.ref, status: "refused", reason } : report,
+    );
+  }
+
+  /** The contents of all files in commits that the remote does not have. */
+  #addedBy({ id }: RefUpdate): string {
+    const texts: string[] = [];
+    const { objects, format } = this.#store;
+    for (let next = id ?? undefined; next !== undefined && !this.#remote.objects.has(next); ) {
+      const commit = objects.get(next);
+      if (commit === undefined) break;
+      const tree = objects.get(treeOf(commit));
+      const blobs = tree === undefined ? [] : [...entriesOf(tree, format).values()];
+      texts.unshift(...blobs.map((blob) => new TextDecoder().decode(objects.get(blob)?.content)));
+      next = parentsOf(commit)[0];
+    }
+    return texts.join("");
   }
 
   /** As git asks it: from what the pusher has, so a tip that he never fetched is no ancestor. */

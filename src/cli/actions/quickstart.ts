@@ -12,6 +12,7 @@ import { deliveryOf } from "../../fleet/messaging/delivery.ts";
 import { findReply, shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
+import { DEFAULT_SETTINGS } from "../../fleet/settings/defaults.ts";
 import { createControlClient } from "../../http/client/control-client.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";
@@ -105,7 +106,7 @@ async function showMainJob(run: Run): Promise<string> {
     () => startDaemons(run),
     (pids) => `a monitor each, pid ${pids.join(" and ")}`,
   );
-  const session = sessionOf(serverPaths(run.root, SENDER));
+  const session = sessionOf(serverPaths(run.root, SENDER), DEFAULT_SETTINGS);
   try {
     const id = await run.step(
       "send",

@@ -2,8 +2,9 @@ import { messageOf } from "../../base/errors.ts";
 import type { Lock } from "../../base/ports/lock.ts";
 import { flushOutbox } from "../../fleet/messaging/flush-outbox.ts";
 import type { SendPorts } from "../../fleet/messaging/mailbox-ports.ts";
-import { hasQueued, unpushedBatches } from "../../fleet/messaging/outbox.ts";
+import { hasQueued, unpushedBatches, untilQueuedDue } from "../../fleet/messaging/outbox.ts";
 import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
+import type { QueueRules } from "../../fleet/messaging/queue.ts";
 import { storeWhenDue } from "../../fleet/messaging/restore-objects.ts";
 import type { DaemonState, Dues } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
@@ -29,6 +30,7 @@ export interface PushLoopContext {
   /** Takes the lock of whoever pushes for this server, or answers null when another process has it. */
   readonly takeFlushLock: () => Lock | null;
   readonly facts: () => ServerFacts;
+  readonly rules: () => QueueRules;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -48,18 +50,25 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
     const outcome = await measured(
       { clock: ports.clock, report, signal },
       "git_push",
-      () => flushOutbox(ports, context.facts(), { timeoutMs, signal, card: true }),
+      () => flushOutbox(ports, context.facts(), { timeoutMs, signal, card: true, rules: context.rules() }),
       (flushed) =>
-        flushed.status === "pushed"
-          ? { success: true, metadata: { entries: flushed.entries } }
-          : { success: false, metadata: { failure: flushed.failure.kind } },
+        flushed.status === "waiting"
+          ? { success: false, metadata: { failure: flushed.failure.kind } }
+          : { success: flushed.status === "pushed", metadata: { entries: flushed.entries } },
     );
     for (const text of outcome.notices) context.report({ kind: "notice", text });
+    // Also what was not pushed changed: how often it was tried, and why it waits.
+    daemon.bump();
     if (outcome.status === "waiting") return trouble(context, dues, outcome.failure.detail);
-    daemon.notePush();
     if (daemon.noteSuccess("push")) context.report({ kind: "recovered", during: "push" });
     if (outcome.entries > 0) context.report({ kind: "pushed", entries: outcome.entries });
-    daemon.bump();
+    if (outcome.status === "refused") {
+      const { ids, dead, reason } = outcome;
+      if (ids.length > 0) context.report({ kind: "refused", entries: ids.length, dead, detail: reason });
+      // Entries rest one by one; a card that is refused has nothing but the pause of this loop.
+      if (outcome.card) return trouble(context, dues, reason);
+    }
+    daemon.notePush();
     storeWhenDue(ports);
     return untilDue(context);
   } catch (thrown) {
@@ -72,10 +81,13 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
 /** 0 when something has to be pushed now. */
 function untilDue({ ports, daemon }: PushLoopContext): number {
   const nowMs = ports.clock.monotonicMs();
-  if (hasQueued(ports.state, "urgent") || unpushedBatches(ports.state).length > 0) return 0;
+  const nowWallMs = ports.clock.wallMs();
+  if (hasQueued(ports.state, "urgent", nowWallMs) || unpushedBatches(ports.state).length > 0) return 0;
+  const restMs = untilQueuedDue(ports.state, nowWallMs);
   const dues = [
     daemon.cardDueMonoMs,
-    hasQueued(ports.state, "receipts") ? (daemon.receiptsDueMonoMs ?? 0) : null,
+    hasQueued(ports.state, "receipts", nowWallMs) ? (daemon.receiptsDueMonoMs ?? 0) : null,
+    restMs === null ? null : nowMs + restMs,
   ];
   const heartbeatMs = HEARTBEAT_MS - (nowMs - (daemon.lastPushMonoMs ?? nowMs));
   const waits = dues.flatMap((due) => (due === null ? [] : [due - nowMs]));

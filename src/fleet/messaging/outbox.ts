@@ -1,16 +1,17 @@
 /**
  * The outbox: what this server promised to send. Rows go `queued` → `built` (part of a batch whose exact bytes are
  * stored) → `pushed` (the remote's answer confirmed the commit). A row is never dropped once it is built, since it may
- * already be on the remote.
+ * already be on the remote; `take-back.ts` says when a batch may be undone. `dead` and `expired` rows wait for nobody.
  */
 import { concatBytes, toUtf8 } from "../../base/bytes.ts";
+import { fromInstant } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { GitObject, ObjectKind } from "../../base/ports/git-store.ts";
 import type { Batch, EntryDraft, LogHead } from "./build-batch.ts";
 import { readSetting, writeSetting } from "./identity.ts";
 import type { EntryBody } from "./model.ts";
 
-export type OutboxState = "queued" | "built" | "pushed";
+export type OutboxState = "queued" | "built" | "pushed" | "dead" | "expired";
 
 /** One promised entry as the outbox knows it. `epoch` and `seq` from the moment it is built. */
 export interface OutboxItem {
@@ -20,6 +21,11 @@ export interface OutboxItem {
   readonly epoch: string | null;
   readonly seq: number | null;
   readonly pushedWallMs: number | null;
+  /** How many pushes nobody answered, and how many the remote answered and refused. */
+  readonly unreachable: number;
+  readonly refused: number;
+  /** Why the last of them failed, hostile text; empty when none did. */
+  readonly reason: string;
 }
 
 /** A batch that was built here and is not known to be on the remote, or not yet safe in the object store. */
@@ -34,43 +40,66 @@ export interface StoredBatch {
  * at this moment. Inside the caller's transaction.
  */
 export function enqueue(state: Database, draft: EntryDraft, nowWallMs: number): boolean {
+  const { body } = draft;
   const added = state.run(
-    "INSERT INTO outbox(id, type, draft, created_wall_ms) VALUES(?, ?, ?, ?) ON CONFLICT(id) DO NOTHING",
+    `INSERT INTO outbox(id, type, draft, created_wall_ms, expires_wall_ms) VALUES(?, ?, ?, ?, ?)
+     ON CONFLICT(id) DO NOTHING`,
     draft.id,
-    draft.body.type,
-    JSON.stringify({ at: draft.at, body: draft.body }),
+    body.type,
+    JSON.stringify({ at: draft.at, body }),
     nowWallMs,
+    body.type === "message" && body.expires_at !== undefined ? fromInstant(body.expires_at) : null,
   );
   if (added === 0) return false;
-  if (draft.body.type === "message") expectRecipients(state, draft.id, draft.body.to);
+  if (body.type === "message") expectRecipients(state, draft.id, body.to);
   return true;
 }
 
-/** A group's members are known only to themselves, so only named servers and `all` have an expected set. */
+const EXPECT_PEERS = `INSERT OR IGNORE INTO expected(message_id, server, via)
+  SELECT ?, server, ? FROM peers WHERE forgotten_wall_ms IS NULL`;
+
+/**
+ * Named servers first, then everybody known, then the members of groups. A server alone decides in which groups it is:
+ * those are expected whose last card says so, and `via` tells that it is only what was known here.
+ */
 function expectRecipients(state: Database, id: string, to: readonly string[]): void {
   for (const server of to) {
-    if (server === "all") {
-      const sql =
-        "INSERT OR IGNORE INTO expected SELECT ?, server FROM peers WHERE forgotten_wall_ms IS NULL";
-      state.run(sql, id);
-    } else if (!server.startsWith("@")) {
-      state.run("INSERT OR IGNORE INTO expected(message_id, server) VALUES(?, ?)", id, server);
-    }
+    if (server === "all" || server.startsWith("@")) continue;
+    state.run("INSERT OR IGNORE INTO expected(message_id, server) VALUES(?, ?)", id, server);
+  }
+  if (to.includes("all")) state.run(EXPECT_PEERS, id, "");
+  const isMember = "AND EXISTS (SELECT 1 FROM json_each(peers.groups) AS one WHERE one.value = ?)";
+  for (const group of to.filter((one) => one.startsWith("@"))) {
+    state.run(`${EXPECT_PEERS} ${isMember}`, id, group, group.slice(1));
   }
 }
 
-/** Whether anything is queued: receipts, which may wait a while, or anything else. */
-export function hasQueued(state: Database, what: "urgent" | "receipts"): boolean {
+/** An entry rests after a refusal. A clock that was set back must not make a rest of seconds one of days. */
+const IS_DUE = "(due_wall_ms IS NULL OR due_wall_ms <= ? OR tried_wall_ms > ?)";
+
+/** Whether anything is queued and due: receipts, which may wait a while, or anything else. */
+export function hasQueued(state: Database, what: "urgent" | "receipts", nowWallMs: number): boolean {
   const comparison = what === "receipts" ? "=" : "<>";
-  return (
-    state.get(`SELECT 1 FROM outbox WHERE state = 'queued' AND type ${comparison} 'receipt' LIMIT 1`) !== null
-  );
+  const sql = `SELECT 1 FROM outbox WHERE state = 'queued' AND type ${comparison} 'receipt' AND ${IS_DUE} LIMIT 1`;
+  return state.get(sql, nowWallMs, nowWallMs) !== null;
 }
 
-/** The oldest queued entries, at most `countMax`, in order. */
-export function queuedDrafts(state: Database, countMax: number): EntryDraft[] {
+/** How long until the next entry that rests after a refusal is due, ms; null when none does. */
+export function untilQueuedDue(state: Database, nowWallMs: number): number | null {
+  const sql = "SELECT min(due_wall_ms) AS due FROM outbox WHERE state = 'queued' AND due_wall_ms IS NOT NULL";
+  const due = state.get<{ due: number | null }>(sql)?.due ?? null;
+  return due === null ? null : Math.max(0, due - nowWallMs);
+}
+
+/**
+ * The oldest queued entries, at most `countMax`, in order. `dueWallMs`: only those that are due at that moment, and a
+ * key even if it rests: nothing else can begin a log.
+ */
+export function queuedDrafts(state: Database, countMax: number, dueWallMs?: number): EntryDraft[] {
   const rows = state.all<{ id: string; draft: string }>(
-    "SELECT id, draft FROM outbox WHERE state = 'queued' ORDER BY position LIMIT ?",
+    `SELECT id, draft FROM outbox WHERE state = 'queued' ${dueWallMs === undefined ? "" : `AND (${IS_DUE} OR type = 'key')`}
+     ORDER BY position LIMIT ?`,
+    ...(dueWallMs === undefined ? [] : [dueWallMs, dueWallMs]),
     countMax,
   );
   return rows.map((row) => {
@@ -85,7 +114,7 @@ export function outboxItem(state: Database, id: string): OutboxItem | null {
   return row === null ? null : toItem(row);
 }
 
-/** Everything promised and not confirmed, oldest first, with its draft. */
+/** Everything promised and not confirmed, dead and expired ones too, oldest first, with its draft. */
 export function unconfirmedDrafts(state: Database): (OutboxItem & { readonly draft: EntryDraft })[] {
   return state
     .all<ItemRow & { draft: string }>(
@@ -97,9 +126,12 @@ export function unconfirmedDrafts(state: Database): (OutboxItem & { readonly dra
     });
 }
 
-/** How many entries of all types the remote has not confirmed. */
+// The first condition is what the index over the few open rows is made for.
+const WAITS = "state <> 'pushed' AND state IN ('queued', 'built')";
+
+/** How many entries of all types wait for the remote's confirmation. */
 export const countUnconfirmed = (state: Database): number =>
-  state.get<{ count: number }>("SELECT count(*) AS count FROM outbox WHERE state <> 'pushed'")?.count ?? 0;
+  state.get<{ count: number }>(`SELECT count(*) AS count FROM outbox WHERE ${WAITS}`)?.count ?? 0;
 
 /** When the remote last confirmed an entry of this server (wall ms), or null. */
 export const lastPushedWallMs = (state: Database): number | null =>
@@ -108,7 +140,7 @@ export const lastPushedWallMs = (state: Database): number | null =>
 /** How much waits, and since when (wall ms, null when nothing does). */
 export function queueDepth(state: Database): { count: number; oldestWallMs: number | null } {
   const row = state.get<{ count: number; oldest: number | null }>(
-    "SELECT count(*) AS count, min(created_wall_ms) AS oldest FROM outbox WHERE state <> 'pushed' AND type <> 'receipt'",
+    `SELECT count(*) AS count, min(created_wall_ms) AS oldest FROM outbox WHERE ${WAITS} AND type <> 'receipt'`,
   );
   return { count: row?.count ?? 0, oldestWallMs: row?.oldest ?? null };
 }
@@ -121,17 +153,25 @@ export function loadHead(state: Database): LogHead | null {
 
 /**
  * Stores a built batch with its exact bytes, moves the head, and marks its entries. Inside the caller's transaction.
- * False, with nothing changed, when the head is not `from` any more: somebody else built meanwhile.
+ * False, with nothing changed, when the head is not `from` any more (somebody else built meanwhile), or an entry is not
+ * queued any more (somebody dropped it): a log never holds what was taken back.
  */
 export function recordBatch(state: Database, batch: Batch, from: LogHead, nowWallMs: number): boolean {
   if ((loadHead(state)?.tip ?? null) !== from.tip) return false;
+  if (countQueuedAmong(state, batch.entries) !== batch.entries.length) return false;
+  // The same entries built again in the same millisecond are the same commit as the one that was taken back.
   state.run(
-    "INSERT INTO batches(commit_id, built_wall_ms, objects) VALUES(?, ?, ?)",
+    `INSERT INTO batches(commit_id, built_wall_ms, objects, head, parent)
+     VALUES(?, ?, ?, ?, (SELECT number FROM batches WHERE commit_id = ?))
+     ON CONFLICT(commit_id) DO UPDATE SET state = 'built', objects = excluded.objects`,
     batch.commitId,
     nowWallMs,
     packObjects(batch.objects),
+    JSON.stringify(batch.head),
+    from.tip,
   );
-  const number = state.get<{ number: number }>("SELECT max(number) AS number FROM batches")?.number ?? 0;
+  const sql = "SELECT number FROM batches WHERE commit_id = ?";
+  const number = state.get<{ number: number }>(sql, batch.commitId)?.number ?? 0;
   for (const entry of batch.entries) {
     state.run(
       "UPDATE outbox SET state = 'built', batch = ?, epoch = ?, seq = ? WHERE id = ? AND state = 'queued'",
@@ -145,30 +185,57 @@ export function recordBatch(state: Database, batch: Batch, from: LogHead, nowWal
   return true;
 }
 
+function countQueuedAmong(state: Database, entries: Batch["entries"]): number {
+  const ids = JSON.stringify(entries.map((entry) => entry.id));
+  const sql =
+    "SELECT count(*) AS count FROM outbox WHERE state = 'queued' AND id IN (SELECT value FROM json_each(?))";
+  return state.get<{ count: number }>(sql, ids)?.count ?? 0;
+}
+
 /** Batches the remote has not confirmed, oldest first. */
-export const unpushedBatches = (state: Database): StoredBatch[] => batchesWhere(state, "state = 'built'");
+export const unpushedBatches = (state: Database): StoredBatch[] =>
+  batchesWhere(state, "state <> 'pushed' AND state = 'built'");
 
 /** Batches whose bytes are still kept because their objects were never fsynced, oldest first. */
-export const unstoredBatches = (state: Database): StoredBatch[] => batchesWhere(state, "objects IS NOT NULL");
+export const unstoredBatches = (state: Database): StoredBatch[] => batchesWhere(state, UNSTORED);
 
 /** How many batches still keep their bytes. */
 export const countUnstored = (state: Database): number =>
-  state.get<{ count: number }>("SELECT count(*) AS count FROM batches WHERE objects IS NOT NULL")?.count ?? 0;
+  state.get<{ count: number }>(`SELECT count(*) AS count FROM batches WHERE ${UNSTORED}`)?.count ?? 0;
 
-/** Whether `commitId` is a batch that this server built. */
-export const isOwnBatch = (state: Database, commitId: string): boolean =>
-  state.get("SELECT number FROM batches WHERE commit_id = ?", commitId) !== null;
+// What was taken back keeps its bytes too, and needs no object until it turns up on the remote.
+const UNSTORED = "objects IS NOT NULL AND state <> 'abandoned'";
 
-/** Marks the batch `commitId` and all before it as confirmed by the remote. Inside the caller's transaction. */
-export function markPushed(state: Database, commitId: string, nowWallMs: number): void {
+/**
+ * Marks the batch `commitId` and all before it as confirmed by the remote; answers how many entries that confirmed.
+ * Inside the caller's transaction.
+ */
+export function markPushed(state: Database, commitId: string, nowWallMs: number): number {
   const row = state.get<{ number: number }>("SELECT number FROM batches WHERE commit_id = ?", commitId);
-  if (row === null) return;
-  state.run("UPDATE batches SET state = 'pushed' WHERE number <= ? AND state = 'built'", row.number);
+  if (row === null) return 0;
   state.run(
-    "UPDATE outbox SET state = 'pushed', pushed_wall_ms = ?, draft = '' WHERE state = 'built' AND batch <= ?",
+    "UPDATE batches SET state = 'pushed' WHERE number <= ? AND state <> 'pushed' AND state = 'built'",
+    row.number,
+  );
+  const confirmed = state.run(
+    `UPDATE outbox SET state = 'pushed', pushed_wall_ms = ?, draft = ''
+     WHERE state <> 'pushed' AND state = 'built' AND batch <= ?`,
     nowWallMs,
     row.number,
   );
+  forgetAbandoned(state, row.number);
+  return confirmed;
+}
+
+/**
+ * A batch that was taken back can only arrive on the one that it continues. As soon as the remote has gone on from
+ * there, it never will.
+ */
+function forgetAbandoned(state: Database, pushed: number): void {
+  const older = "SELECT number FROM batches WHERE state <> 'pushed' AND state = 'abandoned' AND number < ?";
+  if (state.get(`${older} LIMIT 1`, pushed) === null) return;
+  state.run(`DELETE FROM batch_entries WHERE batch IN (${older})`, pushed);
+  state.run(`DELETE FROM batches WHERE number IN (${older})`, pushed);
 }
 
 /** Drops the bytes of confirmed batches up to `number`: their objects were fsynced. Inside the caller's transaction. */
@@ -183,8 +250,11 @@ type ItemRow = {
   epoch: string | null;
   seq: number | null;
   pushed_wall_ms: number | null;
+  unreachable: number;
+  refused: number;
+  reason: string;
 };
-const ITEM_COLUMNS = "id, state, created_wall_ms, epoch, seq, pushed_wall_ms";
+const ITEM_COLUMNS = "id, state, created_wall_ms, epoch, seq, pushed_wall_ms, unreachable, refused, reason";
 
 const toItem = (row: ItemRow): OutboxItem => ({
   id: row.id,
@@ -193,6 +263,9 @@ const toItem = (row: ItemRow): OutboxItem => ({
   epoch: row.epoch,
   seq: row.seq,
   pushedWallMs: row.pushed_wall_ms,
+  unreachable: row.unreachable,
+  refused: row.refused,
+  reason: row.reason,
 });
 
 function batchesWhere(state: Database, condition: string): StoredBatch[] {

@@ -97,6 +97,12 @@ export function setCardNumber(state: Database, server: string, n: number): void 
   state.run("UPDATE peers SET card_n = ? WHERE server = ? AND card_n < ?", n, server, n);
 }
 
+/** Remembers of which groups a server's card says that it is in them. Inside the caller's transaction. */
+export function setGroups(state: Database, server: string, groups: readonly string[]): void {
+  const json = JSON.stringify(groups);
+  state.run("UPDATE peers SET groups = ? WHERE server = ? AND groups <> ?", json, server, json);
+}
+
 /** Leaves a server out of broadcasts and views (or takes it back in). False when it is unknown. */
 export function setForgotten(state: Database, server: string, nowWallMs: number | null): boolean {
   return state.run("UPDATE peers SET forgotten_wall_ms = ? WHERE server = ?", nowWallMs, server) === 1;

@@ -141,3 +141,113 @@ const expiryOf = (
   row: { expires_wall_ms: number | null; created_wall_ms: number },
   { queue }: QueueRules,
 ): number => Math.min(INSTANT_MS_MAX, row.expires_wall_ms ?? row.created_wall_ms + queue.expires);
+
+// Of a message without an end of its own the rules say how long it waits here; that never goes on the wire.
+const PAST_EXPIRY = "type = 'message' AND coalesce(expires_wall_ms, created_wall_ms + ?) <= ?";
+
+/** Whether a message waits here whose time is over: queued ones, or those that are part of a batch already. */
+export function hasExpired(
+  state: Database,
+  at: { readonly state: "queued" | "built"; readonly nowWallMs: number },
+  rules: QueueRules,
+): boolean {
+  const sql = `SELECT 1 FROM outbox WHERE state <> 'pushed' AND state = ? AND ${PAST_EXPIRY} LIMIT 1`;
+  return state.get(sql, at.state, rules.queue.expires, at.nowWallMs) !== null;
+}
+
+/** Ends the wait of queued messages whose time is over: they are never sent. Inside the caller's transaction. */
+export function expireQueued(state: Database, nowWallMs: number, rules: QueueRules): number {
+  return state.run(
+    `UPDATE outbox SET state = 'expired' WHERE state = 'queued' AND ${PAST_EXPIRY}`,
+    rules.queue.expires,
+    nowWallMs,
+  );
+}
+
+const SINCE = "failed_wall_ms = coalesce(failed_wall_ms, ?), tried_wall_ms = ?, reason = ?";
+
+/** Notes a push that nobody answered for everything that waits. Inside the caller's transaction. */
+export function noteUnreachable(state: Database, reason: string, nowWallMs: number): void {
+  state.run(
+    `UPDATE outbox SET unreachable = unreachable + 1, ${SINCE}
+     WHERE state <> 'pushed' AND state IN ('queued', 'built')`,
+    nowWallMs,
+    nowWallMs,
+    reason,
+  );
+}
+
+/** Longest reason that is kept. Chosen: git's own first line and what a hook says fit. */
+const REASON_LENGTH_MAX = 500;
+
+/**
+ * Notes that the remote refused these entries: each rests before it is tried again, longer every time, and is dead
+ * after as many refusals as the rules allow. The key entry never dies, since nothing could be sent any more. Answers
+ * how many died. Inside the caller's transaction.
+ */
+export function noteRefused(
+  state: Database,
+  refusal: { readonly ids: readonly string[]; readonly reason: string; readonly nowWallMs: number },
+  { queue, retry }: QueueRules,
+): number {
+  const { ids, nowWallMs } = refusal;
+  const reason = refusal.reason.slice(0, REASON_LENGTH_MAX);
+  let dead = 0;
+  for (const id of ids) {
+    const row = state.get<{ refused: number; type: string }>(
+      "SELECT refused, type FROM outbox WHERE id = ? AND state = 'queued'",
+      id,
+    );
+    if (row === null) continue;
+    const refused = row.refused + 1;
+    const dies = refused >= queue.attempts && row.type !== "key";
+    const restMs = Math.min(retry.longest, retry.first * 2 ** Math.min(row.refused, 20));
+    state.run(
+      `UPDATE outbox SET state = ?, refused = ?, due_wall_ms = ?, ${SINCE} WHERE id = ?`,
+      dies ? "dead" : "queued",
+      refused,
+      dies ? null : nowWallMs + restMs,
+      nowWallMs,
+      nowWallMs,
+      reason,
+      id,
+    );
+    if (dies) dead += 1;
+  }
+  return dead;
+}
+
+/** Which of these were refused before: they are tried one by one, so that they keep nobody else. */
+export function suspectsAmong(state: Database, ids: readonly string[]): Set<string> {
+  const rows = state.all<{ id: string }>(
+    `SELECT id FROM outbox WHERE state <> 'pushed' AND refused > 0 AND id IN (SELECT value FROM json_each(?))`,
+    JSON.stringify(ids),
+  );
+  return new Set(rows.map((row) => row.id));
+}
+
+/**
+ * Gives an entry that is dead, expired or resting a new start: no refusals, and the time to wait anew. False, with
+ * nothing changed, for one that its sender gave an end which has passed: its recipients would pass it over. Inside the
+ * caller's transaction.
+ */
+export function retryEntry(state: Database, id: string, nowWallMs: number): boolean {
+  const changed = state.run(
+    `UPDATE outbox SET state = 'queued', refused = 0, unreachable = 0, reason = '', failed_wall_ms = NULL,
+       tried_wall_ms = NULL, due_wall_ms = NULL,
+       created_wall_ms = CASE WHEN state = 'expired' THEN ? ELSE created_wall_ms END
+     WHERE id = ? AND state IN ('queued', 'dead', 'expired')
+       AND (expires_wall_ms IS NULL OR expires_wall_ms > ?)`,
+    nowWallMs,
+    id,
+    nowWallMs,
+  );
+  return changed === 1;
+}
+
+/** Removes an entry that is part of no batch: it is never sent. False for any other. Inside the caller's transaction. */
+export function dropEntry(state: Database, id: string): boolean {
+  const changed = state.run("DELETE FROM outbox WHERE id = ? AND state IN ('queued', 'dead', 'expired')", id);
+  if (changed === 1) state.run("DELETE FROM expected WHERE message_id = ?", id);
+  return changed === 1;
+}

@@ -30,6 +30,7 @@ import { parseServerId } from "./model.ts";
 import { unpushedBatches } from "./outbox.ts";
 import { findPeer, listPeers, pinPeer, setHistory } from "./peers.ts";
 import { receiveCards } from "./receive-cards.ts";
+import { confirmedBatch } from "./take-back.ts";
 
 /** What one look brought. `acceptedLines` counts entries of others. */
 export interface ReceiveReport {
@@ -76,7 +77,8 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const { identity, store } = ports;
   const logs = store.readRefs(TRACKING.log);
   const remoteOwn = logs.get(TRACKING.log + identity.server) ?? null;
-  const own = store.readRefs("refs/own/").get(TRACKING.own) ?? null;
+  // What the remote did not confirm may still be taken back, so it is not in the index yet.
+  const own = confirmedBatch(ports.state)?.head.tip ?? null;
   let acceptedLines = 0;
   let quarantined = 0;
   const writer = createIndexWriter(ports.index);

@@ -29,6 +29,7 @@ const round = (): Promise<number> =>
     daemon,
     takeFlushLock: () => lock.tryTake(),
     facts: () => FACTS,
+    rules: () => me.rules,
     report: (event) => {
       if (event.kind !== "operation") events.push(event);
     },

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { HandledMessage } from "../../../../src/fleet/messaging/answer-messages.ts";
-import { buildQueued, commitDrafts } from "../../../../src/fleet/messaging/flush-outbox.ts";
+import { buildQueued, commitDrafts } from "../../../../src/fleet/messaging/build-queued.ts";
 import { loadHead, queuedDrafts } from "../../../../src/fleet/messaging/outbox.ts";
 import { findPeer } from "../../../../src/fleet/messaging/peers.ts";
 import { ingestStore } from "../../../../src/fleet/messaging/receive-messages.ts";

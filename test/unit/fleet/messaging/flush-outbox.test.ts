@@ -1,15 +1,8 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
-import { buildQueued, commitDrafts, flushOutbox } from "../../../../src/fleet/messaging/flush-outbox.ts";
+import { flushOutbox } from "../../../../src/fleet/messaging/flush-outbox.ts";
 import { loadIdentity } from "../../../../src/fleet/messaging/identity.ts";
-import { LIMITS } from "../../../../src/fleet/messaging/model.ts";
-import {
-  countUnconfirmed,
-  loadHead,
-  outboxItem,
-  queuedDrafts,
-  unpushedBatches,
-} from "../../../../src/fleet/messaging/outbox.ts";
+import { loadHead, outboxItem, unpushedBatches } from "../../../../src/fleet/messaging/outbox.ts";
 import { loadCardState } from "../../../../src/fleet/messaging/publish-card.ts";
 import {
   FACTS,
@@ -30,66 +23,6 @@ const tipOnRemote = (): string | undefined => fleet.remote.refs.get(me.logRef);
 const cardOnRemote = (): string | undefined => fleet.remote.refs.get(me.cardRef);
 const commitsOf = (tip: string | undefined) => me.store.listCommits(tip ?? "", null, 1000);
 const builtTips = (): string[] => unpushedBatches(me.state).map((batch) => batch.commitId);
-
-describe("commitDrafts()", () => {
-  test("makes new drafts durable and a batch in one transaction", async () => {
-    const commits = me.state.commits;
-    const draft = me.draft({ to: ["code2"] });
-    await commitDrafts(me.sendPorts, [draft]);
-    expect(me.state.commits).toBe(commits + 1);
-    expect(outboxItem(me.state, draft.id)?.state).toBe("built");
-  });
-
-  test("queues behind what is queued already, so that the order stays", async () => {
-    const first = me.queue({ to: ["code2"] });
-    const draft = me.draft({ to: ["code2"] });
-    await commitDrafts(me.sendPorts, [draft]);
-    expect(queuedDrafts(me.state, 9).map((one) => one.id)).toEqual([first, draft.id]);
-  });
-
-  test("builds nothing of a draft that was taken before", async () => {
-    const draft = me.draft({ to: ["code2"], idempotencyKey: "once" });
-    await commitDrafts(me.sendPorts, [draft]);
-    const head = loadHead(me.state);
-    await commitDrafts(me.sendPorts, [me.draft({ to: ["code2"], idempotencyKey: "once" })]);
-    expect(loadHead(me.state)).toEqual(head);
-    expect(countUnconfirmed(me.state)).toBe(1);
-  });
-
-  test("changes nothing when the database fails, and does it all the next time", async () => {
-    const draft = me.draft({ to: ["code2"] });
-    const before = me.state.dump();
-    me.state.failOnce("INSERT INTO batches");
-    expect(await commitDrafts(me.sendPorts, [draft]).catch((thrown: unknown) => thrown)).toMatchObject({
-      code: "IO",
-    });
-    expect(me.state.dump()).toEqual(before);
-    await commitDrafts(me.sendPorts, [draft]);
-    expect(builtTips()).toHaveLength(1);
-  });
-
-  test("with no drafts changes nothing", async () => {
-    const before = me.state.dump();
-    await commitDrafts(me.sendPorts, []);
-    expect(me.state.dump()).toEqual(before);
-  });
-});
-
-describe("buildQueued()", () => {
-  test("builds as many batches as it takes, none over the limit, in order", async () => {
-    const body = "x".repeat(LIMITS.bodyBytesMax);
-    const ids = Array.from({ length: 12 }, () => me.queue({ to: ["code2"], body }));
-    await buildQueued(me.sendPorts);
-    expect(queuedDrafts(me.state, 99)).toEqual([]);
-    const places = ids.map((id) => outboxItem(me.state, id)?.seq);
-    expect(places).toEqual(ids.map((_, index) => index + 2));
-    expect(builtTips().length).toBeGreaterThan(1);
-    const largest = unpushedBatches(me.state).flatMap((batch) =>
-      batch.objects.map((one) => one.content.length),
-    );
-    expect(Math.max(...largest)).toBeLessThanOrEqual(LIMITS.batchBytesMax);
-  });
-});
 
 describe("flushOutbox()", () => {
   test("pushes log and card together and confirms what arrived", async () => {
@@ -234,13 +167,63 @@ describe("flushOutbox()", () => {
     expect((await me.flush()).status).toBe("pushed");
   });
 
-  test("waits with the host's own reason when the log itself is refused", async () => {
+  test("says the host's own reason when the log itself is refused, and what was refused", async () => {
     const id = me.queue({ to: ["code2"] });
     fleet.remote.troubles.refuse = (ref) => (ref.includes("/log/") ? "repository is over quota" : null);
     const outcome = await me.flush();
-    expect(outcome).toMatchObject({ status: "waiting", failure: { kind: "failed" } });
-    expect(outcome.status === "waiting" && outcome.failure.detail).toContain("over quota");
+    expect(outcome).toMatchObject({ status: "refused", ids: [id], dead: 0, card: false });
+    expect(outcome.status === "refused" && outcome.reason).toContain("over quota");
+    expect(outboxItem(me.state, id)).toMatchObject({ state: "queued", refused: 1 });
+  });
+
+  test("counts what nobody answered for everything that waits, and kills nothing", async () => {
+    fleet.remote.troubles.outage = { kind: "no-repository", detail: "not there\nadvice" };
+    const ids = [me.queue({ to: ["code2"] }), me.queue({ to: ["code2"] })];
+    for (let count = 0; count < 9; count += 1) await me.flush();
+    const states = ids.map((id) => outboxItem(me.state, id));
+    const waits = { state: "built", unreachable: 9, refused: 0, reason: "no-repository: not there" };
+    expect(states).toMatchObject([waits, waits]);
+  });
+
+  test("does not count a push that ended because its caller did", async () => {
+    const id = me.queue({ to: ["code2"] });
+    const stopped = { ...PATIENTLY, signal: AbortSignal.abort(), card: true, rules: me.rules };
+    await flushOutbox(me.sendPorts, FACTS, stopped);
+    expect(outboxItem(me.state, id)).toMatchObject({ unreachable: 0 });
+  });
+
+  test("never sends what waited longer than it may, and sends the rest", async () => {
+    const late = me.queue({ to: ["code2"], expiresInMs: 1000 });
+    const other = me.queue({ to: ["code2"] });
+    await fleet.clock.advance(1001);
+    expect(await me.flush()).toMatchObject({ status: "pushed", entries: 1 });
+    expect([late, other].map((id) => outboxItem(me.state, id)?.state)).toEqual(["expired", "pushed"]);
+  });
+
+  test("lets a message without an end of its own wait for as long as the rules say", async () => {
+    const id = me.queue({ to: ["code2"] });
+    await fleet.clock.advance(me.rules.queue.expires - 1);
+    fleet.remote.troubles.outage = { kind: "unreachable", detail: "no route to host" };
+    await me.flush();
     expect(outboxItem(me.state, id)?.state).toBe("built");
+    await fleet.clock.advance(1);
+    // It may be on the remote, for all that is known, and nobody answers: it is not called expired.
+    await me.flush();
+    expect(outboxItem(me.state, id)?.state).toBe("built");
+    fleet.remote.troubles.outage = null;
+    const tip = tipOnRemote();
+    expect(await me.flush()).toMatchObject({ status: "pushed", entries: 0 });
+    expect(outboxItem(me.state, id)?.state).toBe("expired");
+    expect(tipOnRemote()).toBe(tip ?? "");
+  });
+
+  test("calls nothing expired that arrived although its answer was lost", async () => {
+    const id = me.queue({ to: ["code2"], expiresInMs: 1000 });
+    fleet.remote.troubles.nextAnswersLost = 1;
+    await me.flush();
+    await fleet.clock.advance(2000);
+    expect(await me.flush()).toMatchObject({ status: "pushed", entries: 1 });
+    expect(outboxItem(me.state, id)?.state).toBe("pushed");
   });
 
   test("tries again, with pauses that grow, while refs are locked", async () => {
@@ -277,7 +260,7 @@ describe("flushOutbox()", () => {
   });
 
   test("gives the caller's deadline and signal to the remote", async () => {
-    const stopped = { ...PATIENTLY, signal: AbortSignal.abort(), card: true };
+    const stopped = { ...PATIENTLY, signal: AbortSignal.abort(), card: true, rules: me.rules };
     expect(await flushOutbox(me.sendPorts, FACTS, stopped)).toMatchObject({
       status: "waiting",
       failure: { kind: "timeout" },

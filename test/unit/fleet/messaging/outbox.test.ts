@@ -10,7 +10,6 @@ import {
   enqueue,
   forgetBytes,
   hasQueued,
-  isOwnBatch,
   loadHead,
   markPushed,
   outboxItem,
@@ -22,6 +21,7 @@ import {
   unstoredBatches,
 } from "../../../../src/fleet/messaging/outbox.ts";
 import { pinPeer, setForgotten } from "../../../../src/fleet/messaging/peers.ts";
+import { ownBatchState } from "../../../../src/fleet/messaging/take-back.ts";
 import {
   generatePkcs8,
   importSigningKey,
@@ -108,17 +108,17 @@ describe("what waits", () => {
     expect(unstoredBatches(state)).toEqual([]);
     expect(countUnconfirmed(state)).toBe(0);
     expect(queueDepth(state)).toEqual({ count: 0, oldestWallMs: null });
-    expect([hasQueued(state, "urgent"), hasQueued(state, "receipts")]).toEqual([false, false]);
+    expect([hasQueued(state, "urgent", 50), hasQueued(state, "receipts", 50)]).toEqual([false, false]);
     expect(loadHead(state)).toBeNull();
     expect(outboxItem(state, "a")).toBeNull();
-    expect(isOwnBatch(state, "00")).toBe(false);
+    expect(ownBatchState(state, "00")).toBe("foreign");
   });
 
   test("hasQueued() tells receipts, which may wait, from the rest", () => {
     enqueue(state, receipt("r"), 10);
-    expect([hasQueued(state, "urgent"), hasQueued(state, "receipts")]).toEqual([false, true]);
+    expect([hasQueued(state, "urgent", 50), hasQueued(state, "receipts", 50)]).toEqual([false, true]);
     enqueue(state, message("a"), 10);
-    expect(hasQueued(state, "urgent")).toBe(true);
+    expect(hasQueued(state, "urgent", 50)).toBe(true);
   });
 
   test("queueDepth() counts what people wait for, and since when", () => {
@@ -149,7 +149,7 @@ describe("recordBatch()", () => {
       { state: "built", epoch: EMPTY.epoch, seq: 1 },
       { state: "built", epoch: EMPTY.epoch, seq: 2 },
     ]);
-    expect(isOwnBatch(state, batch.commitId)).toBe(true);
+    expect(ownBatchState(state, batch.commitId)).toBe("built");
   });
 
   test("keeps the exact bytes of every object", async () => {
@@ -172,12 +172,21 @@ describe("recordBatch()", () => {
     expect(state.dump()).toEqual(before);
   });
 
-  test("does not touch an entry that is in an earlier batch already", async () => {
+  test("refuses, and changes nothing, when an entry is in an earlier batch already, or was dropped", async () => {
     await record(["a"]);
     const head = loadHead(state) ?? EMPTY;
-    const again = await buildBatch([message("a")], head, 1, tools);
-    expect(recordBatch(state, again, head, 6)).toBe(true);
-    expect(outboxItem(state, "a")).toMatchObject({ seq: 1 });
+    enqueue(state, message("b"), 1);
+    const before = state.dump();
+    for (const ids of [["a"], ["b", "a"], ["gone", "b"]]) {
+      const again = await buildBatch(
+        ids.map((id) => message(id)),
+        head,
+        1,
+        tools,
+      );
+      expect(recordBatch(state, again, head, 6)).toBe(false);
+    }
+    expect(state.dump()).toEqual(before);
   });
 });
 
@@ -222,7 +231,7 @@ describe("forgetBytes()", () => {
     forgetBytes(state, 2);
     expect(unstoredBatches(state).map((batch) => batch.commitId)).toEqual([batches[1]?.commitId ?? ""]);
     expect(unpushedBatches(state)[0]?.objects).toEqual(batches[1]?.objects ?? []);
-    expect(isOwnBatch(state, batches[0]?.commitId ?? "")).toBe(true);
+    expect(ownBatchState(state, batches[0]?.commitId ?? "")).toBe("pushed");
   });
 
   test("drops nothing above its number", async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
+import { buildQueued } from "../../../../src/fleet/messaging/build-queued.ts";
 import { parseCard } from "../../../../src/fleet/messaging/card.ts";
-import { buildQueued } from "../../../../src/fleet/messaging/flush-outbox.ts";
 import { loadHead } from "../../../../src/fleet/messaging/outbox.ts";
 import {
   buildNextCard,

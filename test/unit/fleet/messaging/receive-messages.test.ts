@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
 import { hashLine } from "../../../../src/fleet/messaging/build-batch.ts";
+import { commitDrafts } from "../../../../src/fleet/messaging/build-queued.ts";
 import { encodeLine } from "../../../../src/fleet/messaging/entry-line.ts";
-import { commitDrafts } from "../../../../src/fleet/messaging/flush-outbox.ts";
 import { readSetting } from "../../../../src/fleet/messaging/identity.ts";
 import { countUnread, listInbox } from "../../../../src/fleet/messaging/mailbox-queries.ts";
 import { listAlarms, listQuarantine, loadProgress } from "../../../../src/fleet/messaging/message-index.ts";

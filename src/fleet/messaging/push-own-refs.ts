@@ -1,0 +1,228 @@
+/**
+ * One push of the own refs and what the remote answered. A push that was cut off may have arrived, which is why
+ * everything but a clear answer is followed by a look at what the remote really holds.
+ */
+import { FleetError } from "../../base/errors.ts";
+import type { RefReport, RefUpdate, RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
+import { ok, type Result } from "../../base/result.ts";
+import type { CardMode } from "./identity.ts";
+import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
+import { loadHead, markPushed, unpushedBatches } from "./outbox.ts";
+import { adoptOwnCard } from "./own-card.ts";
+import { buildNextCard, loadCardState, type ServerFacts, saveCardState } from "./publish-card.ts";
+import type { QueueRules } from "./queue.ts";
+import { adoptBatch, confirmedBatch, ownBatchState } from "./take-back.ts";
+
+/** How a flush goes about it. `card`: whether the card is published even when no entry waits. */
+export interface FlushOptions extends RemoteOptions {
+  readonly card: boolean;
+  readonly rules: QueueRules;
+}
+
+/** One flush under way. */
+export interface FlushRound {
+  readonly ports: SendPorts;
+  readonly facts: ServerFacts;
+  readonly options: FlushOptions;
+  readonly deadlineMs: number;
+  readonly notices: string[];
+  /** Batches up to this number were there before the flush: nobody knows what became of their pushes. */
+  readonly uncertain: number;
+  /** So many pushes may still be made; a remote that refuses much is not asked without end. */
+  pushesLeft: number;
+  /** Entries that the remote confirmed so far. */
+  entries: number;
+}
+
+/** What to push: the log with this tip, the card, or both together. */
+export interface PushTarget {
+  readonly tip: string | null;
+  readonly card: boolean;
+}
+
+/**
+ * How a push ended. `refused`: the remote's own words, null for a ref that it did not refuse. `changed`: a batch that
+ * had been taken back is on the remote, so what was to be pushed is not there any more.
+ */
+export type PushEnd =
+  | { readonly kind: "confirmed" }
+  | { readonly kind: "refused"; readonly log: string | null; readonly card: string | null }
+  | { readonly kind: "changed" }
+  | { readonly kind: "waiting"; readonly failure: RemoteFailure };
+
+/** Attempts against refs that move or are locked under us; each looks at the remote first. */
+const ATTEMPTS_MAX = 6;
+
+/**
+ * Pushes until the remote has answered.
+ * @throws FleetError NOT_AUTHORISED when the remote's log of this server was written by somebody else
+ */
+export async function pushOwnRefs(round: FlushRound, target: PushTarget): Promise<PushEnd> {
+  const { ports, options } = round;
+  prepareObjects(ports);
+  const { mode } = loadCardState(ports);
+  for (let attempt = 1; ; attempt += 1) {
+    const end = await pushOnce(round, target);
+    if (end !== "again") {
+      if (end.kind === "refused" && end.card !== null) keepCardMode(ports, mode);
+      return end;
+    }
+    if (attempt >= ATTEMPTS_MAX || ports.clock.monotonicMs() >= round.deadlineMs) {
+      const detail = `refs of "${ports.identity.server}" on the remote are locked or keep moving`;
+      return { kind: "waiting", failure: { kind: "failed", detail } };
+    }
+    round.notices.push(...clearStaleLocks(ports));
+    // Another process of ours, or one that was killed, may still hold the ref's lock on the remote.
+    await ports.clock.sleep(20 * 2 ** attempt, options.signal);
+  }
+}
+
+/** A card that is refused whichever way it comes says nothing about the way. */
+function keepCardMode(ports: SendPorts, mode: CardMode): void {
+  const last = loadCardState(ports);
+  if (last.mode === mode) return;
+  ports.state.relaxedTransaction(() => saveCardState(ports, { ...last, mode }));
+}
+
+/** Writes what waits into the store, without fsync: the exact bytes are in the database until the objects are safe. */
+function prepareObjects({ state, store }: SendPorts): void {
+  store.writeObjects(
+    unpushedBatches(state).flatMap((batch) => batch.objects),
+    false,
+  );
+  store.writeRef(TRACKING.own, loadHead(state)?.tip ?? null);
+}
+
+/** Locks on the own refs that a killed push left behind on a file remote; what was done, in words. */
+function clearStaleLocks({ identity, remote, clock }: SendPorts): string[] {
+  return ["log", "state"].flatMap((kind) => {
+    const ref = `${identity.namespace}${kind}/${identity.server}`;
+    return remote.clearStaleLock(ref, clock.wallMs()) ?? [];
+  });
+}
+
+interface OwnRefs {
+  readonly log: string;
+  readonly card: string;
+}
+
+const ownRefs = ({ identity: { namespace, server } }: SendPorts): OwnRefs => ({
+  log: `${namespace}log/${server}`,
+  card: `${namespace}state/${server}`,
+});
+
+/** How long a call may still take. */
+function callOptions({ ports, options, deadlineMs }: FlushRound): RemoteOptions {
+  return { signal: options.signal, timeoutMs: Math.max(1, deadlineMs - ports.clock.monotonicMs()) };
+}
+
+async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd | "again"> {
+  const { ports } = round;
+  const { state } = ports;
+  const refs = ownRefs(ports);
+  const card = target.card ? await buildNextCard(ports, round.facts) : null;
+  if (card !== null) ports.store.writeObjects(card.objects, false);
+  const last = loadCardState(ports);
+  const updates: RefUpdate[] = [];
+  if (target.tip !== null) updates.push({ ref: refs.log, id: target.tip });
+  if (card !== null) {
+    const lease = last.mode === "chain" ? {} : { expected: last.commitId };
+    updates.push({ ref: refs.card, id: card.commitId, ...lease });
+  }
+  round.pushesLeft -= 1;
+  const pushed = await ports.remote.push(updates, { ...callOptions(round), atomic: true });
+  if (!pushed.ok) return { kind: "waiting", failure: pushed.error };
+  const log = target.tip === null ? null : find(pushed.value, refs.log);
+  const cardReport = card === null ? null : find(pushed.value, refs.card);
+  state.relaxedTransaction(() => {
+    if (target.tip !== null && log?.status !== undefined && hasArrived(log)) {
+      round.entries += markPushed(state, target.tip, ports.clock.wallMs());
+    }
+    if (card !== null && hasArrived(cardReport)) saveCardState(ports, { ...last, commitId: card.commitId });
+  });
+  if (hasArrived(log) && hasArrived(cardReport)) return { kind: "confirmed" };
+  const refusal = { log: refusalOf(log), card: refusalOf(cardReport) };
+  if (refusal.card !== null && refusal.log === null && last.mode === "replace" && last.commitId !== null) {
+    // Most hosts that refuse a replacement take a card that follows the one before it.
+    state.relaxedTransaction(() => saveCardState(ports, { ...last, mode: "chain" }));
+  } else if (refusal.log !== null || refusal.card !== null) {
+    return { kind: "refused", ...refusal };
+  }
+  return await lookAfterPush(round, refs);
+}
+
+const find = (reports: readonly RefReport[], ref: string): RefReport | undefined =>
+  reports.find((report) => report.ref === ref);
+
+/** True for a ref that was not pushed at all. */
+const hasArrived = (report: RefReport | null | undefined): boolean =>
+  report === null || report?.status === "pushed" || report?.status === "up-to-date";
+
+const refusalOf = (report: RefReport | null | undefined): string | null =>
+  report?.status === "refused" ? report.reason || "the remote refused the push" : null;
+
+async function lookAfterPush(round: FlushRound, refs: OwnRefs): Promise<PushEnd | "again"> {
+  const { ports } = round;
+  const options = callOptions(round);
+  const listed = await ports.remote.listRefs([refs.log, refs.card], options);
+  if (!listed.ok) return { kind: "waiting", failure: listed.error };
+  const place = await judgeTip(round, listed.value.refs.get(refs.log) ?? null);
+  if (!place.ok) return { kind: "waiting", failure: place.error };
+  const card = listed.value.refs.get(refs.card) ?? null;
+  const adopted = await adoptOwnCard(ports, { commit: card, ref: refs.card }, options);
+  if (!adopted.ok) return { kind: "waiting", failure: adopted.error };
+  if (!adopted.value) throw conflict(ports, card ?? "");
+  return place.value === "adopted" ? { kind: "changed" } : "again";
+}
+
+/**
+ * Where the own log stands on the remote. `confirmed`: exactly where it was last confirmed, so that nothing built since
+ * is there. `ahead`: some of what was built arrived. `adopted`: a batch that had been taken back arrived. `behind`: the
+ * ref vanished, or was taken back to an older commit, by somebody else.
+ */
+export type LogPlace = "confirmed" | "ahead" | "adopted" | "behind";
+
+/**
+ * Asks the remote where the own log stands.
+ * @throws FleetError NOT_AUTHORISED when it holds a commit of somebody else
+ */
+export async function findLogPlace(round: FlushRound): Promise<Result<LogPlace, RemoteFailure>> {
+  const { log } = ownRefs(round.ports);
+  const listed = await round.ports.remote.listRefs([log], callOptions(round));
+  return listed.ok ? await judgeTip(round, listed.value.refs.get(log) ?? null) : listed;
+}
+
+async function judgeTip(round: FlushRound, tip: string | null): Promise<Result<LogPlace, RemoteFailure>> {
+  const { ports } = round;
+  const { state } = ports;
+  const confirmed = confirmedBatch(state);
+  if (tip === (confirmed?.head.tip ?? null)) return ok("confirmed");
+  if (tip === null) return ok("behind");
+  switch (ownBatchState(state, tip)) {
+    case "built":
+      return ok("ahead");
+    case "pushed":
+      return ok("behind");
+    case "foreign":
+      throw conflict(ports, tip);
+    case "abandoned": {
+      // Its objects may have been cleaned away here since it was taken back.
+      const { log } = ownRefs(ports);
+      const fetched = await ports.remote.fetch([`+${log}:${TRACKING.own}`], callOptions(round));
+      if (!fetched.ok) return fetched;
+      const entries = state.transaction(() => adoptBatch(state, tip, ports.clock.wallMs()));
+      if (entries === null) throw conflict(ports, tip);
+      round.entries += entries;
+      return ok("adopted");
+    }
+  }
+}
+
+function conflict(ports: SendPorts, commit: string): FleetError {
+  const { server } = ports.identity;
+  return new FleetError(
+    "NOT_AUTHORISED",
+    `Cannot push as "${server}": its ref on the remote holds ${commit.slice(0, 12)}, which this machine did not write`,
+    { hint: `Another machine may use the id "${server}"; choose another one with "fleetd init --server ID"` },
+  );
+}
