@@ -80,6 +80,12 @@ export const COMMANDS: CommandTable = toTable({
     group: "Care",
     summary: "Judge disk, memory, store, remote, queue and clock of this server",
     load: () => import("./commands/health.ts").then((m) => m.health),
+  },
+  reload: {
+    group: "Daemon",
+    summary: "Let the running monitor read its configuration again",
+    load: () => import("./commands/reload.ts").then((m) => m.reload),
+  },
   config: {
     group: "Care",
     summary: "Show, check and describe the configuration",

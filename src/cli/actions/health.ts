@@ -31,7 +31,7 @@ export interface HealthArguments {
 export async function health(args: HealthArguments): Promise<number> {
   return await orUnjudged(args, async () => {
     const settings = await loadSettings(args);
-    const session = sessionOf(requireServer(settings));
+    const session = sessionOf(requireServer(settings), settings.running);
     try {
       const ask = { timeoutMs: settings.running.timeouts.network, signal: commandSignal() };
       const { report } = await judgeServer(session, settings.running, ask);

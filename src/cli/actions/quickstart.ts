@@ -12,6 +12,7 @@ import { deliveryOf } from "../../fleet/messaging/delivery.ts";
 import { findReply, shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
+import { DEFAULT_SETTINGS } from "../../fleet/settings/defaults.ts";
 import { createControlClient } from "../../http/client/control-client.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";
@@ -105,7 +106,7 @@ async function showMainJob(run: Run): Promise<string> {
     () => startDaemons(run),
     (pids) => `a monitor each, pid ${pids.join(" and ")}`,
   );
-  const session = sessionOf(serverPaths(run.root, SENDER));
+  const session = sessionOf(serverPaths(run.root, SENDER), DEFAULT_SETTINGS);
   try {
     const id = await run.step(
       "send",
@@ -134,7 +135,8 @@ async function showMainJob(run: Run): Promise<string> {
 }
 
 function make(run: Run, server: string): Promise<InitReport> {
-  const request = { root: run.root, server, version: VERSION, signal: commandSignal() };
+  const machine = { root: run.root, version: VERSION, settings: DEFAULT_SETTINGS };
+  const request = { ...machine, server, signal: commandSignal() };
   // The first one makes the embedded remote, the second joins what is there.
   return initServer({ ...request, remote: server === SENDER ? null : embeddedRemotePath(run.root) });
 }

@@ -11,7 +11,7 @@ import {
   saveCard,
 } from "./message-index.ts";
 import { LIMITS } from "./model.ts";
-import { findPeer, setCardNumber } from "./peers.ts";
+import { findPeer, setCardNumber, setGroups } from "./peers.ts";
 import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
 
 /**
@@ -55,7 +55,10 @@ async function takeCard(ports: ReceivePorts, server: string, commit: string): Pr
   if (card.value.n < peer.cardN || (stored !== undefined && card.value.n <= stored.card.n)) {
     return quarantine(`card ${card.value.n} is not newer than ${peer.cardN}: replayed`);
   }
-  state.relaxedTransaction(() => setCardNumber(state, server, card.value.n));
+  state.relaxedTransaction(() => {
+    setCardNumber(state, server, card.value.n);
+    setGroups(state, server, card.value.groups);
+  });
   index.transaction(() =>
     saveCard(index, { server, commitId: commit, card: card.value, receivedWallMs: nowWallMs }),
   );
