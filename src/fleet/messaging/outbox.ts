@@ -46,16 +46,22 @@ export function enqueue(state: Database, draft: EntryDraft, nowWallMs: number): 
   return true;
 }
 
-/** A group's members are known only to themselves, so only named servers and `all` have an expected set. */
+const EXPECT_PEERS = `INSERT OR IGNORE INTO expected(message_id, server, via)
+  SELECT ?, server, ? FROM peers WHERE forgotten_wall_ms IS NULL`;
+
+/**
+ * Named servers first, then everybody known, then the members of groups. A server alone decides in which groups it is:
+ * those are expected whose last card says so, and `via` tells that it is only what was known here.
+ */
 function expectRecipients(state: Database, id: string, to: readonly string[]): void {
   for (const server of to) {
-    if (server === "all") {
-      const sql =
-        "INSERT OR IGNORE INTO expected SELECT ?, server FROM peers WHERE forgotten_wall_ms IS NULL";
-      state.run(sql, id);
-    } else if (!server.startsWith("@")) {
-      state.run("INSERT OR IGNORE INTO expected(message_id, server) VALUES(?, ?)", id, server);
-    }
+    if (server === "all" || server.startsWith("@")) continue;
+    state.run("INSERT OR IGNORE INTO expected(message_id, server) VALUES(?, ?)", id, server);
+  }
+  if (to.includes("all")) state.run(EXPECT_PEERS, id, "");
+  const isMember = "AND EXISTS (SELECT 1 FROM json_each(peers.groups) AS one WHERE one.value = ?)";
+  for (const group of to.filter((one) => one.startsWith("@"))) {
+    state.run(`${EXPECT_PEERS} ${isMember}`, id, group, group.slice(1));
   }
 }
 
