@@ -1,4 +1,5 @@
 import { noteLook } from "../fleet/messaging/last-look.ts";
+import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { ingestStore, receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { commandSignal } from "./command-signal.ts";
 import { printNotice } from "./output/print-answer.ts";
@@ -11,6 +12,8 @@ import { REMOTE_TIMEOUT_MS, type Session } from "./session.ts";
 export async function refreshIndex(session: Session, options: { readonly offline: boolean }): Promise<void> {
   const ports = session.mailbox().receivePorts();
   const daemon = await session.ask((client) => client.status());
+  // Where no daemon receives for this server, its groups are those of whoever looks.
+  if (daemon === null) setOwnGroups(ports.state, session.settings.groups);
   if (daemon !== null || options.offline) {
     await ingestStore(ports);
     return;

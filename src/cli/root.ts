@@ -71,6 +71,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Who is in the fleet, and when each was last heard of",
     load: () => import("./commands/servers.ts").then((m) => m.servers),
   },
+  groups: {
+    group: "Fleet",
+    summary: "The groups of the fleet and who is in them",
+    load: () => import("./commands/groups.ts").then((m) => m.groups),
+  },
   monitor: {
     group: "Daemon",
     summary: "Run this server's daemon in the foreground",
@@ -80,6 +85,11 @@ export const COMMANDS: CommandTable = toTable({
     group: "Care",
     summary: "Judge disk, memory, store, remote, queue and clock of this server",
     load: () => import("./commands/health.ts").then((m) => m.health),
+  },
+  reload: {
+    group: "Daemon",
+    summary: "Let the running monitor read its configuration again",
+    load: () => import("./commands/reload.ts").then((m) => m.reload),
   },
   config: {
     group: "Care",

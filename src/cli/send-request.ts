@@ -74,8 +74,10 @@ function toLabel(text: string): [string, string] {
 const usage = <T>(result: Result<T>): T => requireOk("USAGE", result);
 
 /** A message to a server that nobody has seen yet is sent, since it may join later; a typing error should be noticed. */
-export const unknownNotice = (server: string): string =>
-  `fleetd: no server "${server}" is known here yet; the message waits for it on the remote`;
+export const unknownNotice = (recipient: string): string =>
+  recipient.startsWith("@")
+    ? `fleetd: no server is known to be in "${recipient}" yet; the message waits for one on the remote`
+    : `fleetd: no server "${recipient}" is known here yet; the message waits for it on the remote`;
 
 /** What `send` answers when the message is safe here and nothing more was asked for. */
 export const queuedText = (shortId: string, to: string): string =>

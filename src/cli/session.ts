@@ -4,7 +4,7 @@ import { type Mailbox, openMailbox } from "../daemon/open-mailbox.ts";
 import { serverFacts } from "../daemon/server-facts.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
-import type { QueueRules } from "../fleet/messaging/queue.ts";
+import type { ServerSettings } from "../fleet/settings/model.ts";
 import type { ControlClient } from "../http/client/control-client.ts";
 import type { ServerPaths } from "../platform/paths.ts";
 import { askDaemon } from "./ask-daemon.ts";
@@ -20,8 +20,7 @@ export const REMOTE_TIMEOUT_MS = 10_000;
 /** One command's dealings with its server: through the daemon where one answers, else by itself. */
 export interface Session {
   readonly paths: ServerPaths;
-  /** How long messages wait, and how often they are tried. */
-  readonly rules: QueueRules;
+  readonly settings: ServerSettings;
   mailbox(): Mailbox;
   /**
    * Asks the daemon; null when there is none. @throws FleetError what the daemon answered
@@ -39,7 +38,7 @@ export async function openSession(flags: SettingFlags): Promise<Session> {
 }
 
 /** The session of one server by its files. */
-export function sessionOf(paths: ServerPaths, rules: QueueRules): Session {
+export function sessionOf(paths: ServerPaths, settings: ServerSettings): Session {
   let opened: Mailbox | null = null;
   const mailbox = (): Mailbox => {
     opened ??= openMailbox(paths);
@@ -47,17 +46,12 @@ export function sessionOf(paths: ServerPaths, rules: QueueRules): Session {
   };
   return {
     paths,
-    rules,
+    settings,
     mailbox,
     ask: (call) => askDaemon(paths.socket, call),
     async flush(drafts, timeoutMs) {
-      const request = {
-        drafts,
-        facts: serverFacts(VERSION, null),
-        rules,
-        timeoutMs,
-        signal: commandSignal(),
-      };
+      const facts = serverFacts(VERSION, settings, null);
+      const request = { drafts, facts, rules: settings, timeoutMs, signal: commandSignal() };
       const outcome = await flushNow(mailbox(), request);
       for (const notice of outcome.notices) printNotice(`fleetd: ${notice}`);
       return outcome;

@@ -10,6 +10,7 @@ import type { DaemonStatus, MarkCall, SendAnswer, SendCall } from "../http/proto
 import { type ControlServer, startControlServer } from "../http/server/control-server.ts";
 import { clearSocket, makeSocketFolder, protectSocket } from "../platform/socket.ts";
 import type { MonitorContext } from "./monitor-context.ts";
+import { reloadConfiguration } from "./reload-configuration.ts";
 
 /** Receipts may wait this long, on a remote that is asked over a network and on one that is a folder. */
 const RECEIPTS_WITHIN_MS = { network: 30_000, folder: 1_000 };
@@ -26,6 +27,7 @@ export function openControl(context: MonitorContext): ControlServer {
   const control = startControlServer(mailbox.paths.socket, {
     status: () => daemonStatus(context),
     send,
+    reload: () => reloadConfiguration(context),
     mark: (call) => ({ changed: mark(context, call) }),
     changes: async (call) => ({ revision: await daemon.waitForChange(call.since, call.timeoutMs, signal) }),
   });

@@ -1,5 +1,6 @@
 import type { Verdict } from "../fleet/health/model.ts";
 import type { HandledMessage } from "../fleet/messaging/answer-messages.ts";
+import type { SettingChange } from "../fleet/settings/compare-settings.ts";
 
 /** What a running monitor tells; one line each on its console. Texts may be hostile. */
 export type MonitorEvent =
@@ -58,6 +59,12 @@ export type MonitorEvent =
       readonly was: Verdict | null;
       readonly problems: readonly string[];
     }
+  | {
+      readonly kind: "configured";
+      readonly file: string | null;
+      readonly changes: readonly SettingChange[];
+    }
+  | { readonly kind: "misconfigured"; readonly detail: string }
   | { readonly kind: "failed"; readonly detail: string }
   | {
       /** One operation that took time; `type` as metrics name it, such as `"git_pull"`. */

@@ -12,9 +12,10 @@ import { FleetError } from "../base/errors.ts";
 import type { GitRemote } from "../base/ports/git-remote.ts";
 import { type FlushOutcome, flushOutbox } from "../fleet/messaging/flush-outbox.ts";
 import { type JoinReport, joinFleet, toRemoteError } from "../fleet/messaging/join-fleet.ts";
+import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
-import { DEFAULT_SETTINGS } from "../fleet/settings/defaults.ts";
+import type { ServerSettings } from "../fleet/settings/model.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { exists, listFolder, makePrivateFolder, removeTree } from "../platform/files.ts";
@@ -39,6 +40,8 @@ export interface InitRequest {
   readonly server: string;
   readonly remote: string | null;
   readonly version: string;
+  /** What its card says of it. */
+  readonly settings: Pick<ServerSettings, "groups" | "labels" | "queue" | "retry">;
   readonly signal: AbortSignal;
 }
 
@@ -163,15 +166,16 @@ async function announce(
   const mailbox = openMailbox(paths);
   try {
     const options = { timeoutMs: REMOTE_TIMEOUT_MS, signal: request.signal };
+    setOwnGroups(mailbox.state, request.settings.groups);
     const receivePorts = mailbox.receivePorts();
     const received = await receiveMessages(receivePorts, options);
     const serversFound = receivePorts.store.readRefs("refs/fleet/log/").size;
     if (!received.ok) return { waiting: received.error.detail, serversFound };
-    const outcome = await flushOutbox(await mailbox.sendPorts(), serverFacts(request.version, null), {
+    const facts = serverFacts(request.version, request.settings, null);
+    const outcome = await flushOutbox(await mailbox.sendPorts(), facts, {
       ...options,
       card: true,
-      // The first push of all is the key: nothing in it can expire, and nothing of it can die.
-      rules: DEFAULT_SETTINGS,
+      rules: request.settings,
     });
     return { waiting: whyNotPushed(outcome), serversFound };
   } finally {

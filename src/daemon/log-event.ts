@@ -59,6 +59,12 @@ export function describeEvent(event: MonitorEvent): LoggedEvent {
       return line("WARNING", "notice", { detail: event.text });
     case "health":
       return describeHealth(event);
+    case "configured":
+      return describeConfigured(event);
+    case "misconfigured":
+      return line("ERROR", "misconfigured", {
+        detail: `${event.detail}; what held before still holds`,
+      });
     case "failed":
       return line("ERROR", "failed", { detail: event.detail });
     case "operation":
@@ -145,6 +151,18 @@ function describeHealth({ verdict, was, problems }: EventOf<"health">): LoggedEv
   const level = ({ ok: "INFO", warn: "WARNING", unknown: "WARNING", critical: "ERROR" } as const)[verdict];
   const detail = verdict === "ok" ? "all is well again" : `${verdict}: ${problems.join("; ")}`;
   return line(level, "health", { detail, metadata: { verdict, was, problems } });
+}
+
+function describeConfigured({ file, changes }: EventOf<"configured">): LoggedEvent {
+  const said = changes.map(
+    ({ key, before, after, restart }) =>
+      `${key} ${before} -> ${after}${restart ? " (needs a restart of the monitor)" : ""}`,
+  );
+  const nothing = `nothing changed (${file ?? "no file, the defaults"})`;
+  return line("INFO", "configured", {
+    detail: said.length === 0 ? nothing : said.join(", "),
+    metadata: { file, changed: changes.map(({ key }) => key) },
+  });
 }
 
 /** A tripped budget is an event, "no rule" is not; what is older than this server is only history. */

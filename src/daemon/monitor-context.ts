@@ -1,15 +1,24 @@
 import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
+import type { SettingChange } from "../fleet/settings/compare-settings.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
 import type { DaemonState } from "./daemon-state.ts";
 import type { Report } from "./events.ts";
 import type { MachineRole } from "./machine-role.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 
+/** A configuration that was read again: from which file, and what is different now. */
+export interface Reloaded {
+  readonly file: string | null;
+  readonly changes: readonly SettingChange[];
+}
+
 /** How a monitor runs. */
 export interface MonitorOptions {
   readonly version: string;
   /** What holds now; asked anew in every round, so that a changed configuration takes effect in the next one. */
   readonly settings: () => ServerSettings;
+  /** Reads the configuration again; what holds changes only if it is valid. @throws FleetError */
+  readonly reload: () => Promise<Reloaded>;
   readonly report: Report;
   readonly signal: AbortSignal;
 }

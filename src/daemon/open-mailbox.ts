@@ -10,6 +10,7 @@ import type { GitStore } from "../base/ports/git-store.ts";
 import { type Identity, loadIdentity } from "../fleet/messaging/identity.ts";
 import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
 import { prepareIndex, prepareState } from "../fleet/messaging/mailbox-tables.ts";
+import { ownGroups } from "../fleet/messaging/own-groups.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { removeTree } from "../platform/files.ts";
@@ -71,7 +72,10 @@ export function openMailbox(paths: ServerPaths): Mailbox {
       index: index.get(),
       store: store.get(),
       remote: remote.get(),
-      groups: [],
+      // Asked anew by each look, since a reload may change it while this object is in use.
+      get groups() {
+        return ownGroups(state);
+      },
     }),
     async close() {
       await store.opened()?.close();

@@ -8,9 +8,11 @@ import { ok } from "../base/result.ts";
 import type { AnswerSettings } from "../fleet/messaging/answer-messages.ts";
 import { replyBudgets } from "../fleet/messaging/decide-reply.ts";
 import { noteLook } from "../fleet/messaging/last-look.ts";
+import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { renewRun } from "../fleet/messaging/publish-card.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
 import { openHandlerRunner } from "../platform/handler-process.ts";
+import { onHangup } from "../platform/hangup.ts";
 import { embeddedRemotePath } from "../platform/paths.ts";
 import { readHolder, tryLock, writeHolder } from "../platform/process-lock.ts";
 import { clearSocket } from "../platform/socket.ts";
@@ -28,6 +30,7 @@ import { MachineRole } from "./machine-role.ts";
 import type { MonitorContext, MonitorOptions } from "./monitor-context.ts";
 import { type Observed, observe } from "./observe.ts";
 import type { Mailbox } from "./open-mailbox.ts";
+import { reloadConfiguration } from "./reload-configuration.ts";
 import { serverFacts } from "./server-facts.ts";
 import { renderStatusReply } from "./status-reply.ts";
 import { createRemoteWatch } from "./watch-remote.ts";
@@ -55,6 +58,7 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
     writeHolder(mailbox.paths.daemonLock, { pid: process.pid, startedWallMs: daemon.startedWallMs });
     restoreObjects(sendPorts);
     mailbox.state.transaction(() => renewRun(sendPorts));
+    setOwnGroups(mailbox.state, options.settings().groups);
     const pushSignal = withGrace(signal, () => (daemon.trouble === null ? LAST_PUSH_TIMEOUT_MS : 0));
     const context: MonitorContext = {
       mailbox,
@@ -67,12 +71,16 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
       pushSignal,
     };
     const control = openControl(context);
+    // What is wrong with the configuration is an event already.
+    const reload = (): void => void reloadConfiguration(context).catch(() => undefined);
+    const stopListening = onHangup({ reload, terminalClosed: () => stop.abort() });
     try {
       options.report(readyEvent(context));
       daemon.wantCard(0);
       await runLoops(context);
       options.report({ kind: "stopping" });
     } finally {
+      stopListening();
       await control.stop();
       clearSocket(mailbox.paths.socket);
     }
@@ -185,7 +193,7 @@ function pushContext({ daemon, mailbox, sendPorts, options, pushSignal }: Monito
     ports: sendPorts,
     daemon,
     takeFlushLock: () => tryLock(mailbox.paths.flushLock),
-    facts: () => serverFacts(options.version, daemon.health),
+    facts: () => serverFacts(options.version, options.settings(), daemon.health),
     rules: options.settings,
     report: options.report,
     signal: pushSignal,

@@ -6,6 +6,7 @@
  */
 import type { ClockFacts, HealthReport } from "../fleet/health/model.ts";
 import type { SendRequest } from "../fleet/messaging/send-message.ts";
+import type { SettingChange } from "../fleet/settings/compare-settings.ts";
 
 /** Paths of the control socket. */
 export const PATHS = {
@@ -13,6 +14,7 @@ export const PATHS = {
   send: "/v1/send",
   mark: "/v1/mark",
   changes: "/v1/changes",
+  reload: "/v1/reload",
 } as const;
 
 /** A request may be this large: a message body as JSON with every byte escaped, and its envelope. */
@@ -75,6 +77,12 @@ export interface DaemonStatus {
   readonly health: HealthReport | null;
   /** The last time the wall clock was set while the monitor ran. */
   readonly clockJump: ClockFacts["jump"];
+}
+
+/** Answer of `reload`: the file that was read, and what is different now; values as a file would say them. */
+export interface ReloadAnswer {
+  readonly file: string | null;
+  readonly changes: readonly SettingChange[];
 }
 
 /** An error as the control socket sends it; `code` is one of `EXIT_CODES`. */

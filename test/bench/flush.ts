@@ -21,13 +21,8 @@ export const flush: Bench = {
     try {
       for (let turn = 0; turn <= context.runs(7); turn += 1) {
         queueDrafts(mailbox, Array.from({ length: MESSAGES }, draft), systemClock.wallMs());
-        const request = {
-          drafts: [],
-          facts: serverFacts("0.0.0", null),
-          rules: DEFAULT_SETTINGS,
-          timeoutMs: 60_000,
-          signal,
-        };
+        const facts = serverFacts("0.0.0", { groups: [], labels: {} }, null);
+        const request = { drafts: [], facts, rules: DEFAULT_SETTINGS, timeoutMs: 60_000, signal };
         const durationMs = await timed(async () => {
           const { status } = await flushNow(mailbox, request);
           if (status !== "pushed") throw new Error(`flush ended ${status}`);

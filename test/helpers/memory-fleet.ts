@@ -34,6 +34,7 @@ export const FACTS: ServerFacts = {
   version: "1.2.3",
   capabilities: ["messages"],
   groups: [],
+  labels: {},
   health: { status: "ok" },
 };
 

@@ -3,9 +3,7 @@ import { kindOf } from "../../fleet/settings/model.ts";
 import { renderValue } from "../../fleet/settings/render-value.ts";
 import { SETTING_PATHS, type SettingPath, valueAt } from "../../fleet/settings/setting-paths.ts";
 import { exists } from "../../platform/files.ts";
-import { parseRemoteAddress } from "../../platform/git/remote-address.ts";
 import { configPaths } from "../../platform/paths.ts";
-import { isReference } from "../../platform/secret-reference.ts";
 import type { GlobalArguments } from "../global-flags.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { safe } from "../output/safe-text.ts";
@@ -13,6 +11,7 @@ import { renderTable } from "../output/table.ts";
 import { openStyle, terminalWidth } from "../output/terminal.ts";
 import { type Origin, originOf, readSources, renderProblem } from "../setting-sources.ts";
 import { loadSettings, problemsOf, type Settings } from "../settings.ts";
+import { shownValue } from "../shown-setting.ts";
 
 type ConfigArguments = Omit<GlobalArguments, "help">;
 
@@ -22,7 +21,7 @@ export async function showConfig(args: ConfigArguments & { readonly origin: bool
   const rows = await Promise.all(
     SETTING_PATHS.map(async (path) => ({
       key: path.join("."),
-      value: shownValue(settings, path),
+      value: settingOf(settings, path),
       origin: await originOf(settings.sources, path),
     })),
   );
@@ -100,15 +99,10 @@ export function showPaths(args: ConfigArguments): Promise<void> {
   return Promise.resolve();
 }
 
-function shownValue(settings: Settings, path: SettingPath): unknown {
+function settingOf(settings: Settings, path: SettingPath): unknown {
   const key = path.join(".");
   if (key === "server") return settings.server;
-  return key === "remote" ? shownRemote(settings.remote) : valueAt(settings.running, path);
-}
-
-/** Without credentials; a reference is shown as it was written, never what it points at. */
-function shownRemote(remote: string | null): string | null {
-  return remote === null || isReference(remote) ? remote : parseRemoteAddress(remote).displayUrl;
+  return shownValue(path, key === "remote" ? settings.remote : valueAt(settings.running, path));
 }
 
 const textOf = (key: string, value: unknown): string =>

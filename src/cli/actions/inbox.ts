@@ -1,4 +1,3 @@
-import { parseDuration } from "../../base/duration.ts";
 import {
   countUnread,
   type InboxFilter,
@@ -7,13 +6,14 @@ import {
   shortId,
 } from "../../fleet/messaging/mailbox-queries.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { toLabelFilter, toServerFilter, toSince } from "../filters.ts";
 import { refreshIndex } from "../look.ts";
 import { markOf, toMessageJson, writtenAt } from "../message-views.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { safe } from "../output/safe-text.ts";
 import { renderTable } from "../output/table.ts";
 import { openStyle, terminalWidth } from "../output/terminal.ts";
-import { parseCount, typed, withSession } from "../session.ts";
+import { parseCount, withSession } from "../session.ts";
 
 /** The arguments of `inbox`, as typed. */
 export interface InboxArguments {
@@ -21,6 +21,7 @@ export interface InboxArguments {
   readonly from: string | undefined;
   readonly kind: string | undefined;
   readonly since: string | undefined;
+  readonly label: readonly string[];
   readonly limit: string;
   readonly offline: boolean;
   readonly json: boolean;
@@ -34,9 +35,10 @@ export async function inbox(args: InboxArguments): Promise<void> {
   const nowWallMs = systemClock.wallMs();
   const filter: InboxFilter = {
     unread: args.unread,
-    from: args.from,
+    from: toServerFilter("from", args.from),
     kind: args.kind,
-    sinceWallMs: args.since === undefined ? undefined : nowWallMs - typed<number>(parseDuration(args.since)),
+    sinceWallMs: toSince(args.since, nowWallMs),
+    labels: args.label.map(toLabelFilter),
     limit: parseCount("limit", args.limit),
   };
   await withSession(args, async (session) => {

@@ -39,6 +39,7 @@ export async function init(args: InitArguments): Promise<void> {
     server,
     remote,
     version: VERSION,
+    settings: settings.running,
     signal: commandSignal(),
   });
   if (args.json) printJson("init", toJson(report));

@@ -11,6 +11,7 @@ import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.
 import { systemCryptography } from "../../platform/cryptography.ts";
 import { type ServerPaths, serverFolders, serverPaths } from "../../platform/paths.ts";
 import { commandSignal } from "../command-signal.ts";
+import { liveSettings } from "../live-settings.ts";
 import { renderLine } from "../message-views.ts";
 import { paintOf } from "../output/log-view.ts";
 import { openAnswerStream } from "../output/print-answer.ts";
@@ -36,10 +37,7 @@ export interface MonitorArguments {
 /** Runs the daemon in the foreground until it is told to stop: a banner, then a line per event. */
 export async function monitor(args: MonitorArguments): Promise<void> {
   const settings = await loadSettings(args);
-  const running =
-    args.autoReply === undefined
-      ? settings.running
-      : { ...settings.running, auto_reply: { ...settings.running.auto_reply, enabled: args.autoReply } };
+  const live = liveSettings(settings, args);
   const paths = await ensureServer(settings, args);
   const mailbox = openMailbox(paths);
   const stream = openAnswerStream();
@@ -51,11 +49,11 @@ export async function monitor(args: MonitorArguments): Promise<void> {
       safe`${style.bold("fleetd")} ${VERSION}  server ${style.bold(identity.server)}  fleet ${identity.fleet}`,
     );
     stream.text(
-      safe`${style.dim(`key ${key}, a look every ${formatDuration(running.interval)}, Ctrl-C stops`)}`,
+      safe`${style.dim(`key ${key}, a look every ${formatDuration(live.now().interval)}, Ctrl-C stops`)}`,
     );
   };
   const print = (event: MonitorEvent): void => {
-    if (!isAtLeast(describeEvent(event).level, leastLevel(running))) return;
+    if (!isAtLeast(describeEvent(event).level, leastLevel(live.now()))) return;
     if (args.json) {
       stream.json("monitor", toJson(event));
       return;
@@ -67,7 +65,8 @@ export async function monitor(args: MonitorArguments): Promise<void> {
   try {
     await runMonitor(mailbox, {
       version: VERSION,
-      settings: () => running,
+      settings: live.now,
+      reload: live.reload,
       report: print,
       signal: commandSignal(),
     });
@@ -83,7 +82,14 @@ async function ensureServer(settings: Settings, args: MonitorArguments): Promise
   const server = chooseServerId(settings);
   if (made.includes(server)) return serverPaths(settings.root, server);
   const remote = await chooseRemote(args, settings);
-  const request = { root: settings.root, server, remote, version: VERSION, signal: commandSignal() };
+  const request = {
+    root: settings.root,
+    server,
+    remote,
+    version: VERSION,
+    settings: settings.running,
+    signal: commandSignal(),
+  };
   return (await initServer(request)).paths;
 }
 

@@ -135,7 +135,8 @@ async function showMainJob(run: Run): Promise<string> {
 }
 
 function make(run: Run, server: string): Promise<InitReport> {
-  const request = { root: run.root, server, version: VERSION, signal: commandSignal() };
+  const machine = { root: run.root, version: VERSION, settings: DEFAULT_SETTINGS };
+  const request = { ...machine, server, signal: commandSignal() };
   // The first one makes the embedded remote, the second joins what is there.
   return initServer({ ...request, remote: server === SENDER ? null : embeddedRemotePath(run.root) });
 }

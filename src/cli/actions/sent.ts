@@ -1,17 +1,29 @@
+import { fromInstant } from "../../base/instant.ts";
 import { deliveryOf, type Recipient } from "../../fleet/messaging/delivery.ts";
-import { listSent, recipientsOf, shortId } from "../../fleet/messaging/mailbox-queries.ts";
-import type { MessageEntry } from "../../fleet/messaging/model.ts";
+import {
+  hasLabels,
+  listSent,
+  recipientsOf,
+  type SentFilter,
+  shortId,
+} from "../../fleet/messaging/mailbox-queries.ts";
+import { type MessageBody, type MessageEntry, parseRecipient } from "../../fleet/messaging/model.ts";
 import { unconfirmedDrafts } from "../../fleet/messaging/outbox.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { toLabelFilter, toSince } from "../filters.ts";
 import { refreshIndex } from "../look.ts";
 import { writtenAt } from "../message-views.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { renderTable } from "../output/table.ts";
 import { openStyle, terminalWidth } from "../output/terminal.ts";
-import { parseCount, type Session, withSession } from "../session.ts";
+import { parseCount, type Session, typed, withSession } from "../session.ts";
 
 /** The arguments of `sent`, as typed. */
 export interface SentArguments {
+  readonly to: string | undefined;
+  readonly kind: string | undefined;
+  readonly since: string | undefined;
+  readonly label: readonly string[];
   readonly limit: string;
   readonly offline: boolean;
   readonly json: boolean;
@@ -29,10 +41,16 @@ interface SentMessage {
 
 /** Lists what this server sent, what waits first, with its delivery per recipient. */
 export async function sent(args: SentArguments): Promise<void> {
-  const limit = parseCount("limit", args.limit);
+  const filter: SentFilter = {
+    to: args.to === undefined ? undefined : typed<string>(parseRecipient(args.to)),
+    kind: args.kind,
+    sinceWallMs: toSince(args.since, systemClock.wallMs()),
+    labels: args.label.map(toLabelFilter),
+    limit: parseCount("limit", args.limit),
+  };
   await withSession(args, async (session) => {
     await refreshIndex(session, args);
-    const messages = collect(session, limit);
+    const messages = collect(session, filter);
     if (args.json) {
       const rows = messages.map(({ message, ...rest }) => ({ ...message, ...rest }));
       printJson("sent", { server: session.mailbox().identity.server, messages: rows });
@@ -62,7 +80,7 @@ export async function sent(args: SentArguments): Promise<void> {
   });
 }
 
-function collect(session: Session, limit: number): SentMessage[] {
+function collect(session: Session, filter: SentFilter): SentMessage[] {
   const mailbox = session.mailbox();
   const { server } = mailbox.identity;
   const toSent = (message: SentMessage["message"]): SentMessage => ({
@@ -70,11 +88,24 @@ function collect(session: Session, limit: number): SentMessage[] {
     ...deliveryOf(mailbox.state, mailbox.index(), { server, id: message.id }),
   });
   const waiting = unconfirmedDrafts(mailbox.state).flatMap(({ draft }) =>
-    draft.body.type === "message" ? [toSent({ ...draft.body, id: draft.id, at: draft.at })] : [],
+    draft.body.type === "message" && isWanted({ ...draft.body, at: draft.at }, filter)
+      ? [toSent({ ...draft.body, id: draft.id, at: draft.at })]
+      : [],
   );
   const known = new Set(waiting.map(({ message }) => message.id));
-  const written = listSent(mailbox.index(), server, limit).filter(({ message }) => !known.has(message.id));
-  return [...waiting.reverse(), ...written.map(({ message }) => toSent(message))].slice(0, limit);
+  const written = listSent(mailbox.index(), server, filter).filter(({ message }) => !known.has(message.id));
+  return [...waiting.reverse(), ...written.map(({ message }) => toSent(message))].slice(0, filter.limit);
+}
+
+/** The filter of the index, for what waits and is not there yet. */
+function isWanted(message: MessageBody & { readonly at: string }, filter: SentFilter): boolean {
+  const { to, kind, sinceWallMs, labels } = filter;
+  return (
+    (to === undefined || message.to.includes(to)) &&
+    (kind === undefined || (message.kind ?? "info") === kind) &&
+    (sinceWallMs === undefined || fromInstant(message.at) >= sinceWallMs) &&
+    hasLabels(message, labels ?? [])
+  );
 }
 
 /** `seen` for one recipient; for several, how many got how far: `2/3 seen`. */

@@ -1,13 +1,18 @@
 import { FleetError } from "../../base/errors.ts";
+import { labelsOf } from "../../fleet/messaging/card.ts";
 import { listAlarms, listCards, listProgress, listQuarantine } from "../../fleet/messaging/message-index.ts";
+import { ownGroups } from "../../fleet/messaging/own-groups.ts";
 import { listPeers, setForgotten } from "../../fleet/messaging/peers.ts";
-import { lastSeenWallMs } from "../../fleet/messaging/presence.ts";
+import { lastSeenWallMs, type PresenceState, presenceOf } from "../../fleet/messaging/presence.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";
+import { toLabelFilter } from "../filters.ts";
 import { refreshIndex } from "../look.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { formatRelativeTime } from "../output/relative-time.ts";
+import type { SafeText } from "../output/safe-text.ts";
+import type { Style } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
 import { openStyle, terminalWidth } from "../output/terminal.ts";
 import { type Session, withSession } from "../session.ts";
@@ -15,6 +20,8 @@ import { type Session, withSession } from "../session.ts";
 /** The arguments of `servers`, as typed. */
 export interface ServersArguments {
   readonly offline: boolean;
+  readonly group?: string | undefined;
+  readonly label?: readonly string[] | undefined;
   readonly json: boolean;
   readonly color: boolean | undefined;
   readonly server: string | undefined;
@@ -26,6 +33,9 @@ export interface KnownServer {
   readonly server: string;
   readonly fingerprint: string;
   readonly lastSeenWallMs: number | null;
+  readonly presence: PresenceState;
+  readonly groups: readonly string[];
+  readonly labels: ReadonlyMap<string, string>;
   readonly version: string | null;
   readonly entries: number;
   readonly forgotten: boolean;
@@ -35,8 +45,9 @@ export interface KnownServer {
 export async function servers(args: ServersArguments): Promise<void> {
   await withSession(args, async (session) => {
     await refreshIndex(session, args);
-    const known = listServers(session);
-    const { identity } = session.mailbox();
+    const wanted = wantedBy(args);
+    const known = listServers(session).filter(wanted);
+    const { identity, state } = session.mailbox();
     if (args.json) {
       printJson("servers", { server: identity.server, fleet: identity.fleet, servers: known.map(toJson) });
       return;
@@ -48,13 +59,86 @@ export async function servers(args: ServersArguments): Promise<void> {
       if (one.forgotten) return "forgotten";
       return one.lastSeenWallMs === null ? "unknown" : formatRelativeTime(one.lastSeenWallMs, nowWallMs);
     };
+    const self = { groups: ownGroups(state), labels: new Map(Object.entries(session.settings.labels)) };
     const rows = [
-      [identity.server, "this server", own],
-      ...known.map((one) => [one.server, seenOf(one), one.fingerprint]),
+      ...(wanted(self) ? [[identity.server, "", "this server", ...membershipOf(self), own]] : []),
+      ...known.map((one) => [
+        one.server,
+        one.forgotten ? "" : lightOf(one.presence, style),
+        seenOf(one),
+        ...membershipOf(one),
+        one.fingerprint,
+      ]),
     ];
+    if (rows.length === 0) {
+      printText("No server fits");
+      return;
+    }
     // Fingerprints are there to be compared, so they are never cut.
-    const columns = [{ title: "SERVER" }, { title: "LAST SEEN" }, { title: "KEY", keepWhole: true }];
+    const columns = [
+      { title: "SERVER" },
+      { title: "STATE" },
+      { title: "LAST SEEN" },
+      { title: "GROUPS" },
+      { title: "LABELS" },
+      { title: "KEY", keepWhole: true },
+    ];
     printText(renderTable({ columns, rows }, style, terminalWidth()));
+  });
+}
+
+type Membership = Pick<KnownServer, "groups" | "labels">;
+
+function membershipOf({ groups, labels }: Membership): readonly string[] {
+  return [groups.join(" "), [...labels].map(([name, value]) => `${name}=${value}`).join(" ")];
+}
+
+/** Whether a server is among those that were asked for. @throws FleetError USAGE */
+function wantedBy({ group, label = [] }: ServersArguments): (one: Membership) => boolean {
+  const name = group?.replace(/^@/, "");
+  const labels = label.map(toLabelFilter);
+  return (one) =>
+    (name === undefined || one.groups.includes(name)) &&
+    labels.every(({ name: key, value }) => {
+      const own = one.labels.get(key);
+      return own !== undefined && (value === null || own === value);
+    });
+}
+
+/** `silent` beside the time it was last seen is since when. */
+function lightOf(presence: PresenceState, style: Style): SafeText {
+  const paint = { online: style.green, quiet: style.yellow, silent: style.red, unknown: style.dim }[presence];
+  return paint(presence);
+}
+
+/** Lists every group that some card names, with its members. */
+export async function groups(args: ServersArguments): Promise<void> {
+  await withSession(args, async (session) => {
+    await refreshIndex(session, args);
+    const { identity, state } = session.mailbox();
+    const members = new Map(ownGroups(state).map((group) => [group, [identity.server]]));
+    for (const { server, groups: names, forgotten } of listServers(session)) {
+      if (forgotten) continue;
+      for (const group of names) members.set(group, [...(members.get(group) ?? []), server]);
+    }
+    const sorted = [...members].sort(([one], [other]) => one.localeCompare(other, "en"));
+    if (args.json) {
+      const list = sorted.map(([group, servers]) => ({ group, servers: servers.toSorted() }));
+      printJson("groups", { server: identity.server, groups: list });
+      return;
+    }
+    if (sorted.length === 0) {
+      printText('No server is in a group; "groups: [db]" in fleetd.yaml puts one there');
+      return;
+    }
+    const rows = sorted.map(([group, servers]) => [`@${group}`, servers.toSorted().join(" ")]);
+    printText(
+      renderTable(
+        { columns: [{ title: "GROUP" }, { title: "MEMBERS" }], rows },
+        openStyle(args),
+        terminalWidth(),
+      ),
+    );
   });
 }
 
@@ -77,13 +161,18 @@ export function listServers(session: Session): KnownServer[] {
   const index = mailbox.index();
   const cards = new Map(listCards(index).map((stored) => [stored.server, stored]));
   const progress = listProgress(index);
+  const nowWallMs = systemClock.wallMs();
   return listPeers(mailbox.state).map((peer) => {
     const stored = cards.get(peer.server);
     const raw = fromOpenSsh(peer.publicKey);
+    const seenWallMs = stored === undefined ? null : lastSeenWallMs(stored);
     return {
       server: peer.server,
       fingerprint: raw === null ? "unknown" : fingerprintOf(raw, systemCryptography),
-      lastSeenWallMs: stored === undefined ? null : lastSeenWallMs(stored),
+      lastSeenWallMs: seenWallMs,
+      presence: presenceOf(seenWallMs, nowWallMs, session.settings.heartbeat).state,
+      groups: stored?.card.groups ?? [],
+      labels: stored === undefined ? new Map() : labelsOf(stored.card),
       version: stored?.card.version ?? null,
       entries: progress.get(peer.server)?.seq ?? 0,
       forgotten: peer.forgotten,
@@ -106,6 +195,9 @@ const toJson = (one: KnownServer): Record<string, unknown> => ({
   server: one.server,
   fingerprint: one.fingerprint,
   last_seen_at: one.lastSeenWallMs === null ? null : new Date(one.lastSeenWallMs).toISOString(),
+  presence: one.presence,
+  groups: one.groups,
+  labels: Object.fromEntries(one.labels),
   version: one.version,
   entries: one.entries,
   forgotten: one.forgotten,

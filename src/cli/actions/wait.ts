@@ -2,6 +2,7 @@ import { formatDuration, parseDuration } from "../../base/duration.ts";
 import { FleetError } from "../../base/errors.ts";
 import { lastPosition, nextInbox } from "../../fleet/messaging/mailbox-queries.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { toLabelFilter, toServerFilter } from "../filters.ts";
 import { refreshIndex } from "../look.ts";
 import { renderMessage, toMessageJson } from "../message-views.ts";
 import { printJson, printText } from "../output/print-answer.ts";
@@ -14,6 +15,7 @@ export interface WaitArguments {
   readonly thread: string | undefined;
   readonly from: string | undefined;
   readonly kind: string | undefined;
+  readonly label: readonly string[];
   readonly unread: boolean;
   readonly timeout: string;
   readonly json: boolean;
@@ -28,13 +30,15 @@ export interface WaitArguments {
  */
 export async function wait(args: WaitArguments): Promise<void> {
   const timeoutMs: number = typed(parseDuration(args.timeout));
+  const from = toServerFilter("from", args.from);
+  const labels = args.label.map(toLabelFilter);
   await withSession(args, async (session) => {
     // What arrived before this moment is not what is waited for, unless it was asked for.
     await refreshIndex(session, { offline: !args.unread });
     const index = session.mailbox().index();
-    const { thread, from, kind, unread } = args;
+    const { thread, kind, unread } = args;
     const afterPosition = unread ? 0 : lastPosition(index);
-    const filter = { thread, from, kind, unread, afterPosition, limit: 1 };
+    const filter = { thread, from, kind, labels, unread, afterPosition, limit: 1 };
     const found = await waitUntil(session, timeoutMs, () => nextInbox(index, filter));
     if (found === null) {
       const message = `Cannot show a message: none came within ${formatDuration(timeoutMs)}`;

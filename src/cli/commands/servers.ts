@@ -3,8 +3,12 @@ import { strictCommand } from "../strict-command.ts";
 
 const list = strictCommand({
   meta: { name: "servers list", description: "Who is in the fleet, and when each was last heard of" },
-  args: { offline: { type: "boolean", description: "Show what is here without looking at the remote" } },
-  examples: ["fleetd servers", "fleetd servers --json"],
+  args: {
+    group: { type: "string", valueHint: "GROUP", description: "Only members of this group" },
+    label: { type: "string", repeatable: true, valueHint: "K[=V]", description: "Only with this label" },
+    offline: { type: "boolean", description: "Show what is here without looking at the remote" },
+  },
+  examples: ["fleetd servers", "fleetd servers --group db --label role=primary --json"],
   run: async ({ args }) => (await import("../actions/servers.ts")).servers(args),
 });
 

@@ -11,6 +11,7 @@ export const wait = strictCommand({
       options: ["info", "request", "response", "warning", "error", "update"],
       description: "Only of this kind",
     },
+    label: { type: "string", repeatable: true, valueHint: "K[=V]", description: "Only with this label" },
     unread: { type: "boolean", description: "An unread one that is here already will do" },
     timeout: {
       type: "string",

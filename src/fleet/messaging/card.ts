@@ -58,6 +58,21 @@ export function parseCard(bytes: Uint8Array, server: string): Result<Card> {
   return ok(parsed.output);
 }
 
+const LABELS_MAX = 100;
+const LABEL_LENGTH_MAX = 200;
+
+/** The labels that a card has beside what it must have; what is no label is passed over. */
+export function labelsOf(card: Card): ReadonlyMap<string, string> {
+  const labels = card["labels"];
+  if (typeof labels !== "object" || labels === null || Array.isArray(labels)) return new Map();
+  const isShort = (text: unknown): text is string =>
+    typeof text === "string" && text.length <= LABEL_LENGTH_MAX;
+  const good = Object.entries(labels).flatMap(([name, value]): [string, string][] =>
+    isShort(name) && isShort(value) ? [[name, value]] : [],
+  );
+  return new Map(good.slice(0, LABELS_MAX));
+}
+
 /** What a card is made of besides the server's constants. */
 export interface CardFacts {
   readonly card: Card;

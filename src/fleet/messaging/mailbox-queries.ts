@@ -2,8 +2,24 @@
  * Questions to the index, for people and scripts. The index has the state database attached as `mine`, so what was
  * read and acknowledged here can be asked in the same query.
  */
+import { toInstant } from "../../base/instant.ts";
 import type { Database, SqlValue } from "../../base/ports/database.ts";
 import { type IndexedMessage, MESSAGE_COLUMNS, type MessageRow, toIndexedMessage } from "./message-index.ts";
+
+/** A label that a message must have; `value` null: any. */
+export interface LabelFilter {
+  readonly name: string;
+  readonly value: string | null;
+}
+
+/** Which of the messages this server sent. `sinceWallMs`: written at or after. */
+export interface SentFilter {
+  readonly to?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly sinceWallMs?: number | undefined;
+  readonly labels?: readonly LabelFilter[] | undefined;
+  readonly limit: number;
+}
 
 /** Which messages of the inbox. `sinceWallMs`: received here at or after. */
 export interface InboxFilter {
@@ -12,6 +28,7 @@ export interface InboxFilter {
   readonly kind?: string | undefined;
   readonly sinceWallMs?: number | undefined;
   readonly thread?: string | undefined;
+  readonly labels?: readonly LabelFilter[] | undefined;
   readonly afterPosition?: number | undefined;
   readonly limit: number;
 }
@@ -57,10 +74,28 @@ export const lastPosition = (index: Database): number =>
   index.get<{ position: number | null }>("SELECT max(position) AS position FROM entries")?.position ?? 0;
 
 /** Messages this server wrote that are in its log, newest first. */
-export function listSent(index: Database, server: string, limit: number): IndexedMessage[] {
-  const sql = `SELECT ${MESSAGE_COLUMNS} FROM entries WHERE writer = ? AND type = 'message' ORDER BY position DESC LIMIT ?`;
-  return index.all<MessageRow>(sql, server, limit).map(toIndexedMessage);
+export function listSent(index: Database, server: string, filter: SentFilter): IndexedMessage[] {
+  const { to, kind, sinceWallMs, labels = [] } = filter;
+  const { add, where, values } = conditions();
+  const isTo = "EXISTS (SELECT 1 FROM json_each(entries.json, '$.to') AS one WHERE one.value = ?)";
+  add(isTo, to);
+  add("entries.kind = ?", kind);
+  add("entries.at >= ?", sinceWallMs === undefined ? undefined : toInstant(sinceWallMs));
+  for (const label of labels) addLabel(add, label);
+  const sql = `SELECT ${MESSAGE_COLUMNS} FROM entries WHERE writer = ? AND type = 'message' ${where()}
+    ORDER BY position DESC LIMIT ?`;
+  return index.all<MessageRow>(sql, server, ...values, filter.limit).map(toIndexedMessage);
 }
+
+/** Whether a message has every one of `labels`: the same judgement for what is not in the index yet. */
+export const hasLabels = (
+  message: { readonly labels?: Readonly<Record<string, string>> | undefined },
+  labels: readonly LabelFilter[],
+): boolean =>
+  labels.every(({ name, value }) => {
+    const own = Object.entries(message.labels ?? {}).find(([key]) => key === name);
+    return own !== undefined && (value === null || own[1] === value);
+  });
 
 /** Characters of an id's end that people see: its beginning is the time, which neighbours share. */
 export const SHORT_ID_LENGTH = 8;
@@ -110,20 +145,36 @@ function toInboxMessage(row: InboxRow): InboxMessage {
 }
 
 function conditionsOf(filter: InboxFilter): { where: string; values: SqlValue[] } {
-  const parts: string[] = [];
-  const values: SqlValue[] = [];
-  const add = (sql: string, value: SqlValue | undefined): void => {
-    if (value === undefined) return;
-    parts.push(` AND ${sql}`);
-    values.push(value);
-  };
-  if (filter.unread === true) parts.push(` AND ${UNREAD}`);
+  const { add, where, values } = conditions();
+  if (filter.unread === true) add(UNREAD);
   add("entries.writer = ?", filter.from);
   add("entries.kind = ?", filter.kind);
   add("entries.received_wall_ms >= ?", filter.sinceWallMs);
   add("entries.thread = ?", filter.thread);
   add("entries.position > ?", filter.afterPosition);
-  return { where: parts.join(""), values };
+  for (const label of filter.labels ?? []) addLabel(add, label);
+  return { where: where(), values };
+}
+
+type AddCondition = (sql: string, ...given: readonly (SqlValue | undefined)[]) => void;
+
+/** Collects conditions; one whose value is `undefined` was not asked for. */
+function conditions(): { add: AddCondition; where: () => string; values: SqlValue[] } {
+  const parts: string[] = [];
+  const values: SqlValue[] = [];
+  const add: AddCondition = (sql, ...given) => {
+    const known = given.filter((value) => value !== undefined);
+    if (known.length < given.length) return;
+    parts.push(` AND ${sql}`);
+    values.push(...known);
+  };
+  return { add, where: () => parts.join(""), values };
+}
+
+function addLabel(add: AddCondition, { name, value }: LabelFilter): void {
+  const sql = "SELECT 1 FROM json_each(entries.json, '$.labels') AS label WHERE label.key = ?";
+  if (value === null) add(`EXISTS (${sql})`, name);
+  else add(`EXISTS (${sql} AND label.value = ?)`, name, value);
 }
 
 /** Whom a message is to, short enough for a column. */

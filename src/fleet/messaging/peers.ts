@@ -44,14 +44,26 @@ const toPeer = (row: PeerRow): Peer => ({
 export const listPeers = (state: Database): Peer[] =>
   state.all<PeerRow>("SELECT * FROM peers ORDER BY server").map(toPeer);
 
-/** Named servers among recipients of which nobody here has heard; they may join later. */
+/** The servers of a group, without those that are left out; the group may bear its `@`. */
+export const membersOf = (state: Database, group: string): string[] =>
+  state
+    .all<{ server: string }>(
+      `SELECT server FROM peers WHERE forgotten_wall_ms IS NULL
+       AND EXISTS (SELECT 1 FROM json_each(peers.groups) AS one WHERE one.value = ?) ORDER BY server`,
+      group.replace(/^@/, ""),
+    )
+    .map(({ server }) => server);
+
+/** Recipients that nobody here has heard of: servers, and groups without a member; they may join later. */
 export function unknownAmong(
   here: { readonly state: Database; readonly identity: { readonly server: string } },
   to: readonly string[],
 ): string[] {
   const isKnown = (server: string): boolean =>
     server === here.identity.server || findPeer(here.state, server) !== null;
-  return to.filter((one) => one !== "all" && !one.startsWith("@") && !isKnown(one));
+  const isReached = (one: string): boolean =>
+    one.startsWith("@") ? membersOf(here.state, one).length > 0 : isKnown(one);
+  return to.filter((one) => one !== "all" && !isReached(one));
 }
 
 /** One peer, or null while it is unknown. */

@@ -12,6 +12,7 @@ export interface ServerFacts {
   readonly version: string;
   readonly capabilities: readonly string[];
   readonly groups: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
   readonly health: { readonly status: string; readonly summary?: string };
 }
 
@@ -62,6 +63,7 @@ export async function buildNextCard(
     public_key: identity.publicKey,
     capabilities: [...facts.capabilities],
     groups: [...facts.groups],
+    ...(Object.keys(facts.labels).length === 0 ? {} : { labels: facts.labels }),
     health: facts.health,
     log: { epoch: identity.epoch, seq: head?.seq ?? 0, hash: head?.hash ?? "" },
     cursors: cursorsOf(ports),

@@ -12,7 +12,20 @@ const ALIASES: ReadonlyMap<string, SettingPath> = new Map([
 ]);
 
 /** Variables of fleetd that are no settings. */
-export const PLAIN_VARIABLES: readonly string[] = ["FLEETD_HOME", "FLEETD_CONFIG", "FLEETD_DEBUG"];
+const PLAIN_VARIABLES: readonly string[] = ["FLEETD_HOME", "FLEETD_CONFIG", "FLEETD_DEBUG"];
+
+/** A handler gets these, and may call fleetd: nothing to wonder about, and nothing to suggest. */
+const HANDLER_VARIABLES: readonly string[] = [
+  "FLEETD_RULE",
+  "FLEETD_ATTEMPT",
+  "FLEETD_MESSAGE_ID",
+  "FLEETD_FROM",
+  "FLEETD_TO",
+  "FLEETD_KIND",
+  "FLEETD_PRIORITY",
+  "FLEETD_THREAD",
+  "FLEETD_SUBJECT",
+];
 
 /** What the environment says: the content of a file, and which variable said what. */
 export interface EnvironmentSettings {
@@ -52,7 +65,7 @@ export const VARIABLES: readonly string[] = [
   ...PLAIN_VARIABLES,
 ];
 
-const KNOWN: ReadonlySet<string> = new Set(VARIABLES);
+const KNOWN: ReadonlySet<string> = new Set([...VARIABLES, ...HANDLER_VARIABLES]);
 
 const strangersIn = (environment: Environment): string[] =>
   Object.keys(environment).filter((name) => name.startsWith("FLEETD_") && !KNOWN.has(name));

@@ -7,6 +7,7 @@ import {
   type MarkCall,
   PATHS,
   REQUEST_BYTES_MAX,
+  type ReloadAnswer,
   type SendAnswer,
   type SendCall,
 } from "../protocol.ts";
@@ -17,6 +18,7 @@ export interface ControlClient {
   mark(call: MarkCall): Promise<MarkAnswer>;
   changes(call: ChangesCall, signal: AbortSignal): Promise<ChangesAnswer>;
   status(): Promise<DaemonStatus>;
+  reload(): Promise<ReloadAnswer>;
 }
 
 /** How long a daemon may take for a short answer before it counts as stuck. Chosen: its longest synchronous work is far below. */
@@ -37,6 +39,7 @@ export function createControlClient(path: string): ControlClient {
         body: call,
         signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs + ANSWER_TIMEOUT_MS)]),
       }),
+    reload: () => ask(path, { path: PATHS.reload, body: {}, signal: short() }),
     status: () => ask(path, { path: PATHS.status, body: null, signal: short() }),
   };
 }

@@ -9,6 +9,7 @@ import {
   type MarkCall,
   PATHS,
   REQUEST_BYTES_MAX,
+  type ReloadAnswer,
   type SendAnswer,
   type SendCall,
 } from "../protocol.ts";
@@ -20,6 +21,7 @@ export interface ControlHandlers {
   send(call: SendCall): Promise<SendAnswer>;
   mark(call: MarkCall): MarkAnswer;
   changes(call: ChangesCall): Promise<ChangesAnswer>;
+  reload(): Promise<ReloadAnswer>;
 }
 
 /** A listening control socket. */
@@ -36,6 +38,7 @@ export function startControlServer(path: string, handlers: ControlHandlers): Con
     maxRequestBodySize: REQUEST_BYTES_MAX,
     routes: {
       [PATHS.status]: { GET: () => respond(() => handlers.status()) },
+      [PATHS.reload]: { POST: () => respond(() => handlers.reload()) },
       [PATHS.send]: {
         POST: (request) => respond(async () => handlers.send(await read(request, parseSendCall))),
       },

@@ -56,6 +56,7 @@ function start(handlers: Partial<ControlHandlers>): void {
     send: unexpected,
     mark: unexpected,
     changes: unexpected,
+    reload: unexpected,
   };
   server = startControlServer(path, { ...none, ...handlers });
 }

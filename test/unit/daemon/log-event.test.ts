@@ -69,6 +69,28 @@ const EVENTS: readonly (readonly [MonitorEvent, string, string])[] = [
   ],
   [{ kind: "health", verdict: "warn", was: null, problems: ["a"] }, "WARNING", "health: warn: a"],
   [{ kind: "health", verdict: "ok", was: "warn", problems: [] }, "INFO", "health: all is well again"],
+  [
+    {
+      kind: "configured",
+      file: "/etc/fleetd/fleetd.yaml",
+      changes: [
+        { key: "interval", before: "10s", after: "2s", restart: false },
+        { key: "server", before: "a", after: "b", restart: true },
+      ],
+    },
+    "INFO",
+    "configured: interval 10s -> 2s, server a -> b (needs a restart of the monitor)",
+  ],
+  [
+    { kind: "configured", file: null, changes: [] },
+    "INFO",
+    "configured: nothing changed (no file, the defaults)",
+  ],
+  [
+    { kind: "misconfigured", detail: "line 1: no" },
+    "ERROR",
+    "misconfigured: line 1: no; what held before still holds",
+  ],
   [{ kind: "failed", detail: "disk I/O error" }, "ERROR", "failed: disk I/O error"],
   [
     { kind: "operation", type: "git_pull", durationMs: 12.3456, success: true, metadata: { lines: 2 } },

@@ -53,7 +53,7 @@ describe("an empty index", () => {
     expect(nextInbox(index, { limit: 1 })).toBeNull();
     expect(countUnread(index)).toBe(0);
     expect(lastPosition(index)).toBe(0);
-    expect(listSent(index, "code1", 9)).toEqual([]);
+    expect(listSent(index, "code1", { limit: 9 })).toEqual([]);
     expect(findById(index, "a")).toEqual([]);
     expect(listThread(index, "a")).toEqual([]);
     expect(findReply(index, "a", "code1")).toBeNull();
@@ -198,8 +198,8 @@ test("listSent() is newest first and holds one server's messages alone", () => {
   add("a", { from: "code1" });
   add("b");
   add("c", { from: "code1" });
-  expect(listSent(index, "code1", 9).map((one) => one.message.id)).toEqual(["c", "a"]);
-  expect(listSent(index, "code1", 1).map((one) => one.message.id)).toEqual(["c"]);
+  expect(listSent(index, "code1", { limit: 9 }).map((one) => one.message.id)).toEqual(["c", "a"]);
+  expect(listSent(index, "code1", { limit: 1 }).map((one) => one.message.id)).toEqual(["c"]);
 });
 
 test("findReply() finds the first answer to me by somebody else", () => {

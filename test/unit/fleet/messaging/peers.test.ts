@@ -3,11 +3,14 @@ import type { Cursor } from "../../../../src/fleet/messaging/model.ts";
 import {
   findPeer,
   listPeers,
+  membersOf,
   pinPeer,
   setCardNumber,
   setForgotten,
+  setGroups,
   setHandled,
   setHistory,
+  unknownAmong,
 } from "../../../../src/fleet/messaging/peers.ts";
 import { memoryState } from "../../../helpers/memory-database.ts";
 
@@ -65,6 +68,37 @@ test("setCardNumber() only ever rises", () => {
   pinPeer(state, "code2", "k", 1);
   for (const n of [4, 9, 2]) setCardNumber(state, "code2", n);
   expect(findPeer(state, "code2")?.cardN).toBe(9);
+});
+
+test("setGroups() keeps what the last card said", () => {
+  const state = memoryState();
+  pinPeer(state, "code2", "k", 1);
+  setGroups(state, "code2", ["db", "web"]);
+  expect(membersOf(state, "web")).toEqual(["code2"]);
+  setGroups(state, "code2", ["db"]);
+  expect([membersOf(state, "db"), membersOf(state, "web")]).toEqual([["code2"], []]);
+});
+
+test("membersOf() are the servers whose card has the whole name, without those left out", () => {
+  const state = memoryState();
+  const cards = { code2: ["db"], code3: ["db-old", "web"], code4: ["web", "db"], code5: ["db"] };
+  for (const [server, groups] of Object.entries(cards)) {
+    pinPeer(state, server, "k", 1);
+    setGroups(state, server, groups);
+  }
+  setForgotten(state, "code5", 8);
+  expect(membersOf(state, "db")).toEqual(["code2", "code4"]);
+  expect(membersOf(state, "@web")).toEqual(["code3", "code4"]);
+  expect(membersOf(state, "nobody")).toEqual([]);
+});
+
+test("unknownAmong() names servers nobody knows and groups without a member", () => {
+  const state = memoryState();
+  pinPeer(state, "code2", "k", 1);
+  setGroups(state, "code2", ["db"]);
+  const here = { state, identity: { server: "code1" } };
+  const to = ["all", "code1", "code2", "code9", "@db", "@nobody"];
+  expect(unknownAmong(here, to)).toEqual(["code9", "@nobody"]);
 });
 
 test("setForgotten() leaves a server out and takes it in again, and is false for a stranger", () => {
