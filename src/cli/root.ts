@@ -85,6 +85,15 @@ export const COMMANDS: CommandTable = toTable({
     group: "Care",
     summary: "Show, check and describe the configuration",
     load: () => import("./commands/config.ts").then((m) => m.config),
+  logs: {
+    group: "Daemon",
+    summary: "Show the monitor's log, newest lines last",
+    load: () => import("./commands/logs.ts").then((m) => m.logs),
+  },
+  metrics: {
+    group: "Daemon",
+    summary: "What the monitor did lately: operations, counters, errors",
+    load: () => import("./commands/metrics.ts").then((m) => m.metrics),
   },
   "rebuild-index": {
     group: "Care",
