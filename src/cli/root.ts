@@ -76,15 +76,6 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Run this server's daemon in the foreground",
     load: () => import("./commands/monitor.ts").then((m) => m.monitor),
   },
-  health: {
-    group: "Care",
-    summary: "Judge disk, memory, store, remote, queue and clock of this server",
-    load: () => import("./commands/health.ts").then((m) => m.health),
-  },
-  config: {
-    group: "Care",
-    summary: "Show, check and describe the configuration",
-    load: () => import("./commands/config.ts").then((m) => m.config),
   logs: {
     group: "Daemon",
     summary: "Show the monitor's log, newest lines last",
@@ -94,6 +85,16 @@ export const COMMANDS: CommandTable = toTable({
     group: "Daemon",
     summary: "What the monitor did lately: operations, counters, errors",
     load: () => import("./commands/metrics.ts").then((m) => m.metrics),
+  },
+  health: {
+    group: "Care",
+    summary: "Judge disk, memory, store, remote, queue and clock of this server",
+    load: () => import("./commands/health.ts").then((m) => m.health),
+  },
+  config: {
+    group: "Care",
+    summary: "Show, check and describe the configuration",
+    load: () => import("./commands/config.ts").then((m) => m.config),
   },
   "rebuild-index": {
     group: "Care",
