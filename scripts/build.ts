@@ -1,8 +1,9 @@
-// Builds the executable: `bun scripts/build.ts --help`.
+// Builds the executable and the library: `bun scripts/build.ts --help`.
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { EXIT_CODES } from "../src/base/errors.ts";
 import { compile } from "./build/compile.ts";
+import { buildPackage } from "./build/package.ts";
 import { type BuildRequest, fileNameOf, parseBuildRequest, TARGETS, USAGE } from "./build/targets.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -16,6 +17,10 @@ async function build(request: BuildRequest): Promise<void> {
     await Bun.write("dist/.metafile.json", `${JSON.stringify(metafile, null, 2)}\n`);
     await rename("dist/.metafile.json", "dist/metafile.json");
     console.log(outFile);
+    return;
+  }
+  if (request.kind === "package") {
+    console.log(await buildPackage());
     return;
   }
   for (const name of request.targets) {

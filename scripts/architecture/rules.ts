@@ -2,6 +2,7 @@
 export const FOLDERS: Readonly<Record<string, readonly string[]>> = {
   "main.ts": ["cli"],
   cli: ["daemon", "http", "fleet", "resilience", "platform", "base"],
+  library: ["daemon", "http", "fleet", "resilience", "platform", "base"],
   daemon: ["http", "fleet", "resilience", "platform", "base"],
   http: ["fleet", "resilience", "base"],
   fleet: ["resilience", "base"],

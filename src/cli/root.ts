@@ -81,6 +81,16 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Run this server's daemon in the foreground",
     load: () => import("./commands/monitor.ts").then((m) => m.monitor),
   },
+  logs: {
+    group: "Daemon",
+    summary: "Show the monitor's log, newest lines last",
+    load: () => import("./commands/logs.ts").then((m) => m.logs),
+  },
+  metrics: {
+    group: "Daemon",
+    summary: "What the monitor did lately: operations, counters, errors",
+    load: () => import("./commands/metrics.ts").then((m) => m.metrics),
+  },
   health: {
     group: "Care",
     summary: "Judge disk, memory, store, remote, queue and clock of this server",

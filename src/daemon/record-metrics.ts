@@ -6,12 +6,12 @@
 import { messageOf } from "../base/errors.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Database } from "../base/ports/database.ts";
-import { countSentByMinute } from "../fleet/messaging/sent-counts.ts";
 import { saveCounted, saveMetrics } from "../fleet/metrics/metrics-store.ts";
-import type { Counter, MinuteCount } from "../fleet/metrics/model.ts";
+import type { Counter } from "../fleet/metrics/model.ts";
 import { MetricsRecorder } from "../fleet/metrics/recorder.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
 import type { MonitorEvent, Report } from "./events.ts";
+import { sentCounts } from "./load-summary.ts";
 
 const WRITE_AFTER_MS = 2_000;
 /** What waits for a disk that takes nothing is bounded. Chosen, not measured. */
@@ -81,10 +81,6 @@ export function openMetricsFeed(options: {
     },
   };
 }
-
-/** Sent messages as counters. */
-export const sentCounts = (state: Database, sinceWallMs: number): MinuteCount[] =>
-  countSentByMinute(state, sinceWallMs).map((one) => ({ ...one, name: "messages_sent" as const }));
 
 /** What an event counts as. Events that say the same as an operation, such as `trouble`, count as nothing. */
 export function countersOf(event: MonitorEvent): readonly Counter[] {

@@ -16,3 +16,6 @@ export interface Database {
   relaxedTransaction<T>(body: () => T): T;
   close(): void;
 }
+
+/** A database that is only asked: what a program that is not fleetd may do with a server's file. */
+export type DatabaseReader = Pick<Database, "all">;

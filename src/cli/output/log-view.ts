@@ -1,6 +1,9 @@
-import type { LogLevel } from "../../base/log-line.ts";
-import type { Piece, SafeText } from "./safe-text.ts";
+import type { LogLevel, LogMetadata, LogRecord } from "../../base/log-line.ts";
+import { type Piece, type SafeText, safe } from "./safe-text.ts";
 import type { Style } from "./style.ts";
+
+/** A value longer than this is cut: a line of a log is read at a glance, `--json` has the rest. */
+const VALUE_LENGTH_MAX = 120;
 
 /** The colour of a level. */
 export function paintOf(level: LogLevel, style: Style): (piece: Piece) => SafeText {
@@ -15,4 +18,25 @@ export function paintOf(level: LogLevel, style: Style): (piece: Piece) => SafeTe
     case "CRITICAL":
       return style.red;
   }
+}
+
+/** A line of the log as people read it: `12:03:11 WARNING message  key=value`; the time is UTC, as in the file. */
+export function renderLogRecord(record: LogRecord, style: Style): SafeText {
+  const { timestamp, level, message, metadata } = record;
+  const line = safe`${style.dim(timestamp.slice(11, 19))} ${paintOf(level, style)(level.padEnd(7))} ${message}`;
+  const facts = renderFacts(metadata);
+  return facts === "" ? line : safe`${line}  ${style.dim(facts)}`;
+}
+
+function renderFacts(metadata: LogMetadata): string {
+  return Object.entries(metadata)
+    .map(([key, value]) => `${key}=${renderValue(value)}`)
+    .join(" ");
+}
+
+// Words without spaces stand as they are; anything else is JSON, so that one value cannot be read as two.
+function renderValue(value: unknown): string {
+  const plain = typeof value === "string" && /^[^\s"=]+$/.test(value);
+  const text = plain ? value : (JSON.stringify(value) ?? "");
+  return text.length <= VALUE_LENGTH_MAX ? text : `${text.slice(0, VALUE_LENGTH_MAX)}…`;
 }

@@ -1,8 +1,8 @@
-import type { Database } from "../../base/ports/database.ts";
+import type { DatabaseReader } from "../../base/ports/database.ts";
 
 /** How many messages the remote confirmed in each minute (counted from the Unix epoch) since `sinceWallMs`, whoever pushed them. */
 export function countSentByMinute(
-  state: Database,
+  state: DatabaseReader,
   sinceWallMs: number,
 ): { readonly minute: number; readonly count: number }[] {
   return state.all<{ minute: number; count: number }>(

@@ -1,5 +1,5 @@
 /** Metrics in `state.db`: no rebuild loses them, and their tables never grow past their bounds. */
-import type { Database } from "../../base/ports/database.ts";
+import type { Database, DatabaseReader } from "../../base/ports/database.ts";
 import { HOUR_MS, isCounter, type MinuteCount, minuteOf, type Operation } from "./model.ts";
 import type { PendingMetrics } from "./recorder.ts";
 import type { RecordedMetrics } from "./summarise.ts";
@@ -60,7 +60,7 @@ export function saveCounted(state: Database, counts: readonly MinuteCount[]): vo
 }
 
 /** What was recorded in the last `hours`, and what bears a date after now. */
-export function loadMetrics(state: Database, hours: number, nowWallMs: number): RecordedMetrics {
+export function loadMetrics(state: DatabaseReader, hours: number, nowWallMs: number): RecordedMetrics {
   const sinceWallMs = nowWallMs - hours * HOUR_MS;
   const operations = state
     .all<{ at_wall_ms: number; type: string; duration_ms: number; success: number }>(

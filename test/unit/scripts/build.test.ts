@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import manifest from "../../../package.json" with { type: "json" };
+import { FACES } from "../../../scripts/build/package.ts";
 import { fileNameOf, parseBuildRequest, TARGETS } from "../../../scripts/build/targets.ts";
 
 test("parseBuildRequest() builds for this machine by default", () => {
@@ -20,6 +22,20 @@ test("parseBuildRequest() takes --all for the seven targets", () => {
       "windows-x64",
     ],
   });
+});
+
+test("parseBuildRequest() takes --package for the library", () => {
+  expect(parseBuildRequest(["--package"])).toEqual({ ok: true, value: { kind: "package" } });
+});
+
+test("package.json exports every face of the library, and nothing that is not built", () => {
+  const faces = Object.keys(FACES).map((face) => [
+    `./${face}`,
+    { types: `./dist/package/library/${face}.d.ts`, default: `./dist/package/${face}.js` },
+  ]);
+  const { exports, files } = manifest;
+  expect(exports).toEqual({ ...Object.fromEntries(faces), "./package.json": "./package.json" });
+  expect(files).toEqual(["dist/package"]);
 });
 
 test("parseBuildRequest() takes --target as often as it is given", () => {
