@@ -86,6 +86,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Show, check and describe the configuration",
     load: () => import("./commands/config.ts").then((m) => m.config),
   },
+  doctor: {
+    group: "Care",
+    summary: "Find every known trouble, with evidence and what mends it",
+    load: () => import("./commands/doctor.ts").then((m) => m.doctor),
+  },
   "rebuild-index": {
     group: "Care",
     summary: "Make the message index anew from the object store",

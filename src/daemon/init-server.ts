@@ -16,16 +16,16 @@ import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
-import { exists, listFolder, makePrivateFolder, removeTree } from "../platform/files.ts";
+import { exists, makePrivateFolder, removeTree } from "../platform/files.ts";
 import { createEmbeddedRemote } from "../platform/git/bare-repository.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { openGitRemote } from "../platform/git/git-remote.ts";
 import { createGitStore } from "../platform/git/local-git-store.ts";
 import { probeGit } from "../platform/git/probe-git.ts";
-import { isAlive } from "../platform/is-alive.ts";
 import { createKeyFile, writePublicKey } from "../platform/key-file.ts";
 import { embeddedRemotePath, type ServerPaths, serverPaths } from "../platform/paths.ts";
 import { tryLock } from "../platform/process-lock.ts";
+import { findLeftovers } from "./leftovers.ts";
 import { openMailbox, openState } from "./open-mailbox.ts";
 import { serverFacts } from "./server-facts.ts";
 
@@ -58,7 +58,7 @@ export async function initServer(request: InitRequest): Promise<InitReport> {
   const gitVersion = await probeGit(systemGitEnvironment());
   const paths = serverPaths(request.root, request.server);
   makePrivateFolder(request.root);
-  removeAbandoned(request.root);
+  for (const path of findLeftovers(request.root)) removeTree(path);
   const staging = serverPaths(request.root, `.new-${request.server}-${process.pid}`);
   try {
     const url =
@@ -69,17 +69,6 @@ export async function initServer(request: InitRequest): Promise<InitReport> {
     return { ...joined, ...(await announce(paths, request)), paths, embedded: request.remote === null };
   } finally {
     removeTree(staging.folder);
-  }
-}
-
-/** What is being made bears the id of the process that makes it. */
-const UNFINISHED = /^(?:\.new-.+|remote\.git\.new)-(\d+)$/;
-
-/** Removes what an `init` left that was killed. In a container every process may have the same id, ours as well. */
-function removeAbandoned(root: string): void {
-  for (const name of listFolder(root)) {
-    const pid = Number(UNFINISHED.exec(name)?.[1] ?? Number.NaN);
-    if (pid === process.pid || (Number.isSafeInteger(pid) && !isAlive(pid))) removeTree(join(root, name));
   }
 }
 
