@@ -12,6 +12,7 @@ import { FleetError } from "../base/errors.ts";
 import type { GitRemote } from "../base/ports/git-remote.ts";
 import { flushOutbox } from "../fleet/messaging/flush-outbox.ts";
 import { type JoinReport, joinFleet, toRemoteError } from "../fleet/messaging/join-fleet.ts";
+import { noteLook } from "../fleet/messaging/last-look.ts";
 import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -150,6 +151,7 @@ async function announce(
     const received = await receiveMessages(receivePorts, options);
     const serversFound = receivePorts.store.readRefs("refs/fleet/log/").size;
     if (!received.ok) return { waiting: received.error.detail, serversFound };
+    noteLook(mailbox.state, systemClock.wallMs());
     const outcome = await flushOutbox(await mailbox.sendPorts(), serverFacts(request.version, null), {
       ...options,
       card: true,

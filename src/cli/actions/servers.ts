@@ -1,4 +1,5 @@
 import { FleetError } from "../../base/errors.ts";
+import { readCardHealth } from "../../fleet/health/card-health.ts";
 import { listAlarms, listCards, listProgress, listQuarantine } from "../../fleet/messaging/message-index.ts";
 import { listPeers, setForgotten } from "../../fleet/messaging/peers.ts";
 import { lastSeenWallMs } from "../../fleet/messaging/presence.ts";
@@ -27,6 +28,8 @@ export interface KnownServer {
   readonly fingerprint: string;
   readonly lastSeenWallMs: number | null;
   readonly version: string | null;
+  /** What its card says of its health, strangers' text; null before its first card. */
+  readonly health: { readonly status: string; readonly summary: string | null } | null;
   readonly entries: number;
   readonly forgotten: boolean;
 }
@@ -46,7 +49,10 @@ export async function servers(args: ServersArguments): Promise<void> {
     const style = openStyle(args);
     const seenOf = (one: KnownServer): string => {
       if (one.forgotten) return "forgotten";
-      return one.lastSeenWallMs === null ? "unknown" : formatRelativeTime(one.lastSeenWallMs, nowWallMs);
+      if (one.lastSeenWallMs === null) return "unknown";
+      const status = one.health?.status ?? "ok";
+      const health = status === "warn" || status === "critical" ? `, ${status}` : "";
+      return `${formatRelativeTime(one.lastSeenWallMs, nowWallMs)}${health}`;
     };
     const rows = [
       [identity.server, "this server", own],
@@ -85,6 +91,7 @@ export function listServers(session: Session): KnownServer[] {
       fingerprint: raw === null ? "unknown" : fingerprintOf(raw, systemCryptography),
       lastSeenWallMs: stored === undefined ? null : lastSeenWallMs(stored),
       version: stored?.card.version ?? null,
+      health: stored === undefined ? null : readCardHealth(stored.card.health),
       entries: progress.get(peer.server)?.seq ?? 0,
       forgotten: peer.forgotten,
     };
@@ -107,6 +114,8 @@ const toJson = (one: KnownServer): Record<string, unknown> => ({
   fingerprint: one.fingerprint,
   last_seen_at: one.lastSeenWallMs === null ? null : new Date(one.lastSeenWallMs).toISOString(),
   version: one.version,
+  health: one.health?.status ?? "unknown",
+  health_summary: one.health?.summary ?? null,
   entries: one.entries,
   forgotten: one.forgotten,
 });
