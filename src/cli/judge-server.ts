@@ -30,7 +30,7 @@ export async function judgeServer(
 }
 
 /** The mailbox, or why it cannot be opened: a damaged state is something to tell, not to fail at. */
-function tryMailbox(session: Session): Result<Mailbox> {
+export function tryMailbox(session: Session): Result<Mailbox> {
   try {
     return ok(session.mailbox());
   } catch (thrown) {

@@ -106,6 +106,16 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Show, check and describe the configuration",
     load: () => import("./commands/config.ts").then((m) => m.config),
   },
+  doctor: {
+    group: "Care",
+    summary: "Find every known trouble, with evidence and what mends it",
+    load: () => import("./commands/doctor.ts").then((m) => m.doctor),
+  },
+  bugreport: {
+    group: "Care",
+    summary: "Write what helps to find a bug into a file, without secrets",
+    load: () => import("./commands/bugreport.ts").then((m) => m.bugreport),
+  },
   "rebuild-index": {
     group: "Care",
     summary: "Make the message index anew from the object store",

@@ -85,7 +85,7 @@ function warnOfStrangers(strangers: readonly string[]): void {
 }
 
 /** The files of the server that this command is about. @throws FleetError CONFIG when none or several could be meant */
-export function requireServer(settings: Settings): ServerPaths {
+export function requireServer(settings: Pick<Settings, "root" | "server">): ServerPaths {
   const made = serverFolders(settings.root);
   if (settings.server !== null) {
     if (made.includes(settings.server)) return serverPaths(settings.root, settings.server);

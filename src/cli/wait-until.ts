@@ -51,6 +51,26 @@ export async function waitWithDaemon(
   return false;
 }
 
+/**
+ * Waits until the daemon that stood at `revision` has news, at most `timeoutMs`; without a daemon (null) for that long.
+ * Ends early, and quietly, when the command is told to stop.
+ */
+export async function waitForNews(
+  session: Session,
+  revision: number | null,
+  timeoutMs: number,
+): Promise<void> {
+  const signal = commandSignal();
+  const startMs = systemClock.monotonicMs();
+  if (revision !== null) {
+    const call = { since: revision, timeoutMs };
+    const answer = await session.ask((daemon) => daemon.changes(call, signal));
+    if (answer !== null || signal.aborted) return;
+  }
+  const leftMs = timeoutMs - (systemClock.monotonicMs() - startMs);
+  await new Bell().wait(leftMs, systemClock, signal);
+}
+
 async function waitAlone<T>(
   session: Session,
   leftMs: () => number,

@@ -12,22 +12,23 @@ import { FleetError } from "../base/errors.ts";
 import type { GitRemote } from "../base/ports/git-remote.ts";
 import { type FlushOutcome, flushOutbox } from "../fleet/messaging/flush-outbox.ts";
 import { type JoinReport, joinFleet, toRemoteError } from "../fleet/messaging/join-fleet.ts";
+import { noteLook } from "../fleet/messaging/last-look.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
-import { exists, listFolder, makePrivateFolder, removeTree } from "../platform/files.ts";
+import { exists, makePrivateFolder, removeTree } from "../platform/files.ts";
 import { createEmbeddedRemote } from "../platform/git/bare-repository.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { openGitRemote } from "../platform/git/git-remote.ts";
 import { createGitStore } from "../platform/git/local-git-store.ts";
 import { probeGit } from "../platform/git/probe-git.ts";
-import { isAlive } from "../platform/is-alive.ts";
 import { createKeyFile, writePublicKey } from "../platform/key-file.ts";
 import { embeddedRemotePath, type ServerPaths, serverPaths } from "../platform/paths.ts";
 import { tryLock } from "../platform/process-lock.ts";
+import { findLeftovers } from "./leftovers.ts";
 import { openMailbox, openState } from "./open-mailbox.ts";
 import { serverFacts } from "./server-facts.ts";
 
@@ -62,7 +63,7 @@ export async function initServer(request: InitRequest): Promise<InitReport> {
   const gitVersion = await probeGit(systemGitEnvironment());
   const paths = serverPaths(request.root, request.server);
   makePrivateFolder(request.root);
-  removeAbandoned(request.root);
+  for (const path of findLeftovers(request.root)) removeTree(path);
   const staging = serverPaths(request.root, `.new-${request.server}-${process.pid}`);
   try {
     const url =
@@ -73,17 +74,6 @@ export async function initServer(request: InitRequest): Promise<InitReport> {
     return { ...joined, ...(await announce(paths, request)), paths, embedded: request.remote === null };
   } finally {
     removeTree(staging.folder);
-  }
-}
-
-/** What is being made bears the id of the process that makes it. */
-const UNFINISHED = /^(?:\.new-.+|remote\.git\.new)-(\d+)$/;
-
-/** Removes what an `init` left that was killed. In a container every process may have the same id, ours as well. */
-function removeAbandoned(root: string): void {
-  for (const name of listFolder(root)) {
-    const pid = Number(UNFINISHED.exec(name)?.[1] ?? Number.NaN);
-    if (pid === process.pid || (Number.isSafeInteger(pid) && !isAlive(pid))) removeTree(join(root, name));
   }
 }
 
@@ -171,6 +161,7 @@ async function announce(
     const received = await receiveMessages(receivePorts, options);
     const serversFound = receivePorts.store.readRefs("refs/fleet/log/").size;
     if (!received.ok) return { waiting: received.error.detail, serversFound };
+    noteLook(mailbox.state, systemClock.wallMs());
     const facts = serverFacts(request.version, request.settings, null);
     const outcome = await flushOutbox(await mailbox.sendPorts(), facts, {
       ...options,

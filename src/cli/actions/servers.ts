@@ -1,4 +1,5 @@
 import { FleetError } from "../../base/errors.ts";
+import { readCardHealth } from "../../fleet/health/card-health.ts";
 import { labelsOf } from "../../fleet/messaging/card.ts";
 import { listAlarms, listCards, listProgress, listQuarantine } from "../../fleet/messaging/message-index.ts";
 import { ownGroups } from "../../fleet/messaging/own-groups.ts";
@@ -37,6 +38,8 @@ export interface KnownServer {
   readonly groups: readonly string[];
   readonly labels: ReadonlyMap<string, string>;
   readonly version: string | null;
+  /** What its card says of its health, strangers' text; null before its first card. */
+  readonly health: { readonly status: string; readonly summary: string | null } | null;
   readonly entries: number;
   readonly forgotten: boolean;
 }
@@ -57,7 +60,10 @@ export async function servers(args: ServersArguments): Promise<void> {
     const style = openStyle(args);
     const seenOf = (one: KnownServer): string => {
       if (one.forgotten) return "forgotten";
-      return one.lastSeenWallMs === null ? "unknown" : formatRelativeTime(one.lastSeenWallMs, nowWallMs);
+      if (one.lastSeenWallMs === null) return "unknown";
+      const status = one.health?.status ?? "ok";
+      const health = status === "warn" || status === "critical" ? `, ${status}` : "";
+      return `${formatRelativeTime(one.lastSeenWallMs, nowWallMs)}${health}`;
     };
     const self = { groups: ownGroups(state), labels: new Map(Object.entries(session.settings.labels)) };
     const rows = [
@@ -174,6 +180,7 @@ export function listServers(session: Session): KnownServer[] {
       groups: stored?.card.groups ?? [],
       labels: stored === undefined ? new Map() : labelsOf(stored.card),
       version: stored?.card.version ?? null,
+      health: stored === undefined ? null : readCardHealth(stored.card.health),
       entries: progress.get(peer.server)?.seq ?? 0,
       forgotten: peer.forgotten,
     };
@@ -199,6 +206,8 @@ const toJson = (one: KnownServer): Record<string, unknown> => ({
   groups: one.groups,
   labels: Object.fromEntries(one.labels),
   version: one.version,
+  health: one.health?.status ?? "unknown",
+  health_summary: one.health?.summary ?? null,
   entries: one.entries,
   forgotten: one.forgotten,
 });

@@ -1,0 +1,56 @@
+import { firstLineOf } from "../../base/errors.ts";
+import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
+import { listAlarms, listQuarantine } from "../../fleet/messaging/message-index.ts";
+import { listQueue } from "../../fleet/messaging/queue.ts";
+import type { ServerSettings } from "../../fleet/settings/model.ts";
+import type { Mailbox } from "../open-mailbox.ts";
+import { type Diagnosis, healthy, trouble } from "./diagnosis.ts";
+
+/** What was sent and refused, what came and was not taken, and what looks like somebody tampering. Never subjects. */
+export function checkMail(mailbox: Mailbox, settings: ServerSettings): Diagnosis[] {
+  return [...checkRefused(mailbox, settings), ...checkAlarms(mailbox), ...checkQuarantine(mailbox)];
+}
+
+function checkRefused({ state }: Mailbox, settings: ServerSettings): Diagnosis[] {
+  const given = listQueue(state, settings).filter(
+    (item) => item.state === "dead" || item.state === "expired",
+  );
+  if (given.length === 0) return [healthy("refused", "no message was given up")];
+  return given.map((item) => {
+    const to = item.to.length === 0 ? "" : ` to ${item.to.join(", ")}`;
+    const why = item.reason === "" ? "" : `: ${firstLineOf(item.reason)}`;
+    const became = item.state === "dead" ? `was refused ${item.refused} times and is dead` : "expired";
+    const id = shortId(item.id);
+    return trouble("refused", "warn", {
+      evidence: `${item.type} ${id}${to} ${became}${why}`,
+      fix: `fleetd queue retry ${id}, or fleetd queue drop ${id}`,
+    });
+  });
+}
+
+const ALARM_FIXES: Readonly<Record<string, string>> = {
+  hidden: "Ask whoever runs the remote: it shows less of this server's log than its card speaks of",
+  rewritten: "Ask its owner; what was accepted before stays here, what was rewritten is not taken",
+};
+
+function checkAlarms(mailbox: Mailbox): Diagnosis[] {
+  const alarms = listAlarms(mailbox.index());
+  if (alarms.length === 0) return [healthy("alarms", "no log was rewritten, no message is hidden")];
+  return alarms.map(({ server, kind, detail }) =>
+    trouble(`alarm-${kind}`, "warn", {
+      evidence: `${server}: ${detail}`,
+      fix: ALARM_FIXES[kind] ?? `Ask whoever runs ${server}; fleetd servers shows its key`,
+    }),
+  );
+}
+
+function checkQuarantine(mailbox: Mailbox): Diagnosis[] {
+  const refused = listQuarantine(mailbox.index());
+  if (refused.length === 0) return [healthy("quarantine", "nothing that came was refused")];
+  return refused.map(({ server, place, reason }) =>
+    trouble("quarantine", "warn", {
+      evidence: `${server}: quarantined ${place.slice(0, 12)}: ${reason}`,
+      fix: `Tell whoever runs ${server}; nothing of it was taken, and others are not affected`,
+    }),
+  );
+}
