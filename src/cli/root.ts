@@ -76,6 +76,26 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Run this server's daemon in the foreground",
     load: () => import("./commands/monitor.ts").then((m) => m.monitor),
   },
+  rules: {
+    group: "Daemon",
+    summary: "What is done with messages by rule, and what would be",
+    load: () => import("./commands/rules.ts").then((m) => m.rules),
+  },
+  handlers: {
+    group: "Daemon",
+    summary: "Programs of this machine that were given messages, and how they ended",
+    load: () => import("./commands/handlers.ts").then((m) => m.handlers),
+  },
+  pause: {
+    group: "Daemon",
+    summary: "Stop everything automatic, also of a running monitor",
+    load: () => import("./commands/pause.ts").then((m) => m.pause),
+  },
+  resume: {
+    group: "Daemon",
+    summary: "Let everything automatic go on",
+    load: () => import("./commands/resume.ts").then((m) => m.resume),
+  },
   health: {
     group: "Care",
     summary: "Judge disk, memory, store, remote, queue and clock of this server",

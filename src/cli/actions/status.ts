@@ -1,5 +1,7 @@
 import { formatDuration } from "../../base/duration.ts";
 import { firstLineOf } from "../../base/errors.ts";
+import { type AutoPause, autoPause } from "../../fleet/messaging/auto-pause.ts";
+import { countParked } from "../../fleet/messaging/handler-runs.ts";
 import { countUnread } from "../../fleet/messaging/mailbox-queries.ts";
 import { lastPushedWallMs, queueDepth } from "../../fleet/messaging/outbox.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
@@ -52,7 +54,11 @@ export async function status(args: StatusArguments): Promise<number> {
     const mailbox = session.mailbox();
     const queue = queueDepth(mailbox.state);
     const peers = listServers(session).filter((peer) => !peer.forgotten);
-    const problems = judge({ daemon, queue, peers, refused: listProblems(session) }, nowWallMs);
+    const stopped = {
+      pause: autoPause(mailbox.state, nowWallMs),
+      parked: countParked(mailbox.state),
+    };
+    const problems = judge({ daemon, queue, peers, refused: listProblems(session), ...stopped }, nowWallMs);
     const page = { daemon, queue, peers, problems, unread: countUnread(mailbox.index()) };
     const verdict = worst(problems);
     if (args.json) printJson("status", toJson(session, page, verdict));
@@ -62,13 +68,19 @@ export async function status(args: StatusArguments): Promise<number> {
 }
 
 function judge(
-  facts: Pick<StatusPage, "daemon" | "queue" | "peers"> & { refused: { server: string; problem: string }[] },
+  facts: Pick<StatusPage, "daemon" | "queue" | "peers"> & {
+    refused: { server: string; problem: string }[];
+    pause: AutoPause | null;
+    parked: number;
+  },
   nowWallMs: number,
 ): Problem[] {
   const problems: Problem[] = [];
   const warn = (text: string): void => void problems.push({ verdict: "warn", text });
   const { daemon, queue } = facts;
   if (daemon === null) warn("no monitor is running: nothing is received or answered (fleetd monitor)");
+  if (facts.pause !== null) warn("everything automatic is paused (fleetd resume auto)");
+  if (facts.parked > 0) warn(`${facts.parked} parked handler run(s) wait for you (fleetd handlers)`);
   const trouble = daemon?.trouble ?? null;
   if (trouble !== null)
     problems.push({ verdict: "critical", text: `remote in trouble: ${firstLineOf(trouble)}` });
