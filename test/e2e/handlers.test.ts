@@ -407,3 +407,18 @@ describe.skipIf(!isPosix)("rules", () => {
     TEST_MS,
   );
 });
+
+test("the page about handlers shows the examples as they are run here", () => {
+  const page = readFileSync(join(import.meta.dir, "../../docs/handlers.md"), "utf8");
+  for (const name of ["handler.py", "handler.sh"]) {
+    expect(page).toContain(readFileSync(join(examples, name), "utf8").trim());
+  }
+});
+
+test("the rules of the page about handlers are rules", async () => {
+  const page = readFileSync(join(import.meta.dir, "../../docs/handlers.md"), "utf8");
+  const file = fleet.git.path("page.yaml");
+  writeFileSync(file, /```yaml\n(.*?)```/s.exec(page)?.[1] ?? "");
+  const rules = (await fleet.json(["rules", "--config", file]))["rules"] as Answer[];
+  expect(rules.map((rule) => rule["name"])).toEqual(["deploy", "thanks", "seen", "quiet"]);
+});
