@@ -39,7 +39,10 @@ const LOG_LINES_MAX = 1_000;
 export async function gatherReport(flags: SettingFlags): Promise<ReportFile[]> {
   const settings = await orReason(() => loadSettings(flags));
   const paths = "reason" in settings ? null : await orReason(() => requireServer(settings.value));
-  const session = paths === null || "reason" in paths ? null : sessionOf(paths.value);
+  const session =
+    "reason" in settings || paths === null || "reason" in paths
+      ? null
+      : sessionOf(paths.value, settings.value.running);
   const secrets = [
     ...environmentSecrets(),
     ...(session === null ? [] : serverSecrets(session)),

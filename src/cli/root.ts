@@ -81,6 +81,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Run this server's daemon in the foreground",
     load: () => import("./commands/monitor.ts").then((m) => m.monitor),
   },
+  reload: {
+    group: "Daemon",
+    summary: "Let the running monitor read its configuration again",
+    load: () => import("./commands/reload.ts").then((m) => m.reload),
+  },
   logs: {
     group: "Daemon",
     summary: "Show the monitor's log, newest lines last",
@@ -91,15 +96,30 @@ export const COMMANDS: CommandTable = toTable({
     summary: "What the monitor did lately: operations, counters, errors",
     load: () => import("./commands/metrics.ts").then((m) => m.metrics),
   },
+  rules: {
+    group: "Daemon",
+    summary: "What is done with messages by rule, and what would be",
+    load: () => import("./commands/rules.ts").then((m) => m.rules),
+  },
+  handlers: {
+    group: "Daemon",
+    summary: "Programs of this machine that were given messages, and how they ended",
+    load: () => import("./commands/handlers.ts").then((m) => m.handlers),
+  },
+  pause: {
+    group: "Daemon",
+    summary: "Stop everything automatic, also of a running monitor",
+    load: () => import("./commands/pause.ts").then((m) => m.pause),
+  },
+  resume: {
+    group: "Daemon",
+    summary: "Let everything automatic go on",
+    load: () => import("./commands/resume.ts").then((m) => m.resume),
+  },
   health: {
     group: "Care",
     summary: "Judge disk, memory, store, remote, queue and clock of this server",
     load: () => import("./commands/health.ts").then((m) => m.health),
-  },
-  reload: {
-    group: "Daemon",
-    summary: "Let the running monitor read its configuration again",
-    load: () => import("./commands/reload.ts").then((m) => m.reload),
   },
   config: {
     group: "Care",

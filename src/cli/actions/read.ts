@@ -9,6 +9,7 @@ import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { safe } from "../output/safe-text.ts";
 import { openStyle } from "../output/terminal.ts";
 import { REMOTE_TIMEOUT_MS, type Session, withSession } from "../session.ts";
+import { stateOf } from "./sent.ts";
 
 /** The arguments of `read`, as typed. */
 export interface ReadArguments {
@@ -35,7 +36,7 @@ export async function read(args: ReadArguments): Promise<void> {
       printJson("read", { message: toMessageJson(found), ...(delivery === null ? {} : { delivery }) });
     } else {
       printText(renderMessage(found, openStyle(args), systemClock.wallMs()));
-      for (const one of delivery?.recipients ?? []) printText(safe`  ${one.server}: ${one.state}`);
+      for (const one of delivery?.recipients ?? []) printText(safe`  ${one.server}: ${stateOf(one)}`);
     }
     if (found.toMe) await tellSender(session, found, "read");
   });

@@ -108,12 +108,16 @@ function isWanted(message: MessageBody & { readonly at: string }, filter: SentFi
   );
 }
 
+/** How far a message got with one recipient; what a handler came to is its exit code. */
+export const stateOf = ({ state, exitCode }: Recipient): string =>
+  state === "handled" && exitCode !== null ? `handled(${exitCode})` : state;
+
 /** `seen` for one recipient; for several, how many got how far: `2/3 seen`. */
 function summaryOf({ state, recipients }: SentMessage): string {
   const [only, second] = recipients;
   if (state === "queued" || only === undefined) return state;
-  if (second === undefined) return only.state;
+  if (second === undefined) return stateOf(only);
   const counts = new Map<string, number>();
-  for (const one of recipients) counts.set(one.state, (counts.get(one.state) ?? 0) + 1);
+  for (const one of recipients) counts.set(stateOf(one), (counts.get(stateOf(one)) ?? 0) + 1);
   return [...counts].map(([name, count]) => `${count}/${recipients.length} ${name}`).join(", ");
 }

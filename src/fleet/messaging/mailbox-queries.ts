@@ -54,6 +54,16 @@ export function listInbox(index: Database, filter: InboxFilter): InboxMessage[] 
   return index.all<InboxRow>(sql, ...values, filter.limit).map(toInboxMessage);
 }
 
+/** The newest messages that fit, in the order in which they came. */
+export function listNewest(index: Database, filter: InboxFilter): InboxMessage[] {
+  const { where, values } = conditionsOf(filter);
+  const sql = `SELECT ${COLUMNS} ${FROM_INBOX} ${where} ORDER BY position DESC LIMIT ?`;
+  return index
+    .all<InboxRow>(sql, ...values, filter.limit)
+    .map(toInboxMessage)
+    .reverse();
+}
+
 /** The oldest message after `afterPosition` that fits, or null: what `wait` and `watch` go by. */
 export function nextInbox(index: Database, filter: InboxFilter): InboxMessage | null {
   const { where, values } = conditionsOf(filter);

@@ -7,6 +7,7 @@ import {
   type InboxFilter,
   lastPosition,
   listInbox,
+  listNewest,
   listSent,
   listThread,
   marksOf,
@@ -58,6 +59,19 @@ describe("an empty index", () => {
     expect(listThread(index, "a")).toEqual([]);
     expect(findReply(index, "a", "code1")).toBeNull();
     expect(marksOf(index, { from: "code2", id: "a" })).toEqual({ readWallMs: null, ackedWallMs: null });
+  });
+});
+
+describe("listNewest()", () => {
+  test("takes the newest that fit, in the order in which they came, urgent or not", () => {
+    add("one");
+    add("two", { priority: "critical" });
+    add("three");
+    add("other", { from: "code3" });
+    const ids = (filter: Partial<InboxFilter>) =>
+      listNewest(index, { limit: 2, ...filter }).map((one) => one.message.id);
+    expect(ids({})).toEqual(["three", "other"]);
+    expect(ids({ from: "code2" })).toEqual(["two", "three"]);
   });
 });
 
