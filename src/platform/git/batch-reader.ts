@@ -106,7 +106,17 @@ export class BatchReader {
 
   async #askOnce(names: readonly string[]): Promise<BatchAnswer[]> {
     this.#running ??= this.#start();
-    const { child, output } = this.#running;
+    const { child } = this.#running;
+    // Without anything that holds the process Bun asks for events in a busy loop, and takes the processor from git.
+    child.ref();
+    try {
+      return await this.#readAnswers(this.#running, names);
+    } finally {
+      child.unref();
+    }
+  }
+
+  async #readAnswers({ child, output }: Running, names: readonly string[]): Promise<BatchAnswer[]> {
     child.stdin.write(this.#hasCommands ? this.#commandsFor(names) : `${names.join("\n")}\n`);
     // Not awaited: git answers while the rest of a long question is still on its way.
     const sent = Promise.resolve(child.stdin.flush()).catch(messageOf);
