@@ -14,6 +14,7 @@ const SETTLE_MS = DAY_MS / 20;
 
 const SETTINGS = `interval: ${10_000 / FASTER}ms
 poll:
+  conversation: ${10_000 / FASTER}ms
   idle: ${10_000 / FASTER}ms
 heartbeat:
   idle: ${120_000 / FASTER}ms
