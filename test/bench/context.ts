@@ -12,6 +12,8 @@ export interface Context {
   readonly remotes: LargeRemotes;
   /** Fewer runs, smaller remotes, nothing that takes minutes. */
   readonly quick: boolean;
+  /** Also what takes minutes by itself. */
+  readonly long: boolean;
   /** How often to measure: what was asked for, else `usual`. */
   readonly runs: (usual: number) => number;
 }

@@ -1,12 +1,12 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { startGitDaemon } from "../helpers/git-servers.ts";
 import type { Bench, Context } from "./context.ts";
+import { type CountingProxy, startCountingProxy } from "./counting-proxy.ts";
 import { absoluteRow, type Row } from "./row.ts";
-import { type Daemon, makeServer, startDaemon } from "./servers.ts";
+import { makeServer, startDaemon } from "./servers.ts";
+import { canSeeUsage, countingGit, usageOf } from "./usage.ts";
 
 const WATCHED_MS = 60_000;
-/** Linux counts processor time in ticks of 10 ms (USER_HZ, the same on every platform it runs on). */
-const TICK_MS = 10;
+const HOUR_MS = 3_600_000;
 /** The rounds after a start are no idling. */
 const SETTLE_MS = 3_000;
 
@@ -14,81 +14,68 @@ const SETTLE_MS = 3_000;
 export const idle: Bench = {
   name: "idle",
   async run(context) {
-    if (context.quick) return [];
-    if (process.platform !== "linux") {
-      console.log("skipped: idle monitor: its memory and processor time are read from /proc");
-      return [];
-    }
+    if (context.quick || !canSeeUsage("idle monitor")) return [];
     const git = await startGitDaemon(context.temp);
-    const folder = context.temp.bare();
-    const remotes: [string, string][] = [["file", context.temp.bare()]];
-    if (git !== null) remotes.push(["git", `${git.url}${folder.slice(context.temp.folder.length)}`]);
+    const proxy = git === null ? null : await startCountingProxy(git.port);
+    const remotes: Watched[] = [{ kind: "file", url: context.temp.bare(), proxy: null }];
+    if (proxy !== null) {
+      const path = context.temp.bare().slice(context.temp.folder.length);
+      remotes.push({ kind: "git", url: `git://127.0.0.1:${proxy.port}${path}`, proxy });
+    }
     try {
-      const rows = await Promise.all(remotes.map(([kind, remote]) => watchIdle(context, kind, remote)));
+      const rows = await Promise.all(remotes.map((remote) => watchIdle(context, remote)));
       return rows.flat();
     } finally {
+      await proxy?.stop();
       await git?.stop();
     }
   },
 };
 
-async function watchIdle(context: Context, kind: string, remote: string): Promise<Row[]> {
-  const server = await makeServer(context, `idler-${kind}`, remote);
+/** A remote, and what counts the bytes to it where it is one of the network. */
+interface Watched {
+  readonly kind: string;
+  readonly url: string;
+  readonly proxy: CountingProxy | null;
+}
+
+async function watchIdle(context: Context, { kind, url, proxy }: Watched): Promise<Row[]> {
+  const server = await makeServer(context, `idler-${kind}`, url);
   const counter = countingGit(context);
   const daemon = await startDaemon(context, server, { PATH: `${counter.folder}:${process.env["PATH"]}` });
+  const now = () => ({ ...usageOf(daemon.pid), spawned: counter.count(), bytes: proxy?.bytes() ?? 0 });
   try {
     await Bun.sleep(SETTLE_MS);
-    const before = { ...usageOf(daemon), spawned: counter.count() };
+    const before = now();
     await Bun.sleep(WATCHED_MS);
-    const after = { ...usageOf(daemon), spawned: counter.count() };
+    const after = now();
     const percent = (ms: number): number => (ms / WATCHED_MS) * 100;
+    const perHour = (count: number): number => count * (HOUR_MS / WATCHED_MS);
+    const row = (name: string, what: string, unit: string, on: { value: number; limit: number | null }) =>
+      absoluteRow(
+        {
+          name: `idle.${kind}.${name}`,
+          what: `idle monitor, ${kind} remote: ${what}`,
+          unit,
+          direction: "at-most",
+          limit: on.limit,
+        },
+        [on.value],
+      );
     const own = percent(after.ownMs - before.ownMs);
     const children = percent(after.childrenMs - before.childrenMs);
-    const at = `idle monitor, ${kind} remote`;
-    const most = { direction: "at-most" } as const;
-    const spawned = after.spawned - before.spawned;
-    const name = (what: string): string => `idle.${kind}.${what}`;
+    const spawned = perHour(after.spawned - before.spawned);
+    const kilobytes = perHour(after.bytes - before.bytes) / 1024;
     return [
-      absoluteRow({ name: name("memory"), what: `${at}: memory (RSS)`, unit: "MB", limit: 60, ...most }, [
-        after.rssMb,
-      ]),
-      absoluteRow(
-        { name: name("processor"), what: `${at}: processor, itself`, unit: "%", limit: 0.3, ...most },
-        [own],
-      ),
-      absoluteRow(
-        { name: name("children"), what: `${at}: processor, its git`, unit: "%", limit: null, ...most },
-        [children],
-      ),
-      absoluteRow(
-        { name: name("spawned"), what: `${at}: git started in 60 s`, unit: "", limit: null, ...most },
-        [spawned],
-      ),
+      row("memory", "memory (RSS)", "MB", { value: after.rssMb, limit: 60 }),
+      row("processor", "processor, itself", "%", { value: own, limit: 0.3 }),
+      row("children", "processor, its git", "%", { value: children, limit: null }),
+      row("spawned", "git started per hour", "", { value: spawned, limit: null }),
+      ...(proxy === null
+        ? []
+        : [row("bytes", "bytes to and from the remote per hour", "KiB", { value: kilobytes, limit: null })]),
     ];
   } finally {
     await daemon.stop();
   }
-}
-
-function usageOf({ pid }: Daemon): { ownMs: number; childrenMs: number; rssMb: number } {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  // After the name in parentheses: state is field 3, utime 14, stime 15, those of waited-for children 16 and 17.
-  const fields = stat
-    .slice(stat.lastIndexOf(")") + 2)
-    .split(" ")
-    .map(Number);
-  const ticks = (first: number): number => (fields[first - 3] ?? 0) + (fields[first - 2] ?? 0);
-  const rss = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
-  return { ownMs: ticks(14) * TICK_MS, childrenMs: ticks(16) * TICK_MS, rssMb: Number(rss) / 1024 };
-}
-
-/** A `git` that leaves a mark and becomes the real one. */
-function countingGit({ temp }: Context): { folder: string; count: () => number } {
-  const folder = temp.path("counting");
-  mkdirSync(folder);
-  const marks = `${folder}/marks`;
-  writeFileSync(marks, "");
-  writeFileSync(`${folder}/git`, `#!/bin/sh\nprintf . >> '${marks}'\nexec '${Bun.which("git")}' "$@"\n`);
-  chmodSync(`${folder}/git`, 0o755);
-  return { folder, count: () => readFileSync(marks).length };
 }

@@ -26,6 +26,9 @@ export interface Size {
 
 export const SMALL: Size = { servers: 100, batches: 10, messages: 10 };
 export const LARGE: Size = { servers: 100, batches: 100, messages: 10 };
+/** As many messages as above, each in a batch of its own. */
+export const SMALL_SINGLE: Size = { servers: 100, batches: 100, messages: 1 };
+export const LARGE_SINGLE: Size = { servers: 100, batches: 1000, messages: 1 };
 
 /** How many messages a remote of this size holds. */
 export const countOf = (size: Size): number => size.servers * size.batches * size.messages;

@@ -2,7 +2,7 @@ import type { Mailbox } from "../../src/daemon/open-mailbox.ts";
 import { receiveMessages } from "../../src/fleet/messaging/receive-messages.ts";
 import { type GitServer, startGitDaemon, startHttpServer } from "../helpers/git-servers.ts";
 import type { Bench, Context } from "./context.ts";
-import { countOf, LARGE, type Size, SMALL } from "./large-remote.ts";
+import { countOf, LARGE, LARGE_SINGLE, type Size, SMALL, SMALL_SINGLE } from "./large-remote.ts";
 import { interleave, timed, timeProgram } from "./measure.ts";
 import { absoluteRow, type Row, ratioRow } from "./row.ts";
 import { type BenchServer, makeServer } from "./servers.ts";
@@ -72,24 +72,33 @@ async function receive(mailbox: Mailbox): Promise<void> {
 export const catchUp: Bench = {
   name: "catch-up",
   async run(context) {
-    const rows = await measureCatchUp(context, {
-      name: "catch-up.10000",
-      size: SMALL,
-      limitMs: 800,
-      usual: 5,
-    });
-    if (context.quick) return rows;
-    const large = { name: "catch-up.100000", size: LARGE, limitMs: 5000, usual: 3 };
-    return [...rows, ...(await measureCatchUp(context, large))];
+    const tenEach = { each: "10 per batch", size: SMALL, limitMs: 800, usual: 5 };
+    const measures = [{ ...tenEach, name: "catch-up.10000" }];
+    if (!context.quick) {
+      measures.push({ ...tenEach, name: "catch-up.100000", size: LARGE, limitMs: 5000, usual: 3 });
+      // A tenth of what `--long` measures, and of its budget.
+      const single = { each: "1 per batch", size: SMALL_SINGLE, limitMs: 2000, usual: 3 };
+      measures.push({ ...single, name: "catch-up.single.10000" });
+      if (context.long) {
+        measures.push({ ...single, name: "catch-up.single.100000", size: LARGE_SINGLE, limitMs: 20_000 });
+      }
+    }
+    const rows: Row[] = [];
+    for (const one of measures) rows.push(...(await measureCatchUp(context, one)));
+    return rows;
   },
 };
 
 async function measureCatchUp(
   context: Context,
-  on: { name: string; size: Size; limitMs: number; usual: number },
+  on: { name: string; each: string; size: Size; limitMs: number; usual: number },
 ): Promise<Row[]> {
   const { fleetd, temp, remotes, runs } = context;
-  const server = await makeServer(context, `catcher-${countOf(on.size)}`, await remotes.get(on.size));
+  const server = await makeServer(
+    context,
+    `catcher-${on.size.messages}-${countOf(on.size)}`,
+    await remotes.get(on.size),
+  );
   const values: number[] = [];
   for (let turn = 0; turn <= runs(on.usual); turn += 1) {
     const words = [fleetd, "rebuild-index"];
@@ -97,7 +106,7 @@ async function measureCatchUp(
     if (turn > 0) values.push(durationMs);
   }
   await checkIndex(server, on.size);
-  const what = `${countOf(on.size).toLocaleString("en")} messages, 10 per batch, into a fresh index`;
+  const what = `${countOf(on.size).toLocaleString("en")} messages, ${on.each}, into a fresh index`;
   const note = "the whole command, start included";
   const { name, limitMs } = on;
   return [absoluteRow({ name, what, unit: "ms", direction: "at-most", limit: limitMs, note }, values)];

@@ -1,5 +1,5 @@
 /**
- * Measures what fleetd promises about speed: `bun run bench [--only NAME] [--runs N] [--quick]`.
+ * Measures what fleetd promises about speed: `bun run bench [--only NAME] [--runs N] [--quick] [--long]`.
  *
  * Machines differ and are busy, so what decides is a ratio of two things measured in turns within one run. A ratio
  * over 1.5 times its budget ends with exit code 1; absolute figures are printed and never fail.
@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { compile } from "../../scripts/build/compile.ts";
 import { TempGit } from "../helpers/temp-git.ts";
 import type { Bench, Context } from "./context.ts";
+import { day } from "./day.ts";
 import { flush } from "./flush.ts";
 import { idle } from "./idle.ts";
 import { LargeRemotes } from "./large-remote.ts";
@@ -22,7 +23,17 @@ import { startUp } from "./start-up.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const FLEETD = join(ROOT, "dist/fleetd");
-const BENCHES: readonly Bench[] = [startUp, sendToDaemon, sendConfirmed, flush, reply, poll, catchUp, idle];
+const BENCHES: readonly Bench[] = [
+  startUp,
+  sendToDaemon,
+  sendConfirmed,
+  flush,
+  reply,
+  poll,
+  catchUp,
+  idle,
+  day,
+];
 const QUICK_DIVISOR = 3;
 const EXIT_USAGE = 64;
 
@@ -30,6 +41,7 @@ interface Options {
   readonly only: string | null;
   readonly runs: number | null;
   readonly quick: boolean;
+  readonly long: boolean;
 }
 
 async function main(options: Options): Promise<number> {
@@ -54,6 +66,7 @@ async function main(options: Options): Promise<number> {
     schema: "fleetd.bench/1",
     platform: process.platform,
     quick: options.quick,
+    long: options.long,
     rows: entries,
   };
   await Bun.write(join(ROOT, "dist/bench.json"), `${JSON.stringify(report, null, 2)}\n`);
@@ -68,7 +81,7 @@ function isolate(temp: TempGit): void {
   process.env["HOME"] = temp.home;
 }
 
-async function prepare(temp: TempGit, { runs, quick }: Options): Promise<Context> {
+async function prepare(temp: TempGit, { runs, quick, long }: Options): Promise<Context> {
   const hello = join(temp.folder, "hello");
   await compile({ entry: join(ROOT, "test/bench/hello.ts"), outFile: hello, version: "0.0.0" });
   const usualRuns = (usual: number): number =>
@@ -79,13 +92,14 @@ async function prepare(temp: TempGit, { runs, quick }: Options): Promise<Context
     temp,
     remotes: new LargeRemotes(temp),
     quick,
+    long,
     runs: (usual) => runs ?? usualRuns(usual),
   };
 }
 
 function refuse(reason: string): number {
   console.error(`Cannot measure: ${reason}`);
-  console.error("bun run bench [--only NAME] [--runs N] [--quick]");
+  console.error("bun run bench [--only NAME] [--runs N] [--quick] [--long]");
   console.error(`NAME is the beginning of one of ${BENCHES.map(({ name }) => name).join(", ")}`);
   return EXIT_USAGE;
 }
@@ -98,12 +112,13 @@ function parseOptions(words: string[]): Options | string {
         only: { type: "string" },
         runs: { type: "string" },
         quick: { type: "boolean", default: false },
+        long: { type: "boolean", default: false },
       },
     });
     const runs = values.runs === undefined ? null : Number(values.runs);
     if (runs !== null && !(Number.isSafeInteger(runs) && runs >= 1))
       return `--runs "${values.runs}" is no count`;
-    return { only: values.only ?? null, runs, quick: values.quick };
+    return { only: values.only ?? null, runs, quick: values.quick, long: values.long };
   } catch (thrown) {
     return thrown instanceof Error ? thrown.message : String(thrown);
   }

@@ -222,20 +222,26 @@ export function saveCard(index: Database, stored: StoredCard): void {
   );
 }
 
+type CardRow = { server: string; commit_id: string; json: string; received_wall_ms: number };
+const CARDS = "SELECT server, commit_id, json, received_wall_ms FROM cards";
+
 /** The last card of every server, by name. */
-export function listCards(index: Database): StoredCard[] {
-  return index
-    .all<{ server: string; commit_id: string; json: string; received_wall_ms: number }>(
-      "SELECT server, commit_id, json, received_wall_ms FROM cards ORDER BY server",
-    )
-    .map((row) => ({
-      server: row.server,
-      commitId: row.commit_id,
-      // Stored by `saveCard` after `parseCard` had accepted it.
-      card: JSON.parse(row.json) as Card,
-      receivedWallMs: row.received_wall_ms,
-    }));
+export const listCards = (index: Database): StoredCard[] =>
+  index.all<CardRow>(`${CARDS} ORDER BY server`).map(toStoredCard);
+
+/** The last card of one server, or null. */
+export function findCard(index: Database, server: string): StoredCard | null {
+  const row = index.get<CardRow>(`${CARDS} WHERE server = ?`, server);
+  return row === null ? null : toStoredCard(row);
 }
+
+const toStoredCard = (row: CardRow): StoredCard => ({
+  server: row.server,
+  commitId: row.commit_id,
+  // Stored by `saveCard` after `parseCard` had accepted it.
+  card: JSON.parse(row.json) as Card,
+  receivedWallMs: row.received_wall_ms,
+});
 
 /** Declares all that the index holds now history; for a server that just joined. */
 export const markAllHistory = (index: Database): void => {

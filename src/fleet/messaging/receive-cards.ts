@@ -4,6 +4,7 @@ import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
   addQuarantine,
   clearAlarm,
+  findCard,
   listCards,
   loadProgress,
   raiseAlarm,
@@ -14,23 +15,41 @@ import { LIMITS } from "./model.ts";
 import { findPeer, setCardNumber, setGroups } from "./peers.ts";
 import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
 
+/** Cards that are read with one question; chosen, it bounds memory at 4 MiB. */
+const CARDS_AT_ONCE = 64;
+
 /**
  * Takes the cards that changed: only of servers whose key is pinned, only when signed by it, only with a higher
  * number. Raises an alarm where a card speaks of entries that its log does not show, and ends it when it does again.
  */
 export async function receiveCards(ports: ReceivePorts): Promise<number> {
   const known = new Map(listCards(ports.index).map((card) => [card.server, card]));
+  const moved = [...ports.store.readRefs(TRACKING.state)]
+    .map(([ref, commit]) => ({ server: ref.slice(TRACKING.state.length), commit }))
+    .filter(
+      ({ server, commit }) => server !== ports.identity.server && known.get(server)?.commitId !== commit,
+    );
   let taken = 0;
-  for (const [ref, commit] of ports.store.readRefs(TRACKING.state)) {
-    const server = ref.slice(TRACKING.state.length);
-    if (server === ports.identity.server || known.get(server)?.commitId === commit) continue;
-    if (await takeCard(ports, server, commit)) taken += 1;
+  for (let start = 0; start < moved.length; start += CARDS_AT_ONCE) {
+    const some = moved.slice(start, start + CARDS_AT_ONCE);
+    const read = await readCards(
+      ports.store,
+      some.map(({ commit }) => commit),
+    );
+    for (const [position, { server, commit }] of some.entries()) {
+      const card = { commit, ...(read[position] ?? NO_CARD) };
+      if (await takeCard(ports, server, card)) taken += 1;
+    }
   }
   checkHeads(ports, listCards(ports.index));
   return taken;
 }
 
-async function takeCard(ports: ReceivePorts, server: string, commit: string): Promise<boolean> {
+async function takeCard(
+  ports: ReceivePorts,
+  server: string,
+  { commit, json, signature }: ReadCard & { readonly commit: string },
+): Promise<boolean> {
   const { state, index, clock, cryptography } = ports;
   const peer = findPeer(state, server);
   const key = peer === null ? null : fromOpenSsh(peer.publicKey);
@@ -41,7 +60,6 @@ async function takeCard(ports: ReceivePorts, server: string, commit: string): Pr
     index.transaction(() => addQuarantine(index, { server, place: commit, reason }, nowWallMs));
     return false;
   };
-  const { json, signature } = await readCard(ports.store, commit);
   if (json === null || signature === null) return quarantine("card or its signature is missing or too large");
   const good = await verifySsh(json, signature, { namespace: "fleetd-card", publicKey: key, cryptography });
   if (!good) return quarantine("signature of the card is missing or wrong");
@@ -49,10 +67,10 @@ async function takeCard(ports: ReceivePorts, server: string, commit: string): Pr
   if (!card.ok) return quarantine(card.error);
   if (card.value.fleet !== ports.identity.fleet) return quarantine("card is for another fleet");
   // An index made anew has no card: then the last one taken is taken once more.
-  const stored = listCards(index).find((one) => one.server === server);
+  const stored = findCard(index, server);
   // The daemon and commands look at the same cards; another process was quicker.
   if (stored?.commitId === commit) return false;
-  if (card.value.n < peer.cardN || (stored !== undefined && card.value.n <= stored.card.n)) {
+  if (card.value.n < peer.cardN || (stored !== null && card.value.n <= stored.card.n)) {
     return quarantine(`card ${card.value.n} is not newer than ${peer.cardN}: replayed`);
   }
   state.relaxedTransaction(() => {
@@ -66,19 +84,37 @@ async function takeCard(ports: ReceivePorts, server: string, commit: string): Pr
 }
 
 /** The bytes of a card and its signature; null for what is missing or over its limit. */
-export async function readCard(
-  store: GitStore,
-  commit: string,
-): Promise<{ json: Uint8Array | null; signature: Uint8Array | null }> {
-  const [[json], [signature]] = await Promise.all([
-    store.readObjects([`${commit}:card.json`], LIMITS.cardBytesMax),
-    store.readObjects([`${commit}:card.sig`], LIMITS.signatureBytesMax),
-  ]);
-  return {
-    json: json?.status === "found" ? json.content : null,
-    signature: signature?.status === "found" ? signature.content : null,
-  };
+export interface ReadCard {
+  readonly json: Uint8Array | null;
+  readonly signature: Uint8Array | null;
 }
+
+const NO_CARD: ReadCard = { json: null, signature: null };
+
+/** The cards that these commits hold, in order. */
+async function readCards(store: GitStore, commits: readonly string[]): Promise<ReadCard[]> {
+  const [cards, signatures] = await Promise.all([
+    store.readObjects(
+      commits.map((commit) => `${commit}:card.json`),
+      LIMITS.cardBytesMax,
+    ),
+    store.readObjects(
+      commits.map((commit) => `${commit}:card.sig`),
+      LIMITS.signatureBytesMax,
+    ),
+  ]);
+  return commits.map((_, position) => {
+    const [json, signature] = [cards[position], signatures[position]];
+    return {
+      json: json?.status === "found" ? json.content : null,
+      signature: signature?.status === "found" ? signature.content : null,
+    };
+  });
+}
+
+/** The bytes of one card and its signature. */
+export const readCard = async (store: GitStore, commit: string): Promise<ReadCard> =>
+  (await readCards(store, [commit]))[0] ?? NO_CARD;
 
 function checkHeads(ports: ReceivePorts, cards: readonly StoredCard[]): void {
   const { index, clock } = ports;

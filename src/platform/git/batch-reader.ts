@@ -37,6 +37,9 @@ interface Running {
   readonly complaint: Promise<Uint8Array>;
 }
 
+/** How git ends when it does not know an option. */
+const EXIT_USAGE = 129;
+
 /**
  * One `git cat-file` that answers names over pipes for as long as the store is open: started by the first question,
  * started anew when it died. Questions queue; the names of one question are pipelined.
@@ -45,6 +48,11 @@ export class BatchReader {
   readonly #folder: string;
   readonly #environment: Record<string, string>;
   readonly #withContent: boolean;
+  /**
+   * Whether git has `cat-file --batch-command` (2.36), as far as is known. With it a question is answered in blocks; an
+   * older git writes each object by itself, and each wakes us up.
+   */
+  #hasCommands = true;
   #running: Running | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -98,8 +106,18 @@ export class BatchReader {
 
   async #askOnce(names: readonly string[]): Promise<BatchAnswer[]> {
     this.#running ??= this.#start();
-    const { child, output } = this.#running;
-    child.stdin.write(`${names.join("\n")}\n`);
+    const { child } = this.#running;
+    // Without anything that holds the process Bun asks for events in a busy loop, and takes the processor from git.
+    child.ref();
+    try {
+      return await this.#readAnswers(this.#running, names);
+    } finally {
+      child.unref();
+    }
+  }
+
+  async #readAnswers({ child, output }: Running, names: readonly string[]): Promise<BatchAnswer[]> {
+    child.stdin.write(this.#hasCommands ? this.#commandsFor(names) : `${names.join("\n")}\n`);
     // Not awaited: git answers while the rest of a long question is still on its way.
     const sent = Promise.resolve(child.stdin.flush()).catch(messageOf);
     const answers: BatchAnswer[] = [];
@@ -120,10 +138,16 @@ export class BatchReader {
     return answers;
   }
 
+  #commandsFor(names: readonly string[]): string {
+    const verb = this.#withContent ? "contents" : "info";
+    return `${names.map((name) => `${verb} ${name}`).join("\n")}\nflush\n`;
+  }
+
   #start(): Running {
-    const mode = this.#withContent ? "--batch" : "--batch-check";
+    const plain = this.#withContent ? ["--batch"] : ["--batch-check"];
+    const mode = this.#hasCommands ? ["--batch-command", "--buffer"] : plain;
     try {
-      const child = Bun.spawn(gitCommand(this.#folder, ["cat-file", mode]), {
+      const child = Bun.spawn(gitCommand(this.#folder, ["cat-file", ...mode]), {
         cwd: this.#folder,
         env: this.#environment,
         stdin: "pipe",
@@ -147,7 +171,7 @@ export class BatchReader {
     this.#running = null;
     if (running === null) return "";
     await endGroup(running.child.pid);
-    await running.child.exited;
+    if ((await running.child.exited) === EXIT_USAGE) this.#hasCommands = false;
     await running.output.cancel();
     return new TextDecoder().decode(await running.complaint).trim();
   }

@@ -7,6 +7,7 @@ import { gitCommand, spawnError } from "./git-process.ts";
 /** How large a commit a walk reads: far more than any that fleetd makes, chosen. */
 export const COMMIT_BYTES_MAX = 1024 * 1024;
 const LINE_BYTES_MAX = 64 * 1024;
+const PARENT = "parent ";
 
 /** Reading a commit takes 0.03–0.1 ms, starting `git rev-list` 3: where the second becomes cheaper. */
 const STEPS_READ_MAX = 128;
@@ -71,9 +72,14 @@ function parentsOf(id: string, answer: ReadObject): string[] {
     const state = answer.status === "found" ? `it is a ${answer.kind}` : `it is ${answer.status}`;
     throw new FleetError("IO", `Cannot read the commit ${id}: ${state}`);
   }
-  const text = new TextDecoder().decode(answer.content);
-  const header = text.slice(0, text.indexOf("\n\n") + 1);
-  return [...header.matchAll(/^parent ([0-9a-f]+)$/gm)].map((match) => match[1] ?? "");
+  const { buffer, byteOffset, byteLength } = answer.content;
+  const text = Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
+  const parents: string[] = [];
+  // Parents stand directly behind the tree, as git reads them.
+  for (let at = text.indexOf("\n") + 1; text.startsWith(PARENT, at); at = text.indexOf("\n", at) + 1) {
+    parents.push(text.slice(at + PARENT.length, text.indexOf("\n", at)));
+  }
+  return parents;
 }
 
 async function walkWithGit(source: WalkSource, range: WalkRange): Promise<CommitStep[]> {

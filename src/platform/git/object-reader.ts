@@ -36,7 +36,7 @@ export class ObjectReader {
     const answers = this.#readLooseOnes(names, sizeBytesMax);
     const rest = names.filter((_, index) => answers[index] === null);
     const read = (await this.#readWithGit(rest, sizeBytesMax)).values();
-    return answers.map((answer) => answer ?? read.next().value ?? { status: "missing" });
+    return answers.map((answer, index) => answer ?? read.next().value ?? this.#missing(names[index] ?? ""));
   }
 
   /**
@@ -47,7 +47,9 @@ export class ObjectReader {
     const loose = this.#readLoose(id, sizeBytesMax);
     if (loose !== null) return [loose];
     const ancestors = Array.from({ length: count - 1 }, (_, index) => `${id}~${index + 1}`);
-    return await this.#readWithGit([id, ...ancestors], sizeBytesMax);
+    const answers = await this.#readWithGit([id, ...ancestors], sizeBytesMax);
+    // That nothing lies behind the root is no damage.
+    return answers.map((answer, back) => answer ?? (back === 0 ? this.#missing(id) : { status: "missing" }));
   }
 
   /** As `GitStore.verifyObject`. */
@@ -83,15 +85,15 @@ export class ObjectReader {
     return { status: "found", id: loose.id, kind: loose.kind, content: loose.content };
   }
 
-  async #readWithGit(names: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {
+  async #readWithGit(names: readonly string[], sizeBytesMax: number): Promise<(ReadObject | null)[]> {
     if (names.length === 0) return [];
     const sizes = await this.#sizes.ask(names);
     const wanted = sizes.flatMap((answer) =>
       answer !== null && answer.sizeBytes <= sizeBytesMax ? [answer.id] : [],
     );
     const contents = (await this.#readContents(wanted, sizeBytesMax)).values();
-    return sizes.map((answer, index): ReadObject => {
-      if (answer === null) return this.#missing(names[index] ?? "");
+    return sizes.map((answer): ReadObject | null => {
+      if (answer === null) return null;
       if (answer.sizeBytes > sizeBytesMax) return { status: "too-large", sizeBytes: answer.sizeBytes };
       return contents.next().value ?? { status: "missing" };
     });

@@ -181,6 +181,37 @@ test("readObjects() refuses a name that is not a full id with a plain path", () 
   }
 });
 
+test.skipIf(process.platform === "win32")(
+  "readObjects() asks a git that knows no --batch-command in the older way, and answers alike",
+  async () => {
+    const folder = temp.path("store");
+    const store = createGitStore(folder, "sha1");
+    const { objects, ids } = chain("sha1", 3);
+    store.writeObjects(objects, false);
+    store.writeRef("refs/fleet/a", ids[2] ?? null);
+    temp.git(folder, "repack", "-adq");
+    temp.git(folder, "prune-packed", "-q");
+    const names = [...ids.map((id) => `${id}:entries.jsonl`), `${ids[0]}:entries.sig`, ids[1] ?? ""];
+    const answers = await store.readObjects(names, 1000);
+    expect(answers.map((answer) => answer.status)).toEqual(["found", "found", "found", "missing", "found"]);
+    const oldGit = temp.path("old-git");
+    mkdirSync(oldGit);
+    const script = `#!/bin/sh\ncase "$*" in *--batch-command*) exit 129;; esac\nexec '${Bun.which("git")}' "$@"\n`;
+    writeFileSync(`${oldGit}/git`, script, { mode: 0o755 });
+    const path = process.env["PATH"];
+    process.env["PATH"] = `${oldGit}:${path}`;
+    try {
+      const older = openGitStore(folder, "sha1");
+      expect(await older.readObjects(names, 1000)).toEqual(answers);
+      expect((await older.listCommits(ids[2] ?? "", null, 10)).map((step) => step.id)).toEqual(ids);
+      await older.close();
+    } finally {
+      process.env["PATH"] = path;
+    }
+    await store.close();
+  },
+);
+
 test("readObjects() answers after its process was killed, and close() leaves no process", async () => {
   const folder = temp.path("store");
   const store = createGitStore(folder, "sha1");
