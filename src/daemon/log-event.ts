@@ -13,6 +13,8 @@ export interface LoggedEvent {
   readonly level: LogLevel;
   readonly title: string;
   readonly detail: string;
+  /** For whoever watches the console and never for the log: it may repeat what was in a message. */
+  readonly aside?: string;
   readonly metadata: LogMetadata;
 }
 
@@ -77,7 +79,7 @@ export function describeEvent(event: MonitorEvent): LoggedEvent {
 }
 
 function line(level: LogLevel, title: string, rest: Partial<LoggedEvent>): LoggedEvent {
-  return { level, title, detail: rest.detail ?? "", metadata: rest.metadata ?? {} };
+  return { level, title, detail: "", metadata: {}, ...rest };
 }
 
 function describeReady({ remote, socket, version, pid, settings }: EventOf<"ready">): LoggedEvent {
@@ -109,11 +111,11 @@ function describeHandler(event: EventOf<"handler">): LoggedEvent {
     reason,
     replyId === null ? "" : `answered ${shortId(replyId)}`,
     replyId !== null || silence === null ? "" : `not answered: ${silence}`,
-    stderr === "" ? "" : `stderr: ${stderr}`,
   ];
   const { id, from, rule, attempt } = event;
   return line(level, title, {
     detail: words.filter((one) => one !== "").join(", "),
+    ...(stderr === "" ? {} : { aside: `stderr: ${stderr}` }),
     metadata: {
       id,
       from,

@@ -7,7 +7,7 @@ import { messageOf } from "../base/errors.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Database } from "../base/ports/database.ts";
 import { saveCounted, saveMetrics } from "../fleet/metrics/metrics-store.ts";
-import type { Counter } from "../fleet/metrics/model.ts";
+import type { Counter, Operation } from "../fleet/metrics/model.ts";
 import { MetricsRecorder } from "../fleet/metrics/recorder.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
 import type { MonitorEvent, Report } from "./events.ts";
@@ -69,7 +69,8 @@ export function openMetricsFeed(options: {
   return {
     take(event) {
       const nowWallMs = clock.wallMs();
-      if (event.kind === "operation") recorder.record({ ...event, atWallMs: nowWallMs });
+      const operation = operationOf(event);
+      if (operation !== null) recorder.record({ ...operation, atWallMs: nowWallMs });
       for (const name of countersOf(event)) recorder.count(name, nowWallMs);
       if (recorder.isEmpty || timer !== null) return;
       timer = setTimeout(() => write(false), WRITE_AFTER_MS);
@@ -80,6 +81,14 @@ export function openMetricsFeed(options: {
       write(true);
     },
   };
+}
+
+/** The operation that an event tells of, or null. A handler that ran is one, whatever loop it ran in. */
+function operationOf(event: MonitorEvent): Omit<Operation, "atWallMs"> | null {
+  if (event.kind === "operation") return event;
+  if (event.kind !== "handler" || event.durationMs === null) return null;
+  const { rule, durationMs, exitCode } = event;
+  return { type: "handler", durationMs, success: exitCode === 0, metadata: { rule } };
 }
 
 /** What an event counts as. Events that say the same as an operation, such as `trouble`, count as nothing. */
@@ -96,6 +105,11 @@ export function countersOf(event: MonitorEvent): readonly Counter[] {
         ...(replyId === null ? [] : ["auto_responses" as const]),
       ];
     }
+    case "handler":
+      return [
+        ...(event.replyId === null ? [] : ["auto_responses" as const]),
+        ...(event.state === "done" ? [] : ["errors" as const]),
+      ];
     case "failed":
     case "crashed":
       return ["errors"];

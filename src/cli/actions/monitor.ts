@@ -102,9 +102,10 @@ function toJson(event: MonitorEvent): Record<string, unknown> {
 
 function renderEvent(event: MonitorEvent, style: Style): SafeText {
   if (event.kind === "message") return renderHandled(event, style);
-  const { level, title, detail } = describeEvent(event);
+  const { level, title, detail, aside } = describeEvent(event);
   const paint = paintOf(level, style);
-  return detail === "" ? paint(title) : safe`${paint(title)}  ${detail}`;
+  const words = [detail, aside ?? ""].filter((one) => one !== "").join(", ");
+  return words === "" ? paint(title) : safe`${paint(title)}  ${words}`;
 }
 
 /** Silences worth telling: a tripped budget is an event, "no rule" is not. */

@@ -114,6 +114,26 @@ describe("describeEvent()", () => {
     }
   });
 
+  test("keeps what a handler wrote to stderr for the console alone", () => {
+    const { aside, ...logged } = describeEvent({
+      kind: "handler",
+      from: "code2",
+      id: "019e1a2b-0000-7000-8000-0000000000ab",
+      rule: "deploy",
+      state: "done",
+      attempt: 1,
+      exitCode: 3,
+      reason: "",
+      durationMs: 1500,
+      replyId: null,
+      silence: null,
+      stderr: `+ echo ${SECRET}`,
+    });
+    expect(aside).toContain("hunter2");
+    expect(JSON.stringify(logged)).not.toContain("hunter2");
+    expect(logged).toMatchObject({ level: "WARNING", title: "handled(3)" });
+  });
+
   test("begins a log with version, pid and settings", () => {
     const [first] = EVENTS;
     expect(first === undefined ? null : describeEvent(first[0]).metadata).toMatchObject({

@@ -27,6 +27,21 @@ const operation = (type: string, success: boolean, metadata = {}): MonitorEvent 
 });
 const message = (replyId: string | null, silence: string | null): MonitorEvent =>
   ({ kind: "message", handled: { replyId, silence } }) as unknown as MonitorEvent;
+/** A handler that ended with `exitCode`, or was put aside. */
+const handler = (exitCode: number | null, replyId: string | null): MonitorEvent => ({
+  kind: "handler",
+  from: "code2",
+  id: "x",
+  rule: "deploy",
+  state: exitCode === null ? "parked" : "done",
+  attempt: 1,
+  exitCode,
+  reason: "",
+  durationMs: 1500,
+  replyId,
+  silence: null,
+  stderr: "",
+});
 const summary = () => summarise(loadMetrics(state, 1, clock.wallMs()), 1, clock.wallMs());
 
 test.each<[MonitorEvent, string[]]>([
@@ -39,6 +54,9 @@ test.each<[MonitorEvent, string[]]>([
   [message("r", null), ["messages_received", "messages_processed", "auto_responses"]],
   [message(null, "no-rule"), ["messages_received", "messages_processed"]],
   [message(null, "history"), []],
+  [handler(0, "r"), ["auto_responses"]],
+  [handler(3, null), []],
+  [handler(null, null), ["errors"]],
   [{ kind: "failed", detail: "" }, ["errors"]],
   [{ kind: "trouble", during: "fetch", detail: "", retryMs: 1 }, []],
   [{ kind: "stopping" }, []],
@@ -58,6 +76,12 @@ describe("openMetricsFeed()", () => {
       p50_ms: 5,
       counters: { git_pull_successes: 40, git_pull_failures: 10, errors: 10 },
     });
+  });
+
+  test("knows the run of a handler as an operation", () => {
+    for (const exitCode of [0, 0, 3, null]) feed.take(handler(exitCode, null));
+    feed.close();
+    expect(summary().operations["handler"]).toMatchObject({ count: 4, success_rate: 50, p50_ms: 1500 });
   });
 
   test("counts sent messages from the outbox, whoever pushed them", () => {
