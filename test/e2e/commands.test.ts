@@ -313,13 +313,13 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
     const answer = await fleet.json(["status"], one);
     expect(keysOf(answer)).toEqual(
       ["schema", "verdict", "problems", "server", "fleet", "public_key", "unread", "queue", "monitor"]
-        .concat("peers")
+        .concat("peers", "problems_total", "remote")
         .toSorted(),
     );
     expect(answer).toMatchObject({ schema: "fleetd.status/1", server: "code1", queue: { count: 0 } });
-    expect(answer["peers"]).toEqual([{ server: "code2", last_seen_at: expect.any(String) }]);
+    expect(answer["peers"]).toMatchObject([{ server: "code2", last_seen_at: expect.any(String) }]);
     const text = await fleet.text(["status"], one);
-    expect(text).toContain("server code1");
+    expect(text).toMatch(/^ +server +code1$/m);
     if (hasDaemon) {
       expect(answer["verdict"]).toBe("ok");
       expect(answer["monitor"]).toMatchObject({ pid: daemons[0]?.pid, last_push_at: expect.any(String) });
@@ -327,7 +327,7 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
       expect((await fleet.run(["status", "--check"], one)).code).toBe(0);
     } else {
       expect(answer).toMatchObject({ verdict: "warn", monitor: null });
-      expect(text).toContain("! no monitor is running");
+      expect(text).toStartWith("● warn: no monitor is running");
       expect((await fleet.run(["status", "--check"], one)).code).toBe(1);
     }
   });

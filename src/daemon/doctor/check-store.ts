@@ -10,6 +10,7 @@ import { systemGitEnvironment } from "../../platform/git/git-environment.ts";
 import { openGitRemote } from "../../platform/git/git-remote.ts";
 import { findOldLocks, findStoreProblem } from "../../platform/git/inspect-store.ts";
 import { createGitStore, openGitStore } from "../../platform/git/local-git-store.ts";
+import { readRefFiles } from "../../platform/git/ref-files.ts";
 import { removeAbandonedLock } from "../../platform/git/ref-locks.ts";
 import { tryLock } from "../../platform/process-lock.ts";
 import type { Mailbox } from "../open-mailbox.ts";
@@ -99,8 +100,11 @@ async function fetchAgain(patient: Patient, mailbox: Mailbox, damage: StoreDamag
   const whole = join(folder, `.again-${process.pid}`);
   try {
     await fetchInto(whole, patient, mailbox);
+    const fetched = readRefFiles(whole, "refs/fleet/", mailbox.identity.format);
     setAside(store, damage.ids, join(folder, "damaged"));
     moveObjects(whole, store);
+    // A card that was replaced since is nowhere any more; what names it names the newer one, as after any fetch.
+    for (const [ref, id] of fetched) mailbox.store().writeRef(ref, id);
   } finally {
     removeTree(whole);
   }
