@@ -90,10 +90,10 @@ function named(session: Session, part: string): IndexedMessage {
 
 function tryRules(
   session: Session,
-  { auto_reply, rules }: ServerSettings,
+  { auto_reply, rules, groups }: ServerSettings,
   messages: readonly IndexedMessage[],
 ): Tried[] {
-  const { groups, identity, index } = session.mailbox().receivePorts();
+  const { identity, index } = session.mailbox().receivePorts();
   const buckets = new Map<string, Bucket>();
   return messages.map((one) => {
     const { message, receivedWallMs } = one;
