@@ -11,6 +11,7 @@ import { parseLogLine } from "../base/log-line.ts";
 import type { Database } from "../base/ports/database.ts";
 import { isSecretName, redact } from "../base/redact.ts";
 import { queueSummary } from "../fleet/messaging/queue.ts";
+import { DEFAULT_SETTINGS } from "../fleet/settings/defaults.ts";
 import { exists } from "../platform/files.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { probeGit } from "../platform/git/probe-git.ts";
@@ -39,7 +40,10 @@ const LOG_LINES_MAX = 1_000;
 export async function gatherReport(flags: SettingFlags): Promise<ReportFile[]> {
   const settings = await orReason(() => loadSettings(flags));
   const paths = "reason" in settings ? null : await orReason(() => requireServer(settings.value));
-  const session = paths === null || "reason" in paths ? null : sessionOf(paths.value);
+  const session =
+    paths === null || "reason" in paths
+      ? null
+      : sessionOf(paths.value, "reason" in settings ? DEFAULT_SETTINGS : settings.value.running);
   const secrets = [
     ...environmentSecrets(),
     ...(session === null ? [] : serverSecrets(session)),

@@ -82,7 +82,7 @@ export async function examineAll(
     const found = [...first, ...(await examineMachine(stateRoot(process.env), settings))];
     return { found, treatments: await treatAll(found) };
   }
-  const session = sessionOf(paths);
+  const session = sessionOf(paths, settings);
   try {
     const daemon = await session.ask((client) => client.status());
     const ask = { timeoutMs: ASK_TIMEOUT_MS, signal: commandSignal() };

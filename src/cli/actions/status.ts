@@ -27,7 +27,7 @@ const REFRESH_MS = 5_000;
 export async function status(args: StatusArguments): Promise<number> {
   const show = async (): Promise<number> => {
     const settings = await loadSettings(args);
-    const session = sessionOf(requireServer(settings));
+    const session = sessionOf(requireServer(settings), settings.running);
     try {
       return args.watch
         ? await watchStatus(args, session, settings)

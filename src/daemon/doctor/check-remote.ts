@@ -1,6 +1,6 @@
 import { firstLineOf } from "../../base/errors.ts";
 import type { GitRemote, RemoteFailure } from "../../base/ports/git-remote.ts";
-import { isOwnBatch } from "../../fleet/messaging/outbox.ts";
+import { ownBatchState } from "../../fleet/messaging/take-back.ts";
 import { exists } from "../../platform/files.ts";
 import { findOldLocks } from "../../platform/git/inspect-store.ts";
 import type { Mailbox } from "../open-mailbox.ts";
@@ -77,7 +77,7 @@ function checkOwnRef(mailbox: Mailbox, refs: ReadonlyMap<string, string>): Diagn
     const evidence = `${ref} is not on the remote; a monitor pushes it again by itself`;
     return trouble("own-ref", "warn", { evidence, fix: "fleetd monitor" });
   }
-  if (isOwnBatch(state, tip)) return healthy("own-ref", `${ref} is what this server pushed`);
+  if (ownBatchState(state, tip) !== "foreign") return healthy("own-ref", `${ref} is what this server pushed`);
   const evidence = `${ref} holds ${tip.slice(0, 12)}, which this machine did not write: another machine uses the id "${identity.server}", or this state is an old copy`;
   const fix = `Stop the other machine, or take another id here: fleetd init --server ID`;
   return trouble("own-ref", "critical", { evidence, fix });
