@@ -340,13 +340,16 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
         server: "code2",
         fingerprint: expect.stringMatching(/^SHA256:/),
         last_seen_at: expect.any(String),
+        presence: "online",
+        groups: [],
+        labels: {},
         version: expect.any(String),
         entries: expect.any(Number),
         forgotten: false,
       },
     ]);
     const text = await fleet.text(["servers"], one);
-    expect(text).toMatch(/^SERVER +LAST SEEN .*KEY/);
+    expect(text).toMatch(/^SERVER +STATE +LAST SEEN .*KEY/);
     expect(text).toContain("this server");
   });
 

@@ -36,7 +36,10 @@ export async function showConfig(args: ConfigArguments & { readonly origin: bool
     textOf(key, value),
     ...(args.origin ? [origin.kind === "default" ? style.dim("default") : renderOrigin(origin)] : []),
   ]);
-  const columns = [{ title: "KEY", keepWhole: true }, { title: "VALUE" }];
+  const columns = [
+    { title: "KEY", keepWhole: true },
+    { title: "VALUE", keepWhole: true },
+  ];
   const origins = args.origin ? [{ title: "ORIGIN", keepWhole: true }] : [];
   printText(renderTable({ columns: [...columns, ...origins], rows: cells }, style, terminalWidth()));
 }

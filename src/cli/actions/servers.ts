@@ -67,12 +67,12 @@ export async function servers(args: ServersArguments): Promise<void> {
     };
     const self = { groups: ownGroups(state), labels: new Map(Object.entries(session.settings.labels)) };
     const rows = [
-      ...(wanted(self) ? [[identity.server, "", "this server", ...membershipOf(self), own]] : []),
+      ...(wanted(self) ? [[identity.server, "", "this server", membershipOf(self), own]] : []),
       ...known.map((one) => [
         one.server,
         one.forgotten ? "" : lightOf(one.presence, style),
         seenOf(one),
-        ...membershipOf(one),
+        membershipOf(one),
         one.fingerprint,
       ]),
     ];
@@ -80,24 +80,17 @@ export async function servers(args: ServersArguments): Promise<void> {
       printText("No server fits");
       return;
     }
-    // Fingerprints are there to be compared, so they are never cut.
-    const columns = [
-      { title: "SERVER" },
-      { title: "STATE" },
-      { title: "LAST SEEN" },
-      { title: "GROUPS" },
-      { title: "LABELS" },
-      { title: "KEY", keepWhole: true },
-    ];
+    // Fingerprints are there to be compared, so they are never cut, and nothing else is left to read beside them.
+    const titles = ["SERVER", "STATE", "LAST SEEN", "GROUPS, LABELS", "KEY"];
+    const columns = titles.map((title) => ({ title, keepWhole: true }));
     printText(renderTable({ columns, rows }, style, terminalWidth()));
   });
 }
 
 type Membership = Pick<KnownServer, "groups" | "labels">;
 
-function membershipOf({ groups, labels }: Membership): readonly string[] {
-  return [groups.join(" "), [...labels].map(([name, value]) => `${name}=${value}`).join(" ")];
-}
+const membershipOf = (one: Membership): string =>
+  [...one.groups.map((group) => `@${group}`), ...[...one.labels].map((pair) => pair.join("="))].join(" ");
 
 /** Whether a server is among those that were asked for. @throws FleetError USAGE */
 function wantedBy({ group, label = [] }: ServersArguments): (one: Membership) => boolean {

@@ -5,6 +5,7 @@
  * says and what the code reads are one name. Durations are ms and sizes are bytes once they are parsed.
  */
 import * as v from "valibot";
+import { toUtf8 } from "../../base/bytes.ts";
 import { parseDuration } from "../../base/duration.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { parseSize } from "../../base/size.ts";
@@ -19,11 +20,17 @@ const groupName = v.pipe(
   v.string(),
   v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'need a group name: letters, digits and "-"'),
 );
+/** A card has room for so much of them, however many cursors it holds. */
+const LABEL_BYTES_MAX = 2 * 1024;
+
 // Not `v.record`: it passes over a label that is called "constructor", neither checked nor kept.
 const labels = v.pipe(
   v.custom<Readonly<Record<string, string>>>(isTable, "need labels: NAME: VALUE"),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
+    if (toUtf8(JSON.stringify(dataset.value)).length > LABEL_BYTES_MAX) {
+      addIssue({ message: "need labels of at most 2 KiB altogether: they stand on every card" });
+    }
     for (const [key, value] of Object.entries(dataset.value)) {
       const message = labelProblem(key, value);
       const item = { type: "unknown", origin: "value", input: dataset.value, key, value } as const;

@@ -1,7 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { fromUtf8, toUtf8 } from "../../../../src/base/bytes.ts";
-import { buildCard, type Card, hasPassed, parseCard } from "../../../../src/fleet/messaging/card.ts";
+import {
+  buildCard,
+  type Card,
+  hasPassed,
+  labelsOf,
+  parseCard,
+} from "../../../../src/fleet/messaging/card.ts";
 import { LIMITS } from "../../../../src/fleet/messaging/model.ts";
 import { toOpenSsh, verifySsh } from "../../../../src/fleet/messaging/ssh-signature.ts";
 import { systemCryptography as cryptography } from "../../../../src/platform/cryptography.ts";
@@ -33,6 +39,36 @@ const errorOf = (bytes: Uint8Array): string => {
 };
 const facts = { card, parent: null, committedMs: NOW_MS };
 const parentOf = "d02dbd5eb7c6ac9d4cf751115479e6bd06378b66";
+
+describe("labelsOf()", () => {
+  test("labelsOf() of a card without labels are none", () => {
+    expect(labelsOf(card)).toEqual(new Map());
+  });
+
+  test("labelsOf() keeps what is a label, whatever its name, and passes over the rest", () => {
+    const labels: unknown = JSON.parse('{"role":"db","constructor":"x","n":5,"o":{}}');
+    const long = { ["x".repeat(201)]: "a", big: "x".repeat(201) };
+    const parsed = parseWith({ labels: { ...(labels as object), ...long } });
+    expect(parsed.ok && [...labelsOf(parsed.value)]).toEqual([
+      ["role", "db"],
+      ["constructor", "x"],
+    ]);
+  });
+
+  test.each([["text"], [7], [null], [["a"]]])(
+    "labelsOf() of %j are none, and the card is taken",
+    (labels) => {
+      const parsed = parseWith({ labels });
+      expect(parsed.ok && labelsOf(parsed.value).size).toBe(0);
+    },
+  );
+
+  test("labelsOf() bounds how many there are", () => {
+    const labels = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`l${n}`, "x"]));
+    const parsed = parseWith({ labels });
+    expect(parsed.ok && labelsOf(parsed.value).size).toBe(100);
+  });
+});
 
 describe("parseCard()", () => {
   test("parseCard() reads what buildCard() wrote", async () => {

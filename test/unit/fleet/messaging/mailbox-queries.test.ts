@@ -4,6 +4,7 @@ import {
   countUnread,
   findById,
   findReply,
+  hasLabels,
   type InboxFilter,
   lastPosition,
   listInbox,
@@ -230,4 +231,41 @@ test.each([
   [["a", "b", "c"], "a and 2 more"],
 ])("recipientsOf() makes %j short", (to, short) => {
   expect(recipientsOf({ to })).toBe(short);
+});
+
+describe("labels", () => {
+  const db = { name: "role", value: "db" };
+  const any = { name: "role", value: null };
+
+  test("listInbox() asks for every label, with its value or whatever it is", () => {
+    add("a", { labels: { role: "db", site: "x" } });
+    add("b", { labels: { role: "web" } });
+    add("c");
+    expect(inbox({ labels: [db] })).toEqual(["a"]);
+    expect(inbox({ labels: [any] })).toEqual(["b", "a"]);
+    expect(inbox({ labels: [any, { name: "site", value: "x" }] })).toEqual(["a"]);
+    expect(inbox({ labels: [{ name: "toString", value: null }] })).toEqual([]);
+  });
+
+  test("hasLabels() judges as the index does", () => {
+    expect(hasLabels({ labels: { role: "db" } }, [db])).toBe(true);
+    expect(hasLabels({ labels: { role: "web" } }, [db])).toBe(false);
+    expect(hasLabels({ labels: { role: "web" } }, [any])).toBe(true);
+    expect(hasLabels({}, [any])).toBe(false);
+    expect(hasLabels({ labels: {} }, [{ name: "constructor", value: null }])).toBe(false);
+    expect(hasLabels({}, [])).toBe(true);
+  });
+});
+
+test("listSent() filters by recipient, kind, date and label", () => {
+  const from = { from: "code1", to: ["code2", "@db"] };
+  add("a", { ...from, kind: "warning", at: "2026-01-01T00:00:00.000Z", labels: { x: "1" } });
+  add("b", { ...from, to: ["code3"], at: "2026-02-01T00:00:00.000Z" });
+  const sent = (filter: object): string[] =>
+    listSent(index, "code1", { limit: 9, ...filter }).map((one) => one.message.id);
+  expect(sent({ to: "@db" })).toEqual(["a"]);
+  expect(sent({ kind: "warning" })).toEqual(["a"]);
+  expect(sent({ kind: "info" })).toEqual(["b"]);
+  expect(sent({ sinceWallMs: Date.parse("2026-01-15T00:00:00.000Z") })).toEqual(["b"]);
+  expect(sent({ labels: [{ name: "x", value: "1" }] })).toEqual(["a"]);
 });

@@ -103,6 +103,11 @@ describe("labels", () => {
   });
 });
 
+test("parseFileSettings() refuses labels that no card could hold", () => {
+  const labels = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`l${n}`, "x".repeat(150)]));
+  expect(issuesOf({ labels })).toEqual([expect.objectContaining({ path: ["labels"] })]);
+});
+
 describe("booleans", () => {
   test.each([
     [true, true],
