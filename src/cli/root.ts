@@ -136,6 +136,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Write what helps to find a bug into a file, without secrets",
     load: () => import("./commands/bugreport.ts").then((m) => m.bugreport),
   },
+  network: {
+    group: "Care",
+    summary: "Check the way to the remote, step by step, with times",
+    load: () => import("./commands/network.ts").then((m) => m.network),
+  },
   "rebuild-index": {
     group: "Care",
     summary: "Make the message index anew from the object store",

@@ -2,6 +2,7 @@ import { firstLineOf } from "../base/errors.ts";
 import { queueDrafts } from "../daemon/flush-now.ts";
 import { outboxItem } from "../fleet/messaging/outbox.ts";
 import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.ts";
+import type { RemoteDown } from "../http/protocol.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { printNotice } from "./output/print-answer.ts";
@@ -13,6 +14,8 @@ import { waitWithDaemon } from "./wait-until.ts";
 export interface Submitted {
   readonly id: string;
   readonly throughDaemon: boolean;
+  /** What the daemon that took it knows against the remote; null when it knows nothing, or no daemon took it. */
+  readonly down: RemoteDown | null;
 }
 
 /**
@@ -27,17 +30,17 @@ export async function submit(
   const request = withId(asked);
   const from = { clock: systemClock, cryptography: systemCryptography };
   const taken = await session.ask((daemon) => daemon.send(request));
-  if (taken !== null) return { id: taken.id, throughDaemon: true };
+  if (taken !== null) return { id: taken.id, throughDaemon: true, down: taken.down };
   const { server } = session.mailbox().identity;
   const draft = typed(draftMessage(request, { ...from, server }));
   if (!options.push) {
     queueDrafts(session.mailbox(), [draft], systemClock.wallMs());
-    return { id: draft.id, throughDaemon: false };
+    return { id: draft.id, throughDaemon: false, down: null };
   }
   const outcome = await session.flush([draft], options.timeoutMs);
   if (outcome.status === "waiting")
     printNotice(`fleetd: ${outcome.failure.kind}: ${firstLineOf(outcome.failure.detail)}`);
-  return { id: draft.id, throughDaemon: false };
+  return { id: draft.id, throughDaemon: false, down: null };
 }
 
 /**

@@ -6,7 +6,7 @@ import { markMessage } from "../fleet/messaging/mark-message.ts";
 import { enqueue } from "../fleet/messaging/outbox.ts";
 import { unknownAmong } from "../fleet/messaging/peers.ts";
 import { draftMessage } from "../fleet/messaging/send-message.ts";
-import type { DaemonStatus, MarkCall, SendAnswer, SendCall } from "../http/protocol.ts";
+import type { DaemonStatus, MarkCall, RemoteStatus, SendAnswer, SendCall } from "../http/protocol.ts";
 import { type ControlServer, startControlServer } from "../http/server/control-server.ts";
 import { clearSocket, makeSocketFolder, protectSocket } from "../platform/socket.ts";
 import type { MonitorContext } from "./monitor-context.ts";
@@ -36,7 +36,8 @@ export function openControl(context: MonitorContext): ControlServer {
 }
 
 /** What the running monitor says of itself. */
-export function daemonStatus({ daemon, machine, mailbox, options }: MonitorContext): DaemonStatus {
+export function daemonStatus(context: MonitorContext): DaemonStatus {
+  const { daemon, machine, mailbox, options } = context;
   return {
     pid: process.pid,
     version: options.version,
@@ -47,15 +48,36 @@ export function daemonStatus({ daemon, machine, mailbox, options }: MonitorConte
     lastPushWallMs: daemon.lastPushWallMs,
     trouble: daemon.trouble,
     autoReplies: daemon.autoReplies,
+    remote: remoteStatus(context),
     holdsMachine: machine.holds(),
     health: daemon.health,
     clockJump: daemon.clockJump,
   };
 }
 
+function remoteStatus({ daemon, gate, sendPorts: { clock } }: MonitorContext): RemoteStatus {
+  const { breaker, budget } = gate;
+  const agoMs = breaker.kind === "closed" ? null : clock.monotonicMs() - breaker.sinceMs;
+  return {
+    down: gate.down,
+    breaker: {
+      state: breaker.kind,
+      failures: breaker.kind === "closed" ? breaker.failures : 0,
+      sinceWallMs: agoMs === null ? null : clock.wallMs() - agoMs,
+      refusesForMs: gate.refusesForMs,
+      causes: breaker.causes,
+      counts: breaker.counts,
+    },
+    check: gate.lastCheck,
+    cycles: gate.cycles,
+    pushBudget: { holds: budget.holds, waitMs: gate.pushWaitMs },
+    heartbeats: daemon.heartbeats,
+  };
+}
+
 /** Messages that arrive together share one wait for the disk. */
 function groupCommits(context: MonitorContext): (call: SendCall) => Promise<SendAnswer> {
-  const { daemon, mailbox, sendPorts } = context;
+  const { daemon, gate, mailbox, sendPorts } = context;
   let waiting: { draft: EntryDraft; resolve: (isNew: boolean) => void; reject: (thrown: unknown) => void }[] =
     [];
   const commit = (): void => {
@@ -86,7 +108,8 @@ function groupCommits(context: MonitorContext): (call: SendCall) => Promise<Send
     });
     const { server } = mailbox.identity;
     if (call.to.some((one) => one !== "all")) daemon.noteConversation();
-    return { id: draft.id, isNew, server, unknown: unknownAmong(mailbox, call.to) };
+    else daemon.noteArrival();
+    return { id: draft.id, isNew, server, unknown: unknownAmong(mailbox, call.to), down: gate.down };
   };
 }
 

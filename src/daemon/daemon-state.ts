@@ -1,12 +1,11 @@
 import type { Clock } from "../base/ports/clock.ts";
 import type { ClockFacts, HealthReport } from "../fleet/health/model.ts";
+import { DEFAULT_SETTINGS } from "../fleet/settings/defaults.ts";
+import type { ServerSettings } from "../fleet/settings/model.ts";
 import { Bell } from "./loop.ts";
 
 /** A failure of the remote is told at once and then at most this often while it lasts. */
 const TROUBLE_EVERY_MS = 60_000;
-
-/** So long after the last message of a conversation an answer is still expected soon. Chosen with the format. */
-const CONVERSATION_MS = 60_000;
 
 /** When something has to be on the remote, monotonic ms; null when nothing of it waits. */
 export interface Dues {
@@ -20,10 +19,15 @@ export class DaemonState {
   readonly receiveBell = new Bell();
   readonly handlerBell = new Bell();
   readonly startedWallMs: number;
+  readonly startedMonoMs: number;
   lastFetchWallMs: number | null = null;
   lastPushWallMs: number | null = null;
   /** As `lastPushWallMs` on the clock that nobody sets: heartbeats go by it. */
   lastPushMonoMs: number | null = null;
+  /** When the last push was made for nothing but the card, monotonic ms. */
+  lastHeartbeatMonoMs: number | null = null;
+  /** Heartbeats since the start. */
+  heartbeats = 0;
   autoReplies = 0;
   /** What the last health round made of this server; null before the first. */
   health: HealthReport | null = null;
@@ -34,16 +38,22 @@ export class DaemonState {
   cardDueMonoMs: number | null = null;
   /** When queued receipts have to be pushed, monotonic ms. */
   receiptsDueMonoMs: number | null = null;
-  /** Monotonic ms until which the remote is looked at more often; 0 when nobody talks. */
-  #conversationUntilMonoMs = 0;
+  /** When somebody last spoke to one server by name, monotonic ms. */
+  #talkedMonoMs = Number.NEGATIVE_INFINITY;
+  /** When a message last arrived or was sent, monotonic ms. */
+  #trafficMonoMs: number;
   readonly #clock: Clock;
+  readonly #settings: () => ServerSettings;
   readonly #troubles = new Map<"fetch" | "push", { detail: string; toldMonoMs: number; count: number }>();
   readonly #waiting = new Set<() => void>();
   #revision = 1;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, settings: () => ServerSettings = () => DEFAULT_SETTINGS) {
     this.#clock = clock;
+    this.#settings = settings;
     this.startedWallMs = clock.wallMs();
+    this.startedMonoMs = clock.monotonicMs();
+    this.#trafficMonoMs = this.startedMonoMs;
   }
 
   get revision(): number {
@@ -55,16 +65,32 @@ export class DaemonState {
     return (this.#troubles.get("fetch") ?? this.#troubles.get("push"))?.detail ?? null;
   }
 
+  /** How long this daemon has run, ms, on the clock that nobody sets. */
+  get upMs(): number {
+    return this.#clock.monotonicMs() - this.startedMonoMs;
+  }
+
+  /** How long no message arrived or was sent, ms. */
+  get quietMs(): number {
+    return this.#clock.monotonicMs() - this.#trafficMonoMs;
+  }
+
   /** Whether somebody spoke to one server by name lately, so that an answer may come any moment. */
   get inConversation(): boolean {
-    return this.#clock.monotonicMs() < this.#conversationUntilMonoMs;
+    return this.#clock.monotonicMs() - this.#talkedMonoMs < this.#settings().poll.conversation_for;
   }
 
   /** Notes a message from or to one server by name; the first one ends the long pause between looks at the remote. */
   noteConversation(): void {
     const wasQuiet = !this.inConversation;
-    this.#conversationUntilMonoMs = this.#clock.monotonicMs() + CONVERSATION_MS;
+    this.noteArrival();
+    this.#talkedMonoMs = this.#clock.monotonicMs();
     if (wasQuiet) this.receiveBell.ring();
+  }
+
+  /** Notes that there is traffic. */
+  noteArrival(): void {
+    this.#trafficMonoMs = this.#clock.monotonicMs();
   }
 
   /** Something changed in the databases: whoever waits for a change looks again. */
@@ -112,10 +138,13 @@ export class DaemonState {
     this.receiptsDueMonoMs = earlier(this.receiptsDueMonoMs, dues.receipts);
   }
 
-  /** Notes a push that the remote confirmed. */
-  notePush(): void {
+  /** Notes a push that the remote confirmed; a heartbeat is one for nothing but the card. */
+  notePush(isHeartbeat = false): void {
     this.lastPushWallMs = this.#clock.wallMs();
     this.lastPushMonoMs = this.#clock.monotonicMs();
+    if (!isHeartbeat) return;
+    this.lastHeartbeatMonoMs = this.lastPushMonoMs;
+    this.heartbeats += 1;
   }
 
   /** Notes a failure. Answers how many came in a row, and whether the operator should be told now. */

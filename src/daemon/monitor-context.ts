@@ -5,6 +5,7 @@ import type { DaemonState } from "./daemon-state.ts";
 import type { Report } from "./events.ts";
 import type { MachineRole } from "./machine-role.ts";
 import type { Mailbox } from "./open-mailbox.ts";
+import type { RemoteGate } from "./remote-gate.ts";
 
 /** A configuration that was read again: from which file, and what is different now. */
 export interface Reloaded {
@@ -27,6 +28,7 @@ export interface MonitorOptions {
 export interface MonitorContext {
   readonly mailbox: Mailbox;
   readonly daemon: DaemonState;
+  readonly gate: RemoteGate;
   readonly machine: MachineRole;
   readonly sendPorts: SendPorts;
   readonly receivePorts: ReceivePorts;

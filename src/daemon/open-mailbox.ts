@@ -7,6 +7,7 @@ import type { SigningKey } from "../base/ports/cryptography.ts";
 import type { Database } from "../base/ports/database.ts";
 import type { GitRemote } from "../base/ports/git-remote.ts";
 import type { GitStore } from "../base/ports/git-store.ts";
+import type { NetworkCheck } from "../base/ports/network-check.ts";
 import { type Identity, loadIdentity } from "../fleet/messaging/identity.ts";
 import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
 import { prepareIndex, prepareState } from "../fleet/messaging/mailbox-tables.ts";
@@ -18,6 +19,7 @@ import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { openGitRemote } from "../platform/git/git-remote.ts";
 import { openGitStore } from "../platform/git/local-git-store.ts";
 import { readKeyFile } from "../platform/key-file.ts";
+import { openNetworkCheck } from "../platform/network-check.ts";
 import type { ServerPaths } from "../platform/paths.ts";
 import { isDamage, openDatabase } from "../platform/sqlite-database.ts";
 
@@ -30,6 +32,8 @@ export interface Mailbox {
   index(): Database;
   store(): GitStore;
   remote(): GitRemote;
+  /** The way to that remote, looked at without git. */
+  networkCheck(): NetworkCheck;
   sendPorts(): Promise<SendPorts>;
   receivePorts(): ReceivePorts;
   close(): Promise<void>;
@@ -47,13 +51,12 @@ export function openMailbox(paths: ServerPaths): Mailbox {
   }
   const index = lazy(() => openIndex(paths));
   const store = lazy(() => openGitStore(paths.store, identity.format));
-  const remote = lazy(() =>
-    openGitRemote({
-      url: identity.remoteUrl,
-      storeFolder: paths.store,
-      environment: systemGitEnvironment(),
-    }),
-  );
+  const source = lazy(() => ({
+    url: identity.remoteUrl,
+    storeFolder: paths.store,
+    environment: systemGitEnvironment(),
+  }));
+  const remote = lazy(() => openGitRemote(source.get()));
   let key: Promise<SigningKey> | null = null;
   const shared = { identity, state, clock: systemClock, cryptography: systemCryptography };
   return {
@@ -63,6 +66,7 @@ export function openMailbox(paths: ServerPaths): Mailbox {
     index: index.get,
     store: store.get,
     remote: remote.get,
+    networkCheck: () => openNetworkCheck(source.get()),
     async sendPorts() {
       key ??= readKeyFile(paths.key);
       return { ...shared, store: store.get(), remote: remote.get(), key: await key };

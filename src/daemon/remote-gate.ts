@@ -5,11 +5,11 @@
  * rules are in `resilience/`; here are the clock, the one mutable breaker, and the news that one loop has for the other:
  * whoever sees that the remote is back ends the pauses of both.
  */
+import { formatDuration } from "../base/duration.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Cryptography } from "../base/ports/cryptography.ts";
-import type { RemoteFailure, RemoteOptions } from "../base/ports/git-remote.ts";
+import type { RemoteFailure } from "../base/ports/git-remote.ts";
 import type { NetworkCheck, NetworkReport } from "../base/ports/network-check.ts";
-import type { Result } from "../base/result.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
 import { backoffMs, jitteredMs } from "../resilience/backoff.ts";
 import {
@@ -22,6 +22,17 @@ import {
   stepBreaker,
   untilAdmitted,
 } from "../resilience/breaker.ts";
+import {
+  type Cycle,
+  type CycleSignals,
+  calm,
+  type Down,
+  type Ending,
+  type LoopState,
+  STOPPED,
+  type Try,
+  waiting,
+} from "./cycle.ts";
 import type { DaemonState } from "./daemon-state.ts";
 import type { Report } from "./events.ts";
 import { judgeFailure, type Operation } from "./judge-failure.ts";
@@ -52,46 +63,11 @@ export interface GateContext {
   readonly save: (breaker: BreakerState, isNetworkDown: boolean) => void;
 }
 
-/** One try; null when it was not made, since somebody else is at it. */
-export type Try<T> = (options: RemoteOptions) => Promise<Result<T, RemoteFailure> | null>;
-
-/** What ends a cycle. `stop` ends pauses, `work` ends a try under way. */
-export interface CycleSignals {
-  readonly stop: AbortSignal;
-  readonly work: AbortSignal;
-}
-
-/** What a cycle came to: `waiting` says after how long the next one makes sense. */
-export type Cycle<T> =
-  | { readonly status: "done"; readonly value: T }
-  | { readonly status: "waiting"; readonly pauseMs: number };
-
-/** Why the remote cannot be reached, and since when (wall ms, for people). */
-export interface Down {
-  readonly why: string;
-  readonly sinceWallMs: number;
-}
-
-/** What a permit brought: a value, or how long to wait and what the breaker is told. */
-type Ending<T> = { readonly cycle: Cycle<T>; readonly outcome: Outcome; readonly cause: string };
-
-/** What is known of one of the two loops. */
-interface LoopState {
-  /** No cycle before this instant, unless it is woken; monotonic ms. */
-  notBeforeMonoMs: number;
-  /** Failed tries in a row. */
-  failures: number;
-  /** Whether a success of the other loop would be news. */
-  hasNews: boolean;
-  /** Ends its pause between two tries. */
-  wake: (() => void) | null;
-}
-
-const calm = (): LoopState => ({ notBeforeMonoMs: 0, failures: 0, hasNews: false, wake: null });
-
-const STOPPED = { cycle: { status: "waiting", pauseMs: 0 }, outcome: "excluded", cause: "" } as const;
-
-const waiting = (pauseMs: number): { status: "waiting"; pauseMs: number } => ({ status: "waiting", pauseMs });
+/** A git that was ended at its deadline has often said nothing. */
+const withWords = (failure: RemoteFailure, timeoutMs: number): RemoteFailure =>
+  failure.kind === "timeout" && failure.detail === ""
+    ? { ...failure, detail: `no answer within ${formatDuration(timeoutMs)}` }
+    : failure;
 
 /** See the head of this file. */
 export class RemoteGate {
@@ -102,7 +78,7 @@ export class RemoteGate {
   readonly #context: GateContext;
   #breaker: BreakerState;
   #isNetworkDown: boolean;
-  #down: Down | null = null;
+  #down: { readonly why: string; readonly sinceMonoMs: number } | null = null;
   #checking: Promise<NetworkReport> | null = null;
   #lastGoodMonoMs: number | null = null;
   /** Until when the remote asked to be left alone, monotonic ms. */
@@ -124,7 +100,9 @@ export class RemoteGate {
 
   /** Why nothing gets through right now; null while nothing is known against the remote. */
   get down(): Down | null {
-    return this.#down;
+    if (this.#down === null) return null;
+    const agoMs = this.#nowMs - this.#down.sinceMonoMs;
+    return { why: this.#down.why, sinceWallMs: this.#context.clock.wallMs() - agoMs };
   }
 
   /** How long the breaker still refuses, ms. */
@@ -193,7 +171,8 @@ export class RemoteGate {
     const { attempt, signals, isProbe } = cycle;
     for (let tries = 1; ; tries += 1) {
       const { timeouts, retry } = this.#context.settings();
-      const result = await attempt({ timeoutMs: timeouts[operation], signal: signals.work });
+      const timeoutMs = timeouts[operation];
+      const result = await attempt({ timeoutMs, signal: signals.work });
       if (result === null) return { cycle: waiting(BUSY_PAUSE_MS), outcome: "excluded", cause: "" };
       if (operation === "push") this.budget.take(this.#nowMs);
       if (result.ok) {
@@ -202,9 +181,10 @@ export class RemoteGate {
       }
       // A git that was ended because the daemon ends says nothing about the remote.
       if (signals.work.aborted) return STOPPED;
-      const ending = this.#judge<T>(operation, result.error, isProbe || tries > retry.retries);
+      const failure = withWords(result.error, timeoutMs);
+      const ending = this.#judge<T>(operation, failure, isProbe || tries > retry.retries);
       if (ending !== null) return ending;
-      const again = await this.#beforeRetry<T>(operation, { tries, detail: result.error.detail, signals });
+      const again = await this.#beforeRetry<T>(operation, { tries, detail: failure.detail, signals });
       if (again !== null) return again;
     }
   }
@@ -227,6 +207,8 @@ export class RemoteGate {
     this.#noteTrouble(operation, detail, pauseMs);
     await this.#pause(operation, pauseMs, signals.stop);
     if (signals.stop.aborted) return STOPPED;
+    // The other loop has found out meanwhile that there is no point: nothing is started while the breaker is open.
+    if (this.#breaker.kind !== "closed") return this.#failed(operation, detail);
     const checked = await this.#look(signals.work);
     return checked.ok ? null : this.#failed(operation, checked.failure ?? detail);
   }
@@ -295,8 +277,7 @@ export class RemoteGate {
   }
 
   #noteDown(why: string): void {
-    const sinceWallMs = this.#down?.sinceWallMs ?? this.#context.clock.wallMs();
-    this.#down = { why, sinceWallMs };
+    this.#down = { why, sinceMonoMs: this.#down?.sinceMonoMs ?? this.#nowMs };
   }
 
   /** Ends the pause of a loop, wherever it is. */

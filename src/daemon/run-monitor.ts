@@ -11,6 +11,7 @@ import { noteLook } from "../fleet/messaging/last-look.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { renewRun } from "../fleet/messaging/publish-card.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
+import { readBoot } from "../platform/boot.ts";
 import { openHandlerRunner } from "../platform/handler-process.ts";
 import { onHangup } from "../platform/hangup.ts";
 import { embeddedRemotePath } from "../platform/paths.ts";
@@ -29,6 +30,7 @@ import { receiveRound } from "./loops/receive-loop.ts";
 import { MachineRole } from "./machine-role.ts";
 import type { MonitorContext, MonitorOptions } from "./monitor-context.ts";
 import { type Observed, observe } from "./observe.ts";
+import { openGate } from "./open-gate.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 import { reloadConfiguration } from "./reload-configuration.ts";
 import { serverFacts } from "./server-facts.ts";
@@ -53,7 +55,10 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
     const sendPorts = await mailbox.sendPorts();
     observed = observe(mailbox, given);
     const options: MonitorOptions = { ...given, report: observed.report };
-    const daemon = new DaemonState(sendPorts.clock);
+    const daemon = new DaemonState(sendPorts.clock, options.settings);
+    const { settings, report } = options;
+    const check = mailbox.networkCheck();
+    const gate = openGate({ ports: sendPorts, daemon, check, boot: readBoot, settings, report });
     machine.holds();
     writeHolder(mailbox.paths.daemonLock, { pid: process.pid, startedWallMs: daemon.startedWallMs });
     restoreObjects(sendPorts);
@@ -63,6 +68,7 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
     const context: MonitorContext = {
       mailbox,
       daemon,
+      gate,
       machine,
       sendPorts,
       receivePorts: mailbox.receivePorts(),
@@ -128,6 +134,7 @@ async function runLoops(context: MonitorContext): Promise<void> {
   const watch = openWatch(context);
   const receive = {
     ...contextOf(context),
+    gate: context.gate,
     ports: receivePorts,
     settings: options.settings,
     watch: watch.refresh,
@@ -188,15 +195,19 @@ function contextOf({ daemon, mailbox, options, signal, receivePorts }: MonitorCo
   return { daemon, answers, report: options.report, signal };
 }
 
-function pushContext({ daemon, mailbox, sendPorts, options, pushSignal }: MonitorContext): PushLoopContext {
+function pushContext(context: MonitorContext): PushLoopContext {
+  const { daemon, gate, mailbox, sendPorts, options, pushSignal, signal } = context;
   return {
     ports: sendPorts,
     daemon,
+    gate,
     takeFlushLock: () => tryLock(mailbox.paths.flushLock),
     facts: () => serverFacts(options.version, options.settings(), daemon.health),
     rules: options.settings,
+    settings: options.settings,
     report: options.report,
     signal: pushSignal,
+    stop: signal,
   };
 }
 

@@ -13,11 +13,10 @@ export function renderStatusReply(facts: {
   readonly ports: ReceivePorts;
 }): string {
   const { identity, daemon, version, ports } = facts;
-  const nowMs = ports.clock.wallMs();
   const peers = listPeers(ports.state).filter((peer) => !peer.forgotten);
   const queue = queueDepth(ports.state);
   return [
-    `${identity.server} has been up for ${formatDuration(nowMs - daemon.startedWallMs)} (fleetd ${version})`,
+    `${identity.server} has been up for ${formatDuration(daemon.upMs)} (fleetd ${version})`,
     `remote: ${daemon.trouble === null ? "reachable" : "in trouble"}`,
     `waiting to be sent: ${queue.count}`,
     `automatic answers since the start: ${daemon.autoReplies}`,

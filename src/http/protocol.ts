@@ -4,6 +4,8 @@
  * ways; the socket lies in a folder that only its user can open. The server checks what it reads in
  * `server/parse-calls.ts`: a command that only asks need not load a validator (3 ms of a start).
  */
+
+import type { NetworkReport } from "../base/ports/network-check.ts";
 import type { ClockFacts, HealthReport } from "../fleet/health/model.ts";
 import type { SendRequest } from "../fleet/messaging/send-message.ts";
 import type { SettingChange } from "../fleet/settings/compare-settings.ts";
@@ -34,6 +36,14 @@ export interface SendAnswer {
   readonly server: string;
   /** Recipients that nobody has seen yet. */
   readonly unknown: readonly string[];
+  /** Why the message cannot go to the remote now; null while nothing is known against it. */
+  readonly down: RemoteDown | null;
+}
+
+/** Why nothing gets through to the remote (hostile text), and since when (wall ms). */
+export interface RemoteDown {
+  readonly why: string;
+  readonly sinceWallMs: number;
 }
 
 /** Body of `mark`: somebody's message was read or acknowledged here. */
@@ -71,6 +81,7 @@ export interface DaemonStatus {
   /** The last failure of the remote while it lasts, hostile text. */
   readonly trouble: string | null;
   readonly autoReplies: number;
+  readonly remote: RemoteStatus;
   /** Whether this daemon looks after what exists once per machine. */
   readonly holdsMachine: boolean;
   /** What the monitor made of its server last; null before the first judgement. */
@@ -83,6 +94,30 @@ export interface DaemonStatus {
 export interface ReloadAnswer {
   readonly file: string | null;
   readonly changes: readonly SettingChange[];
+}
+
+/** How the daemon gets on with its remote. Texts are hostile. */
+export interface RemoteStatus {
+  readonly down: RemoteDown | null;
+  readonly breaker: {
+    readonly state: "closed" | "open" | "half-open";
+    /** Failed cycles in a row. */
+    readonly failures: number;
+    /** When it left `closed`; null while it is closed. */
+    readonly sinceWallMs: number | null;
+    /** How long it still refuses, ms; 0 when it does not. */
+    readonly refusesForMs: number;
+    readonly causes: readonly string[];
+    readonly counts: Readonly<
+      Record<"admitted" | "succeeded" | "failed" | "excluded" | "lost" | "rejected", number>
+    >;
+  };
+  /** The last look at the network; null before the first one. */
+  readonly check: (NetworkReport & { readonly atWallMs: number }) | null;
+  readonly cycles: { readonly succeeded: number; readonly failed: number };
+  /** Whether the host bounds pushes, and how long the next one waits for that, ms. */
+  readonly pushBudget: { readonly holds: boolean; readonly waitMs: number };
+  readonly heartbeats: number;
 }
 
 /** An error as the control socket sends it; `code` is one of `EXIT_CODES`. */

@@ -166,7 +166,10 @@ async function connect(
 ): Promise<readonly CheckStage[]> {
   const startMs = performance.now();
   const stages: CheckStage[] = [];
+  let isOver = false;
   const passed = (name: CheckStage["name"], ok: boolean, detail: string): void => {
+    // Closing the socket ends its handshake, which is no news.
+    if (isOver) return;
     const before = stages.reduce((total, stage) => total + stage.durationMs, 0);
     stages.push({ name, ok, durationMs: performance.now() - startMs - before, detail });
   };
@@ -200,6 +203,7 @@ async function connect(
     const name = stages.some((stage) => stage.name === "tcp") ? "tls" : "tcp";
     passed(name, false, wordsOf(thrown));
   } finally {
+    isOver = true;
     // One that comes to be only after its deadline is closed, too.
     void connecting.then(() => socket?.terminate()).catch(() => undefined);
     done.promise.catch(() => undefined);

@@ -1,10 +1,11 @@
-import { parseDuration } from "../../base/duration.ts";
-import { EXIT_CODES } from "../../base/errors.ts";
+import { formatDuration, parseDuration } from "../../base/duration.ts";
+import { EXIT_CODES, firstLineOf } from "../../base/errors.ts";
 import { deliveryOf } from "../../fleet/messaging/delivery.ts";
 import { findReply, shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
 import { unknownAmong } from "../../fleet/messaging/peers.ts";
 import type { SendRequest } from "../../fleet/messaging/send-message.ts";
+import { systemClock } from "../../platform/clock.ts";
 import { refreshIndex } from "../look.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { safe, toSafeText } from "../output/safe-text.ts";
@@ -35,10 +36,25 @@ export async function sendAndWait(args: SendArguments, request: SendRequest): Pr
     const submitted = await submit(session, request, { push: args.wait !== "queued", timeoutMs });
     const { id } = submitted;
     await warnUnknown(session, request.to, { look: isPushed(session, id) });
-    const reached = await waitFor(session, submitted, { wait: args.wait, timeoutMs });
+    const reached = isHopeless(session, submitted, args)
+      ? { ok: false, state: "queued", reply: null }
+      : await waitFor(session, submitted, { wait: args.wait, timeoutMs });
     report(session, { id, args, reached });
     return reached.ok ? 0 : EXIT_CODES.NOT_YET;
   });
+}
+
+/**
+ * Whether waiting for the remote is pointless, since the daemon knows that it is away: then it says why and since when.
+ * Whoever says how long to wait waits so long.
+ */
+function isHopeless(session: Session, { id, down }: Submitted, args: SendArguments): boolean {
+  if (args.wait !== "pushed" || args.timeout !== undefined || down === null || isPushed(session, id)) {
+    return false;
+  }
+  const away = formatDuration(Math.max(0, systemClock.wallMs() - down.sinceWallMs));
+  printNotice(`fleetd: the remote has been away for ${away}: ${firstLineOf(down.why)}`);
+  return true;
 }
 
 /**

@@ -1,4 +1,5 @@
-import { messageOf } from "../../base/errors.ts";
+import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
+import type { Result } from "../../base/result.ts";
 import {
   type AnswerSettings,
   answerMessages,
@@ -6,27 +7,25 @@ import {
 } from "../../fleet/messaging/answer-messages.ts";
 import type { ReceivePorts } from "../../fleet/messaging/mailbox-ports.ts";
 import { listPeers } from "../../fleet/messaging/peers.ts";
-import { receiveMessages } from "../../fleet/messaging/receive-messages.ts";
+import { type ReceiveReport, receiveMessages } from "../../fleet/messaging/receive-messages.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
+import { jitteredMs } from "../../resilience/backoff.ts";
 import type { DaemonState } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
 import { measured } from "../measured.ts";
-import { RETRY_MS_FIRST, RETRY_MS_MAX } from "./push-loop.ts";
-
-/** A fetch without an end is ended after this time. */
-export const FETCH_TIMEOUT_MS = 30_000;
+import type { RemoteGate } from "../remote-gate.ts";
 
 /** Cursors are on the remote this soon after a message that somebody may wait for; below the 2 s of the format. */
 const CARD_WITHIN_MS = 200;
 
-/** Pause between two looks while somebody talks; and per server, since hosts bound what a whole fleet may ask (15 a second). */
-const CONVERSATION_MS = 1_000;
-const CONVERSATION_MS_PER_SERVER = 100;
+/** At least so long between two looks for each server, since hosts bound what a whole fleet may ask (15 a second). */
+const LOOK_MS_PER_SERVER = 100;
 
 /** What the receive loop works with. */
 export interface ReceiveLoopContext {
   readonly ports: ReceivePorts;
   readonly daemon: DaemonState;
+  readonly gate: RemoteGate;
   readonly answers: () => AnswerSettings;
   readonly settings: () => ServerSettings;
   readonly report: Report;
@@ -40,47 +39,59 @@ export interface ReceiveLoopContext {
 
 /** One look at the remote and what follows from it. Answers how long to wait for the next, ms. */
 export async function receiveRound(context: ReceiveLoopContext): Promise<number> {
-  const { ports, daemon, report } = context;
+  const { ports, daemon, gate, signal } = context;
   context.watch();
-  const watch = { clock: ports.clock, report, signal: context.signal };
-  const received = await measured(
-    watch,
+  const signals = { work: signal, stop: signal };
+  const cycle = await gate.run("fetch", (options) => look(context, options), signals);
+  if (cycle.status === "waiting") return cycle.pauseMs;
+  context.watch();
+  daemon.lastFetchWallMs = ports.clock.wallMs();
+  await takeIn(context, cycle.value);
+  return jittered(ports, pauseMs(context));
+}
+
+const look = (
+  { ports, report, signal }: ReceiveLoopContext,
+  options: RemoteOptions,
+): Promise<Result<ReceiveReport, RemoteFailure>> =>
+  measured(
+    { clock: ports.clock, report, signal },
     "git_pull",
-    () => receiveMessages(ports, { timeoutMs: FETCH_TIMEOUT_MS, signal: context.signal }),
+    () => receiveMessages(ports, options),
     (looked) =>
       looked.ok
         ? { success: true, metadata: { lines: looked.value.acceptedLines } }
         : { success: false, metadata: { failure: looked.error.kind } },
   );
-  if (!received.ok) return trouble(context, received.error.detail);
-  context.watch();
-  daemon.lastFetchWallMs = ports.clock.wallMs();
-  if (daemon.noteSuccess("fetch")) {
-    report({ kind: "recovered", during: "fetch" });
-    // What waits for the remote need not wait for its own retry.
-    daemon.pushBell.ring();
-  }
-  const { acceptedLines, quarantined, cardsTaken, ownRefBehind } = received.value;
+
+async function takeIn(context: ReceiveLoopContext, received: ReceiveReport): Promise<void> {
+  const { ports, daemon, answers, report, signal } = context;
+  const { acceptedLines, quarantined, cardsTaken, ownRefBehind } = received;
   if (quarantined > 0) report({ kind: "quarantined", count: quarantined });
   if (ownRefBehind) daemon.wantCard(0);
+  if (acceptedLines > 0) daemon.noteArrival();
   const handled = await measured(
-    watch,
+    { clock: ports.clock, report, signal },
     "handle",
-    () => answerMessages(ports, context.answers()),
+    () => answerMessages(ports, answers()),
     (all) => (all.length === 0 ? null : { success: true, metadata: { messages: all.length } }),
   );
   for (const one of handled) report({ kind: "message", handled: one });
   noteHandled(daemon, handled);
   if (acceptedLines + quarantined + cardsTaken + handled.length > 0) daemon.bump();
-  return jittered(ports, pauseMs(context));
 }
 
-/** A remote that is a folder is watched and needs no more looks than usual. */
+/**
+ * A remote that is a folder is watched, so a conversation needs no more looks than usual there. Nobody looks more often
+ * than a fleet of this size may, and a long silence makes looks rarer, never more frequent than the operator wants them.
+ */
 function pauseMs({ ports, daemon, settings }: ReceiveLoopContext): number {
-  const { interval: intervalMs } = settings();
-  if (ports.remote.folder !== null || !daemon.inConversation) return intervalMs;
-  const servers = listPeers(ports.state).length + 1;
-  return Math.min(intervalMs, Math.max(CONVERSATION_MS, servers * CONVERSATION_MS_PER_SERVER));
+  const { interval, poll } = settings();
+  const isFolder = ports.remote.folder !== null;
+  const leastMs = isFolder ? 0 : (listPeers(ports.state).length + 1) * LOOK_MS_PER_SERVER;
+  if (!isFolder && daemon.inConversation) return Math.max(Math.min(interval, poll.conversation), leastMs);
+  const isIdle = daemon.quietMs >= poll.idle_after;
+  return Math.max(interval, isIdle ? poll.idle : 0, leastMs);
 }
 
 /** Senders of direct messages, and of those that ask for an ack, may be waiting to see that they arrived. */
@@ -95,17 +106,8 @@ function noteHandled(daemon: DaemonState, handled: readonly HandledMessage[]): v
   if (handled.some((one) => one.direct && one.silence !== "history")) daemon.noteConversation();
 }
 
-function trouble({ ports, daemon, report, signal }: ReceiveLoopContext, detail: string): number {
-  // A git that was ended because the daemon ends says nothing about the remote.
-  if (signal.aborted) return 0;
-  const { count, tell } = daemon.noteTrouble("fetch", detail);
-  const retryMs = jittered(ports, Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(count - 1, 10)));
-  if (tell) report({ kind: "trouble", during: "fetch", detail: messageOf(detail), retryMs });
-  return retryMs;
-}
-
 /** Up to a tenth more or less, so that a fleet does not ask its remote in step. */
 function jittered(ports: ReceivePorts, durationMs: number): number {
   const [byte = 128] = ports.cryptography.randomBytes(1);
-  return durationMs * (0.9 + (0.2 * byte) / 255);
+  return jitteredMs(durationMs, byte / 256);
 }

@@ -25,11 +25,26 @@ const STATUS: DaemonStatus = {
   lastPushWallMs: 3,
   trouble: "\u001b[31mhostile ü",
   autoReplies: 4,
+  remote: {
+    down: { why: "\u001b[31mhostile ü", sinceWallMs: 1 },
+    breaker: {
+      state: "open",
+      failures: 0,
+      sinceWallMs: 1,
+      refusesForMs: 2,
+      causes: ["away"],
+      counts: { admitted: 5, succeeded: 0, failed: 5, excluded: 0, lost: 0, rejected: 1 },
+    },
+    check: null,
+    cycles: { succeeded: 0, failed: 5 },
+    pushBudget: { holds: false, waitMs: 0 },
+    heartbeats: 0,
+  },
   holdsMachine: true,
   health: null,
   clockJump: null,
 };
-const TAKEN = { id: "m", isNew: true, server: "code1", unknown: [] };
+const TAKEN = { id: "m", isNew: true, server: "code1", unknown: [], down: null };
 const SEND: SendCall = { to: ["code2"], body: "ü \u0000 \u2028", subject: "s", labels: { a: "b" } };
 
 let count = 0;

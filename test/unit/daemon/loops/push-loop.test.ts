@@ -1,13 +1,16 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { DaemonState } from "../../../../src/daemon/daemon-state.ts";
 import type { MonitorEvent } from "../../../../src/daemon/events.ts";
-import { pushRound, RETRY_MS_MAX } from "../../../../src/daemon/loops/push-loop.ts";
+import { pushRound } from "../../../../src/daemon/loops/push-loop.ts";
 import { markMessage } from "../../../../src/fleet/messaging/mark-message.ts";
 import { outboxItem, unstoredBatches } from "../../../../src/fleet/messaging/outbox.ts";
 import { FACTS, MemoryFleet, type MemoryServer } from "../../../helpers/memory-fleet.ts";
+import { MemoryGate } from "../../../helpers/memory-gate.ts";
 import { MemoryLock } from "../../../helpers/memory-lock.ts";
 
-const HEARTBEAT_MS = 300_000;
+/** Without a push for so long a heartbeat is due, and the next one so long after it. */
+const HEARTBEAT_IDLE_MS = 120_000;
+const HEARTBEAT_EVERY_MS = 300_000;
 /** The outbox is looked at this often, whatever is due. */
 const LOOK_MS = 10_000;
 let fleet = new MemoryFleet();
@@ -15,18 +18,22 @@ let me: MemoryServer;
 let daemon = new DaemonState(fleet.clock);
 let lock = new MemoryLock();
 let events: MonitorEvent[] = [];
+let gate = new MemoryGate(fleet.clock, daemon);
 beforeEach(async () => {
   fleet = new MemoryFleet();
   me = await fleet.add("code1");
   daemon = new DaemonState(fleet.clock);
   lock = new MemoryLock();
-  events = [];
+  gate = new MemoryGate(fleet.clock, daemon);
+  events = gate.events;
 });
 
 const round = (): Promise<number> =>
   pushRound({
     ports: me.sendPorts,
     daemon,
+    gate: gate.gate,
+    settings: () => gate.settings,
     takeFlushLock: () => lock.tryTake(),
     facts: () => FACTS,
     rules: () => me.rules,
@@ -34,6 +41,7 @@ const round = (): Promise<number> =>
       if (event.kind !== "operation") events.push(event);
     },
     signal: new AbortController().signal,
+    stop: new AbortController().signal,
   });
 const pushes = (): number => fleet.remote.pushes.length;
 const unreachable = { kind: "unreachable", detail: "no route to host" } as const;
@@ -77,9 +85,12 @@ describe("pushRound()", () => {
 
   test("still wants a card that could not be published", async () => {
     daemon.wantCard(0);
-    fleet.remote.troubles.nextFailures.push(unreachable);
+    fleet.remote.troubles.outage = unreachable;
     await round();
+    expect(daemon.cardDueMonoMs).not.toBeNull();
+    fleet.remote.troubles.outage = null;
     const before = pushes();
+    await fleet.clock.advance(gate.settings.interval);
     await round();
     expect(pushes()).toBe(before + 1);
   });
@@ -114,13 +125,34 @@ describe("pushRound()", () => {
     expect(events).toEqual([{ kind: "pushed", entries: 1 }]);
   });
 
-  test("sends a heartbeat when nothing else was pushed for its time", async () => {
+  test("sends a heartbeat when nothing was pushed for its idle time, and the next ones in their interval", async () => {
     daemon.wantCard(0);
     await round();
-    await fleet.clock.advance(HEARTBEAT_MS);
-    const before = pushes();
-    expect(await round()).toBe(LOOK_MS);
-    expect(pushes()).toBe(before + 1);
+    const pauses: number[] = [];
+    const start = pushes();
+    for (let passedMs = 0; passedMs < HEARTBEAT_IDLE_MS + 2 * HEARTBEAT_EVERY_MS; ) {
+      const before = pushes();
+      const waitMs = await round();
+      if (pushes() > before) pauses.push(passedMs);
+      await fleet.clock.advance(waitMs);
+      passedMs += waitMs;
+    }
+    expect(pauses).toEqual([HEARTBEAT_IDLE_MS, HEARTBEAT_IDLE_MS + HEARTBEAT_EVERY_MS]);
+    expect([pushes() - start, daemon.heartbeats]).toEqual([2, 2]);
+  });
+
+  test("a push that happens anyway puts the next heartbeat off, and is none itself", async () => {
+    daemon.wantCard(0);
+    await round();
+    await fleet.clock.advance(HEARTBEAT_IDLE_MS - 1000);
+    me.queue({ to: ["all"] });
+    await round();
+    expect(daemon.heartbeats).toBe(0);
+    await fleet.clock.advance(HEARTBEAT_IDLE_MS - 1);
+    expect(await round()).toBe(1);
+    await fleet.clock.advance(1);
+    await round();
+    expect(daemon.heartbeats).toBe(1);
   });
 
   test.each([
@@ -129,7 +161,7 @@ describe("pushRound()", () => {
   ])("keeps the pace of its heartbeat when the clock is set %s by a day", async (_, stepMs) => {
     daemon.wantCard(0);
     await round();
-    await fleet.clock.advance(HEARTBEAT_MS - 1000);
+    await fleet.clock.advance(HEARTBEAT_IDLE_MS - 1000);
     fleet.clock.setWall(fleet.clock.wallMs() + stepMs);
     const before = pushes();
     expect(await round()).toBe(1000);
@@ -159,30 +191,49 @@ describe("pushRound()", () => {
     expect(lock.tryTake()).not.toBeNull();
   });
 
-  test("retries with growing pauses up to the longest, tells the first failure and the recovery", async () => {
+  test("tries again after 2, 4 and 8 s, then after the interval; tells the first failure and the recovery", async () => {
     me.queue({ to: ["all"] });
     fleet.remote.troubles.outage = unreachable;
-    const pauses: number[] = [];
-    for (let count = 0; count < 8; count += 1) pauses.push(await round());
-    expect(pauses).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, RETRY_MS_MAX, RETRY_MS_MAX]);
+    const { interval } = gate.settings;
+    expect(Math.round(await round())).toBe(interval);
+    expect(fleet.clock.sleptMs.slice(-3)).toEqual([2000, 4000, 8000]);
     fleet.remote.troubles.outage = null;
+    await fleet.clock.advance(interval);
     await round();
     expect(events).toEqual([
-      { kind: "trouble", during: "push", detail: "no route to host", retryMs: 1000 },
+      { kind: "trouble", during: "push", detail: "no route to host", retryMs: 2000 },
       { kind: "recovered", during: "push" },
       { kind: "pushed", entries: 1 },
     ]);
   });
 
-  test("tells a conflict as trouble, and forces nothing", async () => {
+  test("a send does not cut the pause after a failed cycle short", async () => {
+    me.queue({ to: ["all"] });
+    fleet.remote.troubles.outage = unreachable;
+    await round();
+    const before = fleet.remote.calls;
+    await fleet.clock.advance(1000);
+    me.queue({ to: ["all"] });
+    expect(await round()).toBe(gate.settings.interval - 1000);
+    expect(fleet.remote.calls).toBe(before);
+  });
+
+  test("tells a conflict as trouble, forces nothing, and the breaker hears nothing of it", async () => {
     const twin = await fleet.join("code2");
     const first = await fleet.join("code2");
     await first.flush();
     const tip = fleet.remote.refs.get(first.logRef);
     me = twin;
-    expect(await round()).toBe(1000);
-    expect(events).toMatchObject([{ kind: "trouble", detail: expect.stringContaining("did not write") }]);
+    const pauses: number[] = [];
+    for (let count = 0; count < 8; count += 1) {
+      pauses.push(await round());
+      await fleet.clock.advance(pauses.at(-1) ?? 0);
+    }
+    expect(pauses.map(Math.round)).toEqual([2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+    expect(events[0]).toMatchObject({ kind: "trouble", detail: expect.stringContaining("did not write") });
     expect(fleet.remote.refs.get(first.logRef)).toBe(tip ?? "");
+    expect(gate.gate.breaker).toMatchObject({ kind: "closed", failures: 0 });
+    expect(gate.gate.down).toBeNull();
   });
 
   test("tells whoever waits for a change", async () => {

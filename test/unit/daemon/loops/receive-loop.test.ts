@@ -5,6 +5,7 @@ import type { MonitorEvent } from "../../../../src/daemon/events.ts";
 import { receiveRound } from "../../../../src/daemon/loops/receive-loop.ts";
 import { DEFAULT_SETTINGS } from "../../../../src/fleet/settings/defaults.ts";
 import { ANSWERS, MemoryFleet, type MemoryServer, strangersCommit } from "../../../helpers/memory-fleet.ts";
+import { MemoryGate } from "../../../helpers/memory-gate.ts";
 
 const INTERVAL_MS = DEFAULT_SETTINGS.interval;
 let fleet = new MemoryFleet();
@@ -12,6 +13,7 @@ let me: MemoryServer;
 let other: MemoryServer;
 let daemon = new DaemonState(fleet.clock);
 let events: MonitorEvent[] = [];
+let gate = new MemoryGate(fleet.clock, daemon);
 /** How many calls the remote had seen at each time that the watch was set up. */
 let watched: number[] = [];
 beforeEach(async () => {
@@ -19,6 +21,7 @@ beforeEach(async () => {
   me = await fleet.add("code1");
   other = await fleet.add("code2");
   daemon = new DaemonState(fleet.clock);
+  gate = new MemoryGate(fleet.clock, daemon, { report: (event) => events.push(event) });
   await round();
   events = [];
   watched = [];
@@ -30,6 +33,7 @@ const round = (): Promise<number> =>
   receiveRound({
     ports: me.receivePorts,
     daemon,
+    gate: gate.gate,
     answers: () => ANSWERS,
     settings: () => DEFAULT_SETTINGS,
     report: (event) => {
@@ -99,21 +103,34 @@ describe("receiveRound()", () => {
     expect(await rang()).toBe(true);
   });
 
-  test("waits longer after each failure, tells the first and the recovery, and wakes the push loop then", async () => {
+  test("tries again after 2, 4 and 8 s, then after the interval; tells the first failure and the recovery, and wakes the push loop", async () => {
     fleet.remote.troubles.outage = { kind: "unreachable", detail: "no route to host" };
-    const pauses: number[] = [];
-    for (let count = 0; count < 8; count += 1) pauses.push(await round());
-    for (const [count, pauseMs] of pauses.entries()) {
-      const expectedMs = Math.min(60_000, 1000 * 2 ** count);
-      expect(Math.abs(pauseMs - expectedMs)).toBeLessThanOrEqual(expectedMs * 0.1);
-    }
+    const before = fleet.clock.sleptMs.length;
+    expect(await round()).toBe(INTERVAL_MS);
+    expect(fleet.clock.sleptMs.slice(before)).toEqual([2000, 4000, 8000]);
     expect(daemon.trouble).toBe("no route to host");
-    expect(watched).toHaveLength(8);
+    expect(watched).toHaveLength(1);
     fleet.remote.troubles.outage = null;
+    await fleet.clock.advance(INTERVAL_MS);
     await round();
     expect(events.map((event) => event.kind)).toEqual(["trouble", "recovered"]);
     expect(daemon.trouble).toBeNull();
     expect(daemon.lastFetchWallMs).toBe(fleet.clock.wallMs());
     expect(await rang()).toBe(true);
+  });
+
+  test("looks every second while somebody talks, and as usual a minute later", async () => {
+    daemon.noteConversation();
+    expect(await round()).toBeLessThanOrEqual(1_100);
+    await fleet.clock.advance(DEFAULT_SETTINGS.poll.conversation_for);
+    expect(await round()).toBeGreaterThanOrEqual(INTERVAL_MS * 0.9);
+  });
+
+  test("looks less often when nothing arrived for long, and at once as usual when something does", async () => {
+    await fleet.clock.advance(DEFAULT_SETTINGS.poll.idle_after);
+    const idleMs = await round();
+    expect(idleMs).toBeGreaterThanOrEqual(DEFAULT_SETTINGS.poll.idle * 0.9);
+    await other.send({ to: ["all"] });
+    expect(await round()).toBeLessThanOrEqual(INTERVAL_MS * 1.1);
   });
 });
