@@ -2,6 +2,8 @@
 import type { Result } from "../base/result.ts";
 import type { Mailbox } from "../daemon/open-mailbox.ts";
 import { problemsFirst, type Verdict, worstOf } from "../fleet/health/model.ts";
+import { autoPause } from "../fleet/messaging/auto-pause.ts";
+import { countParked } from "../fleet/messaging/handler-runs.ts";
 import { lastLookWallMs } from "../fleet/messaging/last-look.ts";
 import { countUnread } from "../fleet/messaging/mailbox-queries.ts";
 import { lastPushedWallMs } from "../fleet/messaging/outbox.ts";
@@ -69,10 +71,26 @@ export async function gatherStatus(session: Session, settings: ServerSettings): 
   if (!mailbox.ok) return { nowWallMs, verdict: report.verdict, problems, daemon, own: null };
   await refreshIndex(session, { offline: true });
   const breaker = report.checks.find((check) => check.id === "breaker")?.figure ?? null;
-  const all = [...problems, ...inTheMail(session)];
+  const all = [...problems, ...stopped(session, nowWallMs), ...inTheMail(session)];
   const verdict = all.length === 0 ? "ok" : worstOf([report.verdict, ...all.map((one) => one.verdict)]);
   const own = { ...ownFacts(session, mailbox, { daemon, settings, nowWallMs }), breaker };
   return { nowWallMs, verdict, problems: all, daemon, own };
+}
+
+/** What the operator stopped, and what stopped by itself and waits for the operator. */
+function stopped(session: Session, nowWallMs: number): StatusProblem[] {
+  const { state } = session.mailbox();
+  const problems: StatusProblem[] = [];
+  if (autoPause(state, nowWallMs) !== null) {
+    const evidence = "everything automatic is paused";
+    problems.push({ id: "pause", verdict: "warn", evidence, fix: "fleetd resume auto" });
+  }
+  const parked = countParked(state);
+  if (parked > 0) {
+    const evidence = `${parked} parked handler run${parked === 1 ? "" : "s"} to look at`;
+    problems.push({ id: "handlers", verdict: "warn", evidence, fix: "fleetd handlers" });
+  }
+  return problems;
 }
 
 function inTheMail(session: Session): StatusProblem[] {
