@@ -51,6 +51,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Print messages as they arrive",
     load: () => import("./commands/watch.ts").then((m) => m.watch),
   },
+  queue: {
+    group: "Messages",
+    summary: "What waits to be sent; retry it or give it up",
+    load: () => import("./commands/queue.ts").then((m) => m.queue),
+  },
   quickstart: {
     group: "Fleet",
     summary: "See a whole fleet at work on this machine, without configuration",

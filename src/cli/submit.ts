@@ -1,5 +1,7 @@
 import { firstLineOf } from "../base/errors.ts";
+import type { Database } from "../base/ports/database.ts";
 import { queueDrafts } from "../daemon/flush-now.ts";
+import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
 import { outboxItem } from "../fleet/messaging/outbox.ts";
 import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.ts";
 import type { RemoteDown } from "../http/protocol.ts";
@@ -37,15 +39,22 @@ export async function submit(
     queueDrafts(session.mailbox(), [draft], systemClock.wallMs());
     return { id: draft.id, throughDaemon: false, down: null };
   }
-  const outcome = await session.flush([draft], options.timeoutMs);
-  if (outcome.status === "waiting")
-    printNotice(`fleetd: ${outcome.failure.kind}: ${firstLineOf(outcome.failure.detail)}`);
+  tellFailure(await session.flush([draft], options.timeoutMs), draft.id);
   return { id: draft.id, throughDaemon: false, down: null };
+}
+
+/** Says on stderr why entry `id` did not come through. What the remote refused of others is not this command's news. */
+export function tellFailure(outcome: FlushOutcome, id: string): void {
+  if (outcome.status === "waiting") {
+    printNotice(`fleetd: ${outcome.failure.kind}: ${firstLineOf(outcome.failure.detail)}`);
+  } else if (outcome.status === "refused" && outcome.ids.includes(id)) {
+    printNotice(`fleetd: refused: ${firstLineOf(outcome.reason)}`);
+  }
 }
 
 /**
  * Whether the remote confirmed a submitted message, at most `timeoutMs` from now. The daemon that took it pushes it;
- * when that daemon is gone, this process does. A message that this process has just failed to push is not waited for.
+ * when that daemon is gone, this process does. A message that was tried in vain is not waited for: it is safe here.
  */
 export async function isPushedWithin(
   session: Session,
@@ -54,10 +63,17 @@ export async function isPushedWithin(
 ): Promise<boolean> {
   const { state } = session.mailbox();
   const isPushed = (): boolean => outboxItem(state, submitted.id)?.state === "pushed";
+  const isTold = (): boolean => isPushed() || hasFailed(state, submitted.id);
   if (isPushed() || !submitted.throughDaemon) return isPushed();
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
   const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
-  const isDaemonThere = await waitWithDaemon(session, leftMs, isPushed);
+  const isDaemonThere = await waitWithDaemon(session, leftMs, isTold);
   if (!isDaemonThere && !isPushed()) await session.flush([], Math.max(1, leftMs()));
   return isPushed();
+}
+
+/** Whether a push of this entry failed since it was sent, so that its sender can be told something. */
+function hasFailed(state: Database, id: string): boolean {
+  const item = outboxItem(state, id);
+  return item !== null && item.unreachable + item.refused > 0;
 }

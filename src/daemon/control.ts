@@ -29,6 +29,11 @@ export function openControl(context: MonitorContext): ControlServer {
     send,
     reload: () => reloadConfiguration(context),
     mark: (call) => ({ changed: mark(context, call) }),
+    push: () => {
+      daemon.pushBell.ring();
+      daemon.bump();
+      return { server: mailbox.identity.server };
+    },
     changes: async (call) => ({ revision: await daemon.waitForChange(call.since, call.timeoutMs, signal) }),
   });
   protectSocket(mailbox.paths.socket);

@@ -17,6 +17,7 @@ export const PATHS = {
   mark: "/v1/mark",
   changes: "/v1/changes",
   reload: "/v1/reload",
+  push: "/v1/push",
 } as const;
 
 /** A request may be this large: a message body as JSON with every byte escaped, and its envelope. */
@@ -56,6 +57,11 @@ export interface MarkCall {
 /** Answer of `mark`. */
 export interface MarkAnswer {
   readonly changed: boolean;
+}
+
+/** Answer of `push`, which has no body: the daemon looks at its queue now. */
+export interface PushAnswer {
+  readonly server: string;
 }
 
 /** Body of `changes`: answered as soon as the daemon's revision is above `since`, or at the timeout. */

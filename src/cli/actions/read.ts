@@ -1,15 +1,16 @@
+import { fromInstant } from "../../base/instant.ts";
 import { deliveryOf } from "../../fleet/messaging/delivery.ts";
 import { markMessage } from "../../fleet/messaging/mark-message.ts";
 import type { IndexedMessage } from "../../fleet/messaging/message-index.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { renderDelivery } from "../delivery-view.ts";
 import { requireMessage } from "../find-message.ts";
 import { refreshIndex } from "../look.ts";
 import { renderMessage, toMessageJson } from "../message-views.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { safe } from "../output/safe-text.ts";
-import { openStyle } from "../output/terminal.ts";
+import { openStyle, terminalWidth } from "../output/terminal.ts";
 import { REMOTE_TIMEOUT_MS, type Session, withSession } from "../session.ts";
-import { stateOf } from "./sent.ts";
 
 /** The arguments of `read`, as typed. */
 export interface ReadArguments {
@@ -29,14 +30,18 @@ export async function read(args: ReadArguments): Promise<void> {
     const found = requireMessage(mailbox.index(), args.id);
     const { server } = mailbox.identity;
     const own = found.message.from === server;
-    const delivery = own
-      ? deliveryOf(mailbox.state, mailbox.index(), { server, id: found.message.id })
-      : null;
+    const { id, expires_at } = found.message;
+    const expired = expires_at !== undefined && fromInstant(expires_at) < systemClock.wallMs();
+    const delivery = own ? deliveryOf(mailbox.state, mailbox.index(), { server, id, expired }) : null;
     if (args.json) {
       printJson("read", { message: toMessageJson(found), ...(delivery === null ? {} : { delivery }) });
     } else {
-      printText(renderMessage(found, openStyle(args), systemClock.wallMs()));
-      for (const one of delivery?.recipients ?? []) printText(safe`  ${one.server}: ${stateOf(one)}`);
+      const style = openStyle(args);
+      const nowWallMs = systemClock.wallMs();
+      printText(renderMessage(found, style, nowWallMs));
+      if (delivery !== null) {
+        printText(safe`\n${renderDelivery(delivery, { style, width: terminalWidth(), nowWallMs })}`);
+      }
     }
     if (found.toMe) await tellSender(session, found, "read");
   });
@@ -60,6 +65,8 @@ export async function tellSender(
   const outcome = await session.flush([], REMOTE_TIMEOUT_MS);
   if (outcome.status === "waiting") {
     printNotice(`fleetd: the receipt waits for the remote: ${outcome.failure.kind}`);
+  } else if (outcome.status === "refused" && outcome.ids.length > 0) {
+    printNotice("fleetd: the remote refused the receipt; see fleetd queue list");
   }
   return true;
 }

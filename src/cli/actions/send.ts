@@ -1,6 +1,6 @@
 import { formatDuration, parseDuration } from "../../base/duration.ts";
 import { EXIT_CODES, firstLineOf } from "../../base/errors.ts";
-import { deliveryOf } from "../../fleet/messaging/delivery.ts";
+import { deliveryOf, sentState } from "../../fleet/messaging/delivery.ts";
 import { findReply, shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
 import { unknownAmong } from "../../fleet/messaging/peers.ts";
@@ -8,7 +8,7 @@ import type { SendRequest } from "../../fleet/messaging/send-message.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { refreshIndex } from "../look.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
-import { safe, toSafeText } from "../output/safe-text.ts";
+import { type SafeText, safe, toSafeText } from "../output/safe-text.ts";
 import { queuedText, type SendArguments, unknownNotice, type Wait } from "../send-request.ts";
 import { type Session, typed, withSession } from "../session.ts";
 import { isPushedWithin, type Submitted, submit } from "../submit.ts";
@@ -18,8 +18,8 @@ const PUSH_TIMEOUT_MS = 10_000;
 const WAIT_TIMEOUT_MS = 60_000;
 
 /**
- * Sends one message (`request`, made of `args`) and waits as long as asked. Exit code 0 when that state was reached, 75 when it was
- * not yet.
+ * Sends one message (`request`, made of `args`) and waits as long as asked. Exit code 0 when that state was reached, 75
+ * when it was not yet, 1 when it never will be: the remote refused it for good, or its time is over.
  */
 export async function sendAndWait(args: SendArguments, request: SendRequest): Promise<number> {
   const timeoutMs =
@@ -40,7 +40,8 @@ export async function sendAndWait(args: SendArguments, request: SendRequest): Pr
       ? { ok: false, state: "queued", reply: null }
       : await waitFor(session, submitted, { wait: args.wait, timeoutMs });
     report(session, { id, args, reached });
-    return reached.ok ? 0 : EXIT_CODES.NOT_YET;
+    if (reached.ok) return 0;
+    return isLost(reached.state) ? EXIT_CODES.FAILED : EXIT_CODES.NOT_YET;
   });
 }
 
@@ -84,15 +85,30 @@ async function waitFor(
   asked: { wait: Wait; timeoutMs: number },
 ): Promise<Reached> {
   const { id } = submitted;
-  const plain = (): string => (isPushed(session, id) ? "pushed" : "queued");
+  const plain = (): string => deliveryState(session, id);
   if (asked.wait === "queued") return { ok: true, state: plain(), reply: null };
   if (asked.wait === "pushed") {
     const ok = await isPushedWithin(session, submitted, asked.timeoutMs);
     return { ok, state: plain(), reply: null };
   }
-  const found = await waitUntil(session, asked.timeoutMs, () => lookFor(session, { id, wait: asked.wait }));
+  const found = await waitUntil(
+    session,
+    asked.timeoutMs,
+    () => lookFor(session, { id, wait: asked.wait }) ?? lostState(session, id),
+  );
   return found ?? { ok: false, state: strongestState(session, id), reply: null };
 }
+
+/** What the remote refused for good, or what expired, is not waited for. */
+function lostState(session: Session, id: string): Reached | null {
+  const state = deliveryState(session, id);
+  return isLost(state) ? { ok: false, state, reply: null } : null;
+}
+
+const isLost = (state: string): boolean => state === "dead" || state === "expired";
+
+const deliveryState = (session: Session, id: string): string =>
+  sentState(outboxItem(session.mailbox().state, id));
 
 const isPushed = (session: Session, id: string): boolean =>
   outboxItem(session.mailbox().state, id)?.state === "pushed";
@@ -119,24 +135,40 @@ function strongestState(session: Session, id: string): string {
   return RANKS[Math.max(RANKS.indexOf(delivery.state), ...ranks)] ?? delivery.state;
 }
 
+function notReached(
+  session: Session,
+  sent: { id: string; what: string; wait: Wait; state: string },
+): SafeText {
+  const { what, wait, state } = sent;
+  const item = outboxItem(session.mailbox().state, sent.id);
+  const reason = firstLineOf(item?.reason ?? "");
+  const retry = `"fleetd queue retry ${shortId(sent.id)}" tries it again`;
+  switch (state) {
+    case "queued":
+      return safe`Not ${wait} yet: ${what} is queued; it is safe here, and the monitor or the next command sends it`;
+    case "refused":
+      return safe`Not ${wait} yet: ${what} was refused ${String(item?.refused ?? 0)} of ${String(session.settings.queue.attempts)} times (${reason}); it is safe here, and the monitor or a later command tries it again`;
+    case "dead":
+      return safe`Not ${wait}: ${what} is dead, the remote refused it ${String(item?.refused ?? 0)} times (${reason}); ${retry}`;
+    case "expired":
+      return safe`Not ${wait}: ${what} expired before it could be sent; ${retry}`;
+    default:
+      return safe`Not ${wait} yet: ${what} is ${state}; it is safe here, and on the remote`;
+  }
+}
+
 function report(session: Session, sent: { id: string; args: SendArguments; reached: Reached }): void {
   const { id, args, reached } = sent;
   if (args.json) {
     const { reply, state } = reached;
-    printJson("send", {
-      id,
-      server: session.mailbox().identity.server,
-      to: args.to.split(","),
-      state,
-      reply,
-    });
+    const { server } = session.mailbox().identity;
+    const reason = outboxItem(session.mailbox().state, id)?.reason ?? "";
+    printJson("send", { id, server, to: args.to.split(","), state, reply, reason });
     return;
   }
   const what = `message ${shortId(id)} to ${args.to}`;
   if (!reached.ok) {
-    const next =
-      reached.state === "queued" ? "and the monitor or the next command sends it" : "and on the remote";
-    printText(`Not ${args.wait} yet: ${what} is ${reached.state}; it is safe here, ${next}`);
+    printText(notReached(session, { id, what, wait: args.wait, state: reached.state }));
     return;
   }
   const done = reached.state[0]?.toUpperCase() + reached.state.slice(1);

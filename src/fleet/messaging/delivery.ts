@@ -2,14 +2,29 @@ import type { Database } from "../../base/ports/database.ts";
 import { hasPassed } from "./card.ts";
 import { listCards } from "./message-index.ts";
 import type { ReceiptState } from "./model.ts";
-import { outboxItem } from "./outbox.ts";
+import { type OutboxItem, outboxItem } from "./outbox.ts";
+import { passedAt } from "./peers.ts";
 
-/** How far a message got with one recipient; each state includes the ones before it, except that read and acked are independent. */
-export type DeliveryState = "queued" | "pushed" | "seen" | "read" | "acked" | "handled";
+/**
+ * How far a message got with one recipient; each state includes the ones before it, except that read and acked are
+ * independent. `expired`: its time was over before the recipient saw it. `refused`, `dead`: the remote did not take it.
+ */
+export type DeliveryState =
+  | "queued"
+  | "refused"
+  | "dead"
+  | "expired"
+  | "pushed"
+  | "seen"
+  | "read"
+  | "acked"
+  | "handled";
 
 /** The states of one sent message. `recipients` is the expected set, plus whoever else told of it. */
 export interface Delivery {
-  readonly state: "queued" | "pushed";
+  readonly state: Extract<DeliveryState, "queued" | "refused" | "dead" | "expired" | "pushed">;
+  /** Why the last push failed, hostile text; empty when none did. */
+  readonly reason: string;
   readonly recipients: readonly Recipient[];
 }
 
@@ -19,37 +34,72 @@ export interface Recipient {
   /** Everything the recipient said, in the order of the format. */
   readonly receipts: readonly ReceiptState[];
   readonly exitCode: number | null;
+  /** When each state was reached, by the recipient's clock. */
+  readonly times: Readonly<Partial<Record<"seen" | ReceiptState, string>>>;
+  /** The group for which it was expected, as its card said when the message was sent; empty for any other reason. */
+  readonly via: string;
+  /** When the recipient was last heard of, by its clock; null for never. */
+  readonly lastSeenAt: string | null;
 }
 
-type ReceiptRow = { server: string; state: ReceiptState; exit_code: number | null };
+type ReceiptRow = { server: string; state: ReceiptState; exit_code: number | null; at: string };
+
+/** One sent message. `expired`: by now its recipients pass it over. */
+export interface OwnMessage {
+  readonly server: string;
+  readonly id: string;
+  readonly expired?: boolean;
+}
 
 /** Where a message of this server is, from the remote's answer, the recipients' cards and their receipts. */
-export function deliveryOf(state: Database, index: Database, own: { server: string; id: string }): Delivery {
+export function deliveryOf(state: Database, index: Database, own: OwnMessage): Delivery {
   const item = outboxItem(state, own.id);
-  const isPushed = item === null || item.state === "pushed";
+  const sent = sentState(item);
   const place = placeOf(index, own) ?? {
     epoch: item?.epoch ?? "",
     seq: item?.seq ?? Number.MAX_SAFE_INTEGER,
   };
   const cards = new Map(listCards(index).map((stored) => [stored.server, stored.card]));
   const receipts = index.all<ReceiptRow>(
-    "SELECT server, state, exit_code FROM receipts WHERE message_from = ? AND message_id = ? ORDER BY at",
+    "SELECT server, state, exit_code, at FROM receipts WHERE message_from = ? AND message_id = ? ORDER BY at",
     own.server,
     own.id,
   );
-  const expected = state.all<{ server: string }>("SELECT server FROM expected WHERE message_id = ?", own.id);
-  const servers = new Set([...expected, ...receipts].map((row) => row.server));
+  const expected = new Map(
+    state
+      .all<{ server: string; via: string }>("SELECT server, via FROM expected WHERE message_id = ?", own.id)
+      .map((row) => [row.server, row.via]),
+  );
+  const servers = new Set([...expected.keys(), ...receipts.map((row) => row.server)]);
   const recipients = [...servers].sort().map((server): Recipient => {
     const said = receipts.filter((row) => row.server === server);
-    const isSeen = isPushed && hasPassed(cards.get(server)?.cursors[own.server], place);
+    const card = cards.get(server);
+    const isSeen = sent === "pushed" && hasPassed(card?.cursors[own.server], place);
+    const unseen = sent === "pushed" && own.expired === true ? "expired" : sent;
     return {
       server,
-      state: strongest(said, isSeen ? "seen" : isPushed ? "pushed" : "queued"),
+      state: strongest(said, isSeen ? "seen" : unseen),
       receipts: said.map((row) => row.state),
       exitCode: said.find((row) => row.exit_code !== null)?.exit_code ?? null,
+      times: timesOf(said, isSeen ? passedAt(state, server, place) : null),
+      via: expected.get(server) ?? "",
+      lastSeenAt: card?.at ?? null,
     };
   });
-  return { state: isPushed ? "pushed" : "queued", recipients };
+  return { state: sent, reason: sent === "pushed" ? "" : (item?.reason ?? ""), recipients };
+}
+
+/** What is not in the outbox was written by an earlier life of this server, and is on the remote. */
+export function sentState(item: OutboxItem | null): Delivery["state"] {
+  if (item === null || item.state === "pushed") return "pushed";
+  if (item.state === "dead" || item.state === "expired") return item.state;
+  return item.state === "queued" && item.refused > 0 ? "refused" : "queued";
+}
+
+function timesOf(said: readonly ReceiptRow[], seenAt: string | null): Recipient["times"] {
+  const times: Partial<Record<"seen" | ReceiptState, string>> = seenAt === null ? {} : { seen: seenAt };
+  for (const { state, at } of said) times[state] ??= at;
+  return times;
 }
 
 function placeOf(

@@ -39,7 +39,8 @@ CREATE TABLE expected(
 /**
  * What was tried with an entry: both counters, the last reason and since when, and when it is due again after a
  * refusal. A batch knows the end of the log after it and the batch it continues, so that it can be taken back;
- * `batch_entries` says what was in one that was. Groups of peers are here because `expected` is filled from them.
+ * `batch_entries` says what was in one that was. `passed` is when others said how far they had read; groups of peers
+ * are here because `expected` is filled from them.
  */
 const QUEUE = `
 ALTER TABLE outbox ADD COLUMN unreachable INTEGER NOT NULL DEFAULT 0;
@@ -55,6 +56,9 @@ ALTER TABLE batches ADD COLUMN parent INTEGER;
 CREATE INDEX batches_open ON batches(number) WHERE state <> 'pushed';
 CREATE TABLE batch_entries(
   batch INTEGER NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(batch, id)) WITHOUT ROWID;
+CREATE TABLE passed(
+  server TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, at TEXT NOT NULL,
+  PRIMARY KEY(server, epoch, seq)) WITHOUT ROWID;
 ALTER TABLE peers ADD COLUMN groups TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE expected ADD COLUMN via TEXT NOT NULL DEFAULT '';
 `;

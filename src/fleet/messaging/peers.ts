@@ -109,6 +109,37 @@ export function setCardNumber(state: Database, server: string, n: number): void 
   state.run("UPDATE peers SET card_n = ? WHERE server = ? AND card_n < ?", n, server, n);
 }
 
+/** How far back it is remembered when a server read the own log, in entries. Chosen: rows of some bytes each. */
+const PASSED_ENTRIES_MAX = 5000;
+
+/** Remembers when a server first said, by its own clock, that it had read so far. Inside the caller's transaction. */
+export function notePassed(state: Database, server: string, passed: Cursor, at: string): void {
+  const { epoch, seq } = passed;
+  state.run(
+    "INSERT OR IGNORE INTO passed(server, epoch, seq, at) VALUES(?, ?, ?, ?)",
+    server,
+    epoch,
+    seq,
+    at,
+  );
+  state.run(
+    "DELETE FROM passed WHERE server = ? AND epoch = ? AND seq < ?",
+    server,
+    epoch,
+    seq - PASSED_ENTRIES_MAX,
+  );
+}
+
+/** When a server first said that it had read this entry of the own log, or null where that is not remembered. */
+export function passedAt(
+  state: Database,
+  server: string,
+  entry: { readonly epoch: string; readonly seq: number },
+): string | null {
+  const sql = "SELECT at FROM passed WHERE server = ? AND epoch = ? AND seq >= ? ORDER BY seq LIMIT 1";
+  return state.get<{ at: string }>(sql, server, entry.epoch, entry.seq)?.at ?? null;
+}
+
 /** Remembers of which groups a server's card says that it is in them. Inside the caller's transaction. */
 export function setGroups(state: Database, server: string, groups: readonly string[]): void {
   const json = JSON.stringify(groups);

@@ -12,7 +12,7 @@ import {
   saveCard,
 } from "./message-index.ts";
 import { LIMITS } from "./model.ts";
-import { findPeer, setCardNumber, setGroups } from "./peers.ts";
+import { findPeer, notePassed, setCardNumber, setGroups } from "./peers.ts";
 import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
 
 /** Cards that are read with one question; chosen, it bounds memory at 4 MiB. */
@@ -76,6 +76,8 @@ async function takeCard(
   state.relaxedTransaction(() => {
     setCardNumber(state, server, card.value.n);
     setGroups(state, server, card.value.groups);
+    const passed = card.value.cursors[ports.identity.server];
+    if (passed !== undefined) notePassed(state, server, passed, card.value.at);
   });
   index.transaction(() =>
     saveCard(index, { server, commitId: commit, card: card.value, receivedWallMs: nowWallMs }),

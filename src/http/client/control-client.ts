@@ -6,6 +6,7 @@ import {
   type MarkAnswer,
   type MarkCall,
   PATHS,
+  type PushAnswer,
   REQUEST_BYTES_MAX,
   type ReloadAnswer,
   type SendAnswer,
@@ -19,6 +20,7 @@ export interface ControlClient {
   changes(call: ChangesCall, signal: AbortSignal): Promise<ChangesAnswer>;
   status(): Promise<DaemonStatus>;
   reload(): Promise<ReloadAnswer>;
+  push(): Promise<PushAnswer>;
 }
 
 /** How long a daemon may take for a short answer before it counts as stuck. Chosen: its longest synchronous work is far below. */
@@ -40,6 +42,7 @@ export function createControlClient(path: string): ControlClient {
         signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs + ANSWER_TIMEOUT_MS)]),
       }),
     reload: () => ask(path, { path: PATHS.reload, body: {}, signal: short() }),
+    push: () => ask(path, { path: PATHS.push, body: {}, signal: short() }),
     status: () => ask(path, { path: PATHS.status, body: null, signal: short() }),
   };
 }

@@ -8,6 +8,7 @@ import {
   type MarkAnswer,
   type MarkCall,
   PATHS,
+  type PushAnswer,
   REQUEST_BYTES_MAX,
   type ReloadAnswer,
   type SendAnswer,
@@ -22,6 +23,7 @@ export interface ControlHandlers {
   mark(call: MarkCall): MarkAnswer;
   changes(call: ChangesCall): Promise<ChangesAnswer>;
   reload(): Promise<ReloadAnswer>;
+  push(): PushAnswer;
 }
 
 /** A listening control socket. */
@@ -45,6 +47,7 @@ export function startControlServer(path: string, handlers: ControlHandlers): Con
       [PATHS.mark]: {
         POST: (request) => respond(async () => handlers.mark(await read(request, parseMarkCall))),
       },
+      [PATHS.push]: { POST: () => respond(() => handlers.push()) },
       [PATHS.changes]: {
         POST: (request, running) => {
           // A quiet connection would be cut after 10 s, and this one is quiet on purpose.

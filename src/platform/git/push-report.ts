@@ -35,8 +35,19 @@ function toReport(update: RefUpdate, flag: string, summary: string, stderr: stri
   const { ref } = update;
   if (flag === "=") return { ref, status: "up-to-date", reason: "" };
   if (flag !== "!") return { ref, status: "pushed", reason: "" };
-  const reason = summary.slice(0, 500);
-  return { ref, status: rejection(update, summary, complaintAbout(ref, stderr)), reason };
+  const status = rejection(update, summary, complaintAbout(ref, stderr));
+  const words = status === "refused" ? wordsOf(stderr) : "";
+  const reason = words === "" ? summary : `${summary}: ${words}`;
+  return { ref, status, reason: reason.slice(0, 500) };
+}
+
+/** How many lines of a hook are kept. Chosen: the first ones say why, the rest is advice. */
+const HOOK_LINES_MAX = 3;
+
+/** What the remote's hooks printed: why they refused stands nowhere else. */
+function wordsOf(stderr: string): string {
+  const lines = stderr.split("\n").flatMap((line) => /^remote: (.*\S)\s*$/.exec(line)?.[1] ?? []);
+  return lines.slice(0, HOOK_LINES_MAX).join("; ");
 }
 
 function rejection(update: RefUpdate, summary: string, complaint: string): RefReport["status"] {

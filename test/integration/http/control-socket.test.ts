@@ -72,6 +72,7 @@ function start(handlers: Partial<ControlHandlers>): void {
     mark: unexpected,
     changes: unexpected,
     reload: unexpected,
+    push: unexpected,
   };
   server = startControlServer(path, { ...none, ...handlers });
 }
@@ -235,6 +236,9 @@ describe("changes", () => {
   test("ends as soon as the caller aborts", async () => {
     const called = Promise.withResolvers<void>();
     start({
+      push: () => {
+        throw new Error("not expected");
+      },
       changes: () => {
         called.resolve();
         return new Promise(() => undefined);

@@ -144,4 +144,60 @@ describe("deliveryOf()", () => {
   test("of a message that nobody knows has no recipients", () => {
     expect(delivery("none").recipients).toEqual([]);
   });
+
+  test("says when each state was reached, and when the recipient was last heard of", async () => {
+    const id = await me.send({ to: ["code2", "code9"] });
+    await round(two);
+    await me.receive();
+    const seenAt = new Date(fleet.clock.wallMs()).toISOString();
+    await fleet.clock.advance(5000);
+    markMessage(two.sendPorts, two.message(id), "acked");
+    const ackedAt = new Date(fleet.clock.wallMs()).toISOString();
+    await round(two);
+    await me.receive();
+    expect(delivery(id).recipients).toMatchObject([
+      { server: "code2", state: "acked", times: { seen: seenAt, acked: ackedAt }, lastSeenAt: ackedAt },
+      { server: "code9", state: "pushed", times: {}, lastSeenAt: null },
+    ]);
+  });
+
+  test("expects of a group who said to be in it when the message was sent", async () => {
+    two.groups = ["web"];
+    await two.flush();
+    await me.receive();
+    const id = await me.send({ to: ["@web"] });
+    three.groups = ["web"];
+    await three.flush();
+    await me.receive();
+    expect(delivery(id).recipients).toMatchObject([{ server: "code2", state: "pushed", via: "@web" }]);
+    // Whoever reads it belongs to it, expected or not.
+    await three.receive();
+    markMessage(three.sendPorts, three.message(id), "read");
+    await three.flush();
+    await me.receive();
+    expect(delivery(id).recipients).toMatchObject([
+      { server: "code2", via: "@web" },
+      { server: "code3", state: "read", via: "" },
+    ]);
+  });
+
+  test("is refused, dead or expired with the reason, and says so of every recipient", async () => {
+    fleet.remote.troubles.refusePush = (_, added) => (added.includes("vile") ? "not that" : null);
+    me.rules = { ...me.rules, queue: { ...me.rules.queue, attempts: 2 } };
+    const id = me.queue({ to: ["code2"], body: "vile" });
+    await me.flush();
+    expect(delivery(id)).toMatchObject({ state: "refused", recipients: [{ state: "refused" }] });
+    await fleet.clock.advance(60_000);
+    await me.flush();
+    expect(delivery(id)).toMatchObject({ state: "dead", recipients: [{ state: "dead" }] });
+    expect(delivery(id).reason).toContain("not that");
+  });
+
+  test("is expired with whoever did not see it in time", async () => {
+    const id = await me.send({ to: ["all"] });
+    await round(two);
+    await me.receive();
+    const late = deliveryOf(me.state, me.index, { server: "code1", id, expired: true });
+    expect(late.recipients.map((one) => one.state)).toEqual(["seen", "expired"]);
+  });
 });

@@ -4,6 +4,8 @@ import {
   findPeer,
   listPeers,
   membersOf,
+  notePassed,
+  passedAt,
   pinPeer,
   setCardNumber,
   setForgotten,
@@ -115,4 +117,26 @@ test("listPeers() is by name", () => {
   const state = memoryState();
   for (const server of ["c", "a", "b"]) pinPeer(state, server, "k", 1);
   expect(listPeers(state).map((peer) => peer.server)).toEqual(["a", "b", "c"]);
+});
+
+test("passedAt() is when a server first said that it had read so far, as long as that is remembered", () => {
+  const state = memoryState();
+  const at = (second: number): string => `2026-01-01T00:00:0${second}.000Z`;
+  const passed = (seq: number, second: number): void =>
+    notePassed(state, "code2", { epoch: "e", seq, hash: "" }, at(second));
+  passed(3, 1);
+  passed(3, 2);
+  passed(7, 3);
+  const asked = [1, 3, 4, 7, 8].map((seq) => passedAt(state, "code2", { epoch: "e", seq }));
+  expect(asked).toEqual([at(1), at(1), at(3), at(3), null]);
+  expect(passedAt(state, "code2", { epoch: "other", seq: 1 })).toBeNull();
+  passed(9000, 4);
+  expect(passedAt(state, "code2", { epoch: "e", seq: 3 })).toBe(at(4));
+});
+
+test("setGroups() remembers what the last card said", () => {
+  const state = memoryState();
+  pinPeer(state, "code2", "k", 1);
+  for (const groups of [["web"], ["web", "db"], ["db"]]) setGroups(state, "code2", groups);
+  expect(state.get("SELECT groups FROM peers")).toEqual({ groups: '["db"]' });
 });
