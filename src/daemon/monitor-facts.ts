@@ -27,7 +27,8 @@ export function remoteFacts(status: DaemonStatus, url: string): RemoteFacts {
   };
 }
 
-/** The monitor's circuit breaker; null when it has none. */
-export function breakerFacts(_status: DaemonStatus): BreakerFacts | null {
-  return null;
+/** The circuit breaker around the monitor's remote. */
+export function breakerFacts({ remote: { breaker } }: DaemonStatus): BreakerFacts | null {
+  const { state, refusesForMs } = breaker;
+  return { state, untilWallMs: state === "open" ? Date.now() + refusesForMs : null };
 }
