@@ -95,7 +95,7 @@ function monitorOf(paths: ServerPaths, daemon: DaemonStatus | null): MonitorFact
   }
   const holder = readHolder(paths.daemonLock);
   const startedWallMs = holder?.startedWallMs ?? null;
-  return { pid: holder?.pid ?? null, version: "", startedWallMs, answers: false, paused: null };
+  return { pid: holder?.pid ?? null, version: "", startedWallMs, answers: false };
 }
 
 async function remoteOf(source: HealthSource, mailbox: Mailbox, nowWallMs: number): Promise<RemoteFacts> {
