@@ -56,10 +56,12 @@ export async function gatherHealth(source: HealthSource): Promise<HealthFacts> {
     attempt(() => remoteOf(source, mailbox(), nowWallMs)),
   ]);
   const disk = readDiskSpace(paths.folder);
+  const breaker = await attempt(() => (daemon === null ? null : breakerFacts(daemon)));
   return {
     monitor: await attempt(() => monitorOf(paths, daemon)),
     remote,
-    breaker: daemon === null ? null : breakerFacts(daemon),
+    // A monitor of an older version has none, or tells of it in another way.
+    breaker: breaker.ok ? breaker.value : null,
     queue: await attempt(() => queueOf(mailbox())),
     state: source.mailbox.ok ? ok(paths.state) : source.mailbox,
     store: await attempt(() => storeOf(mailbox(), nowWallMs)),
@@ -95,7 +97,7 @@ function monitorOf(paths: ServerPaths, daemon: DaemonStatus | null): MonitorFact
   }
   const holder = readHolder(paths.daemonLock);
   const startedWallMs = holder?.startedWallMs ?? null;
-  return { pid: holder?.pid ?? null, version: "", startedWallMs, answers: false, paused: null };
+  return { pid: holder?.pid ?? null, version: "", startedWallMs, answers: false };
 }
 
 async function remoteOf(source: HealthSource, mailbox: Mailbox, nowWallMs: number): Promise<RemoteFacts> {

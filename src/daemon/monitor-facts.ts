@@ -11,7 +11,6 @@ export function monitorFacts(status: DaemonStatus): MonitorFacts {
     version: status.version,
     startedWallMs: status.startedWallMs,
     answers: true,
-    paused: null,
   };
 }
 

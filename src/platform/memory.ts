@@ -76,11 +76,13 @@ function readLevel(folder: string, names: typeof V2): MemorySpace | null {
 }
 
 async function readDarwin(): Promise<Result<MemorySpace>> {
-  const child = Bun.spawn(["/usr/bin/vm_stat"], { stdin: "ignore", stdout: "pipe", stderr: "ignore" });
-  const timer = setTimeout(() => child.kill("SIGKILL"), 5_000);
-  const text = await new Response(child.stdout).text();
-  await child.exited;
-  clearTimeout(timer);
+  // Also for programs that run in Node, so not Bun's own; loaded only here, where it is needed.
+  const { execFile } = await import("node:child_process");
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  execFile("/usr/bin/vm_stat", { timeout: 5_000 }, (failed, stdout) =>
+    failed === null ? resolve(stdout) : reject(failed),
+  );
+  const text = await promise;
   const available = parseVmStat(text);
   if (available === null) return fail("Cannot read the answer of vm_stat");
   return ok({

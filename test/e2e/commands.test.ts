@@ -341,6 +341,8 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
         fingerprint: expect.stringMatching(/^SHA256:/),
         last_seen_at: expect.any(String),
         presence: "online",
+        health: expect.any(String),
+        health_summary: null,
         groups: [],
         labels: {},
         version: expect.any(String),

@@ -149,7 +149,7 @@ const TROUBLES: readonly Trouble[] = [
       chmodSync(path, 0o600);
       writeFileSync(path, "damaged");
     },
-    evidence: /objects in the store are missing or damaged: error: /,
+    evidence: /objects in the store are missing or damaged: .*error: inflate/,
     needsYes: true,
   },
   {

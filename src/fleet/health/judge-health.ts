@@ -82,10 +82,6 @@ function judgeMonitor(monitor: MonitorFacts | null, nowWallMs: number): Judged {
     const fix = monitor.pid === null ? "fleetd doctor" : `kill ${monitor.pid}, then fleetd monitor`;
     return { verdict: "critical", figure: "stuck", threshold, evidence, fix };
   }
-  if (monitor.paused !== null) {
-    const evidence = `automatic answers are paused: ${firstLineOf(monitor.paused)}`;
-    return { verdict: "warn", figure: "paused", threshold, evidence, fix: "fleetd doctor" };
-  }
   const since =
     monitor.startedWallMs === null
       ? ""

@@ -82,8 +82,6 @@ export interface MonitorFacts {
   readonly version: string;
   readonly startedWallMs: number | null;
   readonly answers: boolean;
-  /** Why it has paused automatic answers, or null while it has not. */
-  readonly paused: string | null;
 }
 
 /** The private store: where it is, what is wrong with it (null for nothing), and locks that are older than a minute. */

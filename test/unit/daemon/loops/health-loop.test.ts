@@ -17,7 +17,7 @@ let looks: number[];
 let context: HealthLoopContext;
 
 const facts = (): HealthFacts => ({
-  monitor: ok({ pid: 1, version: "1", startedWallMs: 0, answers: true, paused: null }),
+  monitor: ok({ pid: 1, version: "1", startedWallMs: 0, answers: true }),
   remote: ok({
     url: "u",
     lookedAt: "by-monitor",

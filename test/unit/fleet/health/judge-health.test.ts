@@ -15,7 +15,7 @@ const MIN = 60_000;
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
-const MONITOR = { pid: 7, version: "1.2.3", startedWallMs: NOW - MIN, answers: true, paused: null };
+const MONITOR = { pid: 7, version: "1.2.3", startedWallMs: NOW - MIN, answers: true };
 const REMOTE: RemoteFacts = {
   url: "/srv/fleet.git",
   lookedAt: "by-monitor",
@@ -127,7 +127,6 @@ describe("judgeHealth() at its thresholds", () => {
       { monitor: ok({ ...MONITOR, answers: false }) },
       "critical",
     ],
-    ["paused answers", "monitor", { monitor: ok({ ...MONITOR, paused: "a storm" }) }, "warn"],
     ["a damaged state", "state", { state: fail("not a database") }, "critical"],
     ["a damaged store", "store", { store: ok({ path: "/s", problem: "no HEAD", oldLocks: [] }) }, "critical"],
     ["an old lock", "store", { store: ok({ path: "/s", problem: null, oldLocks: ["/s/a.lock"] }) }, "warn"],
