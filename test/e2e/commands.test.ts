@@ -343,6 +343,8 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
         presence: "online",
         groups: [],
         labels: {},
+        health: expect.any(String),
+        health_summary: null,
         version: expect.any(String),
         entries: expect.any(Number),
         forgotten: false,
