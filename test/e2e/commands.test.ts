@@ -347,8 +347,6 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
         health_summary: null,
         groups: [],
         labels: {},
-        health: expect.any(String),
-        health_summary: null,
         version: expect.any(String),
         entries: expect.any(Number),
         forgotten: false,
