@@ -32,12 +32,15 @@ export type AnswerStream = {
  * Each call writes before it returns; it throws the `Interruption` when nobody reads any more.
  */
 export function openAnswerStream(): AnswerStream {
-  const { writeSync } = process.getBuiltinModule("node:fs");
+  const { fstatSync, writeSync } = process.getBuiltinModule("node:fs");
+  // A terminal that was closed answers EIO; a file that does has a broken disk.
+  const isReaderGone = (thrown: unknown): boolean =>
+    hasCode(thrown, "EPIPE") || (hasCode(thrown, "EIO") && fstatSync(1).isCharacterDevice());
   const write = (line: string): void => {
     try {
       writeWhole((bytes, offset) => writeSync(1, bytes, offset), `${line}\n`);
     } catch (thrown) {
-      if (!hasCode(thrown, "EPIPE")) throw thrown;
+      if (!isReaderGone(thrown)) throw thrown;
       const reason = new Interruption("nobody reads the output any more", 0);
       interrupt(reason);
       throw reason;
