@@ -54,7 +54,8 @@ export function tellFailure(outcome: FlushOutcome, id: string): void {
 
 /**
  * Whether the remote confirmed a submitted message, at most `timeoutMs` from now. The daemon that took it pushes it;
- * when that daemon is gone, this process does. A message that was tried in vain is not waited for: it is safe here.
+ * when that daemon is gone, this process does. What this process has just failed to push is not waited for, nor what
+ * the remote refused: the next try is some seconds away, and the reason is worth more now.
  */
 export async function isPushedWithin(
   session: Session,
@@ -63,7 +64,7 @@ export async function isPushedWithin(
 ): Promise<boolean> {
   const { state } = session.mailbox();
   const isPushed = (): boolean => outboxItem(state, submitted.id)?.state === "pushed";
-  const isTold = (): boolean => isPushed() || hasFailed(state, submitted.id);
+  const isTold = (): boolean => isPushed() || wasRefused(state, submitted.id);
   if (isPushed() || !submitted.throughDaemon) return isPushed();
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
   const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
@@ -72,8 +73,8 @@ export async function isPushedWithin(
   return isPushed();
 }
 
-/** Whether a push of this entry failed since it was sent, so that its sender can be told something. */
-function hasFailed(state: Database, id: string): boolean {
+/** Whether the remote answered and refused this entry, or its time is over. */
+function wasRefused(state: Database, id: string): boolean {
   const item = outboxItem(state, id);
-  return item !== null && item.unreachable + item.refused > 0;
+  return item !== null && (item.refused > 0 || item.state === "expired");
 }
