@@ -58,7 +58,7 @@ export const COMMANDS: CommandTable = toTable({
   },
   quickstart: {
     group: "Fleet",
-    summary: "See a whole fleet at work on this machine, without configuration",
+    summary: "See a whole fleet at work here, without configuration",
     load: () => import("./commands/quickstart.ts").then((m) => m.quickstart),
   },
   init: {
@@ -108,7 +108,7 @@ export const COMMANDS: CommandTable = toTable({
   },
   handlers: {
     group: "Daemon",
-    summary: "Programs of this machine that were given messages, and how they ended",
+    summary: "Programs that were given messages, and how they ended",
     load: () => import("./commands/handlers.ts").then((m) => m.handlers),
   },
   pause: {
@@ -123,7 +123,7 @@ export const COMMANDS: CommandTable = toTable({
   },
   health: {
     group: "Care",
-    summary: "Judge disk, memory, store, remote, queue and clock of this server",
+    summary: "Judge disk, memory, store, remote, queue and clock",
     load: () => import("./commands/health.ts").then((m) => m.health),
   },
   config: {

@@ -20,7 +20,7 @@ const SHOWS: Readonly<Record<string, boolean>> = {
   inbox: true,
   read: true,
   thread: true,
-  status: false,
+  status: true,
   // The card of the stranger says so.
   servers: true,
   groups: false,
@@ -210,10 +210,7 @@ describe("hostile text", () => {
         ...(await outputsOf("alpha", ["send", "one", "--to", "beta", "--timeout", "1"])),
         ...streams.map((stream) => stream.output()),
       ];
-      expect([outputs.map(rawIn), outputs[4]?.includes("MARK")]).toEqual([
-        outputs.map(() => null),
-        true,
-      ]);
+      expect([outputs.map(rawIn), outputs[4]?.includes("MARK")]).toEqual([outputs.map(() => null), true]);
       rmSync(hook);
     },
     TIMEOUT_MS,

@@ -22,7 +22,7 @@ const retry = strictCommand({
 export const handlers = strictGroup({
   meta: {
     name: "handlers",
-    description: "Programs of this machine that were given messages, and how they ended",
+    description: "Programs that were given messages, and how they ended",
   },
   fallback: "list",
   commands: {

@@ -4,7 +4,7 @@ import { strictCommand } from "../strict-command.ts";
 export const quickstart = strictCommand({
   meta: {
     name: "quickstart",
-    description: "See a whole fleet at work on this machine, without configuration",
+    description: "See a whole fleet at work here, without configuration",
   },
   args: {
     keep: { type: "boolean", description: "Leave the fleet running, and say how to go on" },

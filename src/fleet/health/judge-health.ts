@@ -37,7 +37,9 @@ export function judgeHealth(
   const { breaker } = facts;
   const checks: Check[] = [
     judged("monitor", facts.monitor, (monitor) => judgeMonitor(monitor, nowWallMs)),
-    judged("remote", facts.remote, (remote) => judgeRemote(remote, thresholds, nowWallMs)),
+    judged("remote", facts.remote, (remote) =>
+      judgeRemote({ ...remote, isGivenUp: breaker?.state === "open" }, thresholds, nowWallMs),
+    ),
     ...(breaker === null ? [] : [{ id: "breaker" as const, ...judgeBreaker(breaker, nowWallMs) }]),
     judged("queue", facts.queue, (queue) => judgeQueue(queue, thresholds, nowWallMs)),
     { id: "state", ...judgeState(facts.state) },
@@ -89,7 +91,12 @@ function judgeMonitor(monitor: MonitorFacts | null, nowWallMs: number): Judged {
   return fine("running", `${pid}${since}, version ${monitor.version}`, threshold);
 }
 
-function judgeRemote(remote: RemoteFacts, thresholds: HealthThresholds, nowWallMs: number): Judged {
+/** `isGivenUp`: its breaker is open; what is wrong with the remote is then the news, and the breaker only a consequence. */
+function judgeRemote(
+  remote: RemoteFacts & { readonly isGivenUp: boolean },
+  thresholds: HealthThresholds,
+  nowWallMs: number,
+): Judged {
   const threshold = `${formatDuration(thresholds.remote_warn)} / ${formatDuration(thresholds.remote_critical)}`;
   const fetched = remote.lastFetchWallMs;
   const ageMs = Math.max(0, nowWallMs - (fetched ?? remote.sinceWallMs));
@@ -108,9 +115,10 @@ function judgeRemote(remote: RemoteFacts, thresholds: HealthThresholds, nowWallM
   if (remote.trouble === null && !isLate) {
     return fine(figure, `${remote.url}: last good fetch ${figure}, push ${pushed}`, threshold);
   }
-  const verdict: Verdict = ageMs >= thresholds.remote_critical ? "critical" : "warn";
+  const isCritical = remote.isGivenUp || ageMs >= thresholds.remote_critical;
+  const verdict: Verdict = isCritical ? "critical" : "warn";
   const why = remote.trouble === null ? "nothing was heard of it" : firstLineOf(remote.trouble);
-  const since = isLate || fetched === null ? `, for ${age}` : "";
+  const since = isLate || remote.isGivenUp || fetched === null ? ` for ${age}` : "";
   const evidence = `remote in trouble${since}: ${why}`;
   return { verdict, figure, threshold, evidence, fix: "fleetd doctor" };
 }
@@ -119,10 +127,10 @@ function judgeBreaker(breaker: BreakerFacts, nowWallMs: number): Judged {
   const threshold = "must be closed";
   if (breaker.state === "closed") return fine("closed", "calls to the remote are let through", threshold);
   const leftMs = breaker.untilWallMs === null ? null : Math.max(0, breaker.untilWallMs - nowWallMs);
-  const again = leftMs === null ? "" : `, tried again in ${formatDuration(leftMs)}`;
+  const again = leftMs === null ? "" : `, at the latest in ${formatDuration(leftMs)}`;
   const fix = "fleetd doctor";
   if (breaker.state === "open") {
-    const evidence = `the breaker is open, the remote is left alone after repeated failures${again}`;
+    const evidence = `the breaker is open: tried again as soon as the network answers anew${again}`;
     return { verdict: "critical", figure: "open", threshold, evidence, fix };
   }
   const evidence = "the breaker is half open: the remote is being tried";

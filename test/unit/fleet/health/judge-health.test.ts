@@ -113,6 +113,12 @@ describe("judgeHealth() at its thresholds", () => {
     ["a remote last seen 5 min ago", "remote", remote({ lastFetchWallMs: NOW - 5 * MIN }), "warn"],
     ["a remote last seen 30 min ago", "remote", remote({ lastFetchWallMs: NOW - 30 * MIN }), "critical"],
     ["a remote in trouble just now", "remote", remote({ trouble: "gone" }), "warn"],
+    [
+      "a remote in trouble that is given up for now",
+      "remote",
+      { ...remote({ trouble: "gone" }), breaker: { state: "open", untilWallMs: NOW } },
+      "critical",
+    ],
     ["a remote nobody looks at", "remote", remote({ lookedAt: "not" }), "unknown"],
     ["a fetch from the future", "remote", remote({ lastFetchWallMs: NOW + 60 * MIN }), "ok"],
     ["a message that waits for a minute", "queue", queue({ waiting: 1, oldestWallMs: NOW - MIN }), "ok"],
@@ -146,7 +152,7 @@ describe("judgeHealth() says what is wrong in words", () => {
     [
       "remote",
       remote({ trouble: "fatal: gone", lastFetchWallMs: NOW - 12 * MIN }),
-      "remote in trouble, for 12 min: fatal: gone",
+      "remote in trouble for 12 min: fatal: gone",
     ],
     [
       "queue",
@@ -168,7 +174,7 @@ describe("judgeHealth() says what is wrong in words", () => {
     [
       "breaker",
       { breaker: { state: "open", untilWallMs: NOW + 90_000 } },
-      "the breaker is open, the remote is left alone after repeated failures, tried again in 1 min 30 s",
+      "the breaker is open: tried again as soon as the network answers anew, at the latest in 1 min 30 s",
     ],
   ])("%s", (id, facts, evidence) => {
     expect(checkOf(id, facts).evidence).toBe(evidence);
