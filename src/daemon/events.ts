@@ -1,3 +1,4 @@
+import type { CheckStage } from "../base/ports/network-check.ts";
 import type { Verdict } from "../fleet/health/model.ts";
 import type { HandledMessage } from "../fleet/messaging/answer-messages.ts";
 import type { SettingChange } from "../fleet/settings/compare-settings.ts";
@@ -85,6 +86,15 @@ export interface ReadySettings {
   readonly logLevel: string;
   readonly groups: readonly string[];
 }
+
+/** A pull that ended at its first step, the look at the network; git itself was not started. */
+export const pullThatFailedAt = (stages: readonly CheckStage[]): MonitorEvent => ({
+  kind: "operation",
+  type: "git_pull",
+  durationMs: stages.reduce((sum, stage) => sum + stage.durationMs, 0),
+  success: false,
+  metadata: { failure: "network" },
+});
 
 /** Takes events; never throws, never waits. */
 export type Report = (event: MonitorEvent) => void;

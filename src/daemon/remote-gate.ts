@@ -34,7 +34,7 @@ import {
   waiting,
 } from "./cycle.ts";
 import type { DaemonState } from "./daemon-state.ts";
-import type { Report } from "./events.ts";
+import { pullThatFailedAt, type Report } from "./events.ts";
 import { judgeFailure, type Operation } from "./judge-failure.ts";
 import { PushBudget } from "./push-budget.ts";
 
@@ -153,12 +153,13 @@ export class RemoteGate {
   }
 
   /** A cycle that ends with its check: counted while the breaker is closed, and no news while it is not. */
-  #failedCheck(operation: Operation, { failure }: NetworkReport): number {
+  #failedCheck(operation: Operation, { failure, stages }: NetworkReport): number {
     const detail = failure ?? "";
     const pauseMs = this.#intervalMs();
     this.#noteTrouble(operation, detail, pauseMs);
     this.#loops[operation].notBeforeMonoMs = this.#nowMs + pauseMs;
     if (this.#breaker.kind !== "closed") return pauseMs;
+    if (operation === "fetch") this.#context.report(pullThatFailedAt(stages));
     const decision = this.#step({ kind: "admit" });
     if (decision?.admitted === true) this.#settle(decision.permit, "failed", detail);
     return pauseMs;
