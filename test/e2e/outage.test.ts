@@ -88,8 +88,8 @@ describe.each<Transport>(["ssh", "http"])("a remote over %s", (transport) => {
     async () => {
       await fleet.proxy.be("hang");
       const isOpen = async (): Promise<boolean> => {
-        const { monitor } = (await fleet.json("code1", "status")) as { monitor: { breaker: string | null } };
-        return monitor.breaker === "open";
+        const { remote } = (await fleet.json("code1", "status")) as { remote: { breaker: string | null } };
+        return remote.breaker === "open";
       };
       await until(isOpen, "the breaker opens", 60_000);
       expect(await eventually(() => fleet.gits().length === 0, 30_000)).toBe(true);

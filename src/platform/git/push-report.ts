@@ -46,7 +46,7 @@ const HOOK_LINES_MAX = 3;
 
 /** What the remote's hooks printed: why they refused stands nowhere else. */
 function wordsOf(stderr: string): string {
-  const lines = stderr.split("\n").flatMap((line) => /^remote: (.*\S)\s*$/.exec(line)?.[1] ?? []);
+  const lines = stderr.split("\n").flatMap((line) => /^remote: (.*\S)\s*$/s.exec(line)?.[1] ?? []);
   return lines.slice(0, HOOK_LINES_MAX).join("; ");
 }
 
