@@ -1,3 +1,4 @@
+import { formatDuration } from "../base/duration.ts";
 import { firstLineOf } from "../base/errors.ts";
 import type { Database } from "../base/ports/database.ts";
 import { queueDrafts } from "../daemon/flush-now.ts";
@@ -16,8 +17,6 @@ import { waitWithDaemon } from "./wait-until.ts";
 export interface Submitted {
   readonly id: string;
   readonly throughDaemon: boolean;
-  /** What the daemon that took it knows against the remote; null when it knows nothing, or no daemon took it. */
-  readonly down: RemoteDown | null;
 }
 
 /**
@@ -32,15 +31,15 @@ export async function submit(
   const request = withId(asked);
   const from = { clock: systemClock, cryptography: systemCryptography };
   const taken = await session.ask((daemon) => daemon.send(request));
-  if (taken !== null) return { id: taken.id, throughDaemon: true, down: taken.down };
+  if (taken !== null) return { id: taken.id, throughDaemon: true };
   const { server } = session.mailbox().identity;
   const draft = typed(draftMessage(request, { ...from, server }));
   if (!options.push) {
     queueDrafts(session.mailbox(), [draft], systemClock.wallMs());
-    return { id: draft.id, throughDaemon: false, down: null };
+    return { id: draft.id, throughDaemon: false };
   }
   tellFailure(await session.flush([draft], options.timeoutMs), draft.id);
-  return { id: draft.id, throughDaemon: false, down: null };
+  return { id: draft.id, throughDaemon: false };
 }
 
 /** Says on stderr why entry `id` did not come through. What the remote refused of others is not this command's news. */
@@ -55,22 +54,34 @@ export function tellFailure(outcome: FlushOutcome, id: string): void {
 /**
  * Whether the remote confirmed a submitted message, at most `timeoutMs` from now. The daemon that took it pushes it;
  * when that daemon is gone, this process does. What this process has just failed to push is not waited for, nor what
- * the remote refused: the next try is some seconds away, and the reason is worth more now.
+ * the remote refused: the next try is some seconds away, and the reason is worth more now. The same holds for a remote
+ * that is away, unless somebody said how long to wait (`isPatient`).
  */
 export async function isPushedWithin(
   session: Session,
   submitted: Submitted,
-  timeoutMs: number,
+  { timeoutMs, isPatient }: { readonly timeoutMs: number; readonly isPatient: boolean },
 ): Promise<boolean> {
   const { state } = session.mailbox();
   const isPushed = (): boolean => outboxItem(state, submitted.id)?.state === "pushed";
-  const isTold = (): boolean => isPushed() || wasRefused(state, submitted.id);
+  const away: { known: RemoteDown | null } = { known: null };
+  const isTold = (down: RemoteDown | null): boolean => {
+    if (isPushed() || wasRefused(state, submitted.id)) return true;
+    away.known = isPatient ? null : down;
+    return away.known !== null;
+  };
   if (isPushed() || !submitted.throughDaemon) return isPushed();
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
   const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
   const isDaemonThere = await waitWithDaemon(session, leftMs, isTold);
   if (!isDaemonThere && !isPushed()) await session.flush([], Math.max(1, leftMs()));
+  if (away.known !== null) tellAway(away.known);
   return isPushed();
+}
+
+function tellAway({ why, sinceWallMs }: RemoteDown): void {
+  const away = formatDuration(Math.max(0, systemClock.wallMs() - sinceWallMs));
+  printNotice(`fleetd: the remote has been away for ${away}: ${firstLineOf(why)}`);
 }
 
 /** Whether the remote answered and refused this entry, or its time is over. */

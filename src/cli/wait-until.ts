@@ -1,6 +1,7 @@
 import { Bell } from "../daemon/loop.ts";
 import { createRemoteWatch } from "../daemon/watch-remote.ts";
 import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
+import type { RemoteDown } from "../http/protocol.ts";
 import { systemClock } from "../platform/clock.ts";
 import { commandSignal } from "./command-signal.ts";
 import { REMOTE_TIMEOUT_MS, type Session } from "./session.ts";
@@ -33,20 +34,22 @@ export async function waitUntil<T>(
 }
 
 /**
- * Waits, woken by the daemon's changes, until `isEnough` or the time is up. False as soon as no daemon answers: then
+ * Waits, woken by the daemon's changes, until `isEnough`, which hears what is known against the remote, or the time is
+ * up. False as soon as no daemon answers: then
  * the caller has to go on by itself.
  */
 export async function waitWithDaemon(
   session: Session,
   leftMs: () => number,
-  isEnough: () => boolean,
+  isEnough: (down: RemoteDown | null) => boolean,
 ): Promise<boolean> {
-  let revision = (await session.ask((daemon) => daemon.status()))?.revision ?? null;
-  while (revision !== null) {
-    if (isEnough() || leftMs() <= 0) return true;
+  const status = await session.ask((daemon) => daemon.status());
+  let news = status === null ? null : { revision: status.revision, down: status.remote.down };
+  while (news !== null) {
+    if (isEnough(news.down) || leftMs() <= 0) return true;
     commandSignal().throwIfAborted();
-    const call = { since: revision, timeoutMs: Math.min(ASK_MS_MAX, Math.max(1, leftMs())) };
-    revision = (await session.ask((daemon) => daemon.changes(call, commandSignal())))?.revision ?? null;
+    const call = { since: news.revision, timeoutMs: Math.min(ASK_MS_MAX, Math.max(1, leftMs())) };
+    news = await session.ask((daemon) => daemon.changes(call, commandSignal()));
   }
   return false;
 }

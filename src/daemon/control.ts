@@ -34,7 +34,10 @@ export function openControl(context: MonitorContext): ControlServer {
       daemon.bump();
       return { server: mailbox.identity.server };
     },
-    changes: async (call) => ({ revision: await daemon.waitForChange(call.since, call.timeoutMs, signal) }),
+    changes: async (call) => {
+      const revision = await daemon.waitForChange(call.since, call.timeoutMs, signal);
+      return { revision, down: context.gate.down };
+    },
   });
   protectSocket(mailbox.paths.socket);
   return control;
@@ -82,7 +85,7 @@ function remoteStatus({ daemon, gate, sendPorts: { clock } }: MonitorContext): R
 
 /** Messages that arrive together share one wait for the disk. */
 function groupCommits(context: MonitorContext): (call: SendCall) => Promise<SendAnswer> {
-  const { daemon, gate, mailbox, sendPorts } = context;
+  const { daemon, mailbox, sendPorts } = context;
   let waiting: { draft: EntryDraft; resolve: (isNew: boolean) => void; reject: (thrown: unknown) => void }[] =
     [];
   const commit = (): void => {
@@ -114,7 +117,7 @@ function groupCommits(context: MonitorContext): (call: SendCall) => Promise<Send
     const { server } = mailbox.identity;
     if (call.to.some((one) => one !== "all")) daemon.noteConversation();
     else daemon.noteArrival();
-    return { id: draft.id, isNew, server, unknown: unknownAmong(mailbox, call.to), down: gate.down };
+    return { id: draft.id, isNew, server, unknown: unknownAmong(mailbox, call.to) };
   };
 }
 

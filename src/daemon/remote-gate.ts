@@ -278,7 +278,10 @@ export class RemoteGate {
   }
 
   #noteDown(why: string): void {
+    const isNews = this.#down === null;
     this.#down = { why, sinceMonoMs: this.#down?.sinceMonoMs ?? this.#nowMs };
+    // Whoever waits for the remote need not wait any longer.
+    if (isNews) this.#context.daemon.bump();
   }
 
   /** Ends the pause of a loop, wherever it is. */

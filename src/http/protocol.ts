@@ -37,8 +37,6 @@ export interface SendAnswer {
   readonly server: string;
   /** Recipients that nobody has seen yet. */
   readonly unknown: readonly string[];
-  /** Why the message cannot go to the remote now; null while nothing is known against it. */
-  readonly down: RemoteDown | null;
 }
 
 /** Why nothing gets through to the remote (hostile text), and since when (wall ms). */
@@ -73,6 +71,8 @@ export interface ChangesCall {
 /** The revision rises with everything the daemon received, sent or was told; what changed is in the databases. */
 export interface ChangesAnswer {
   readonly revision: number;
+  /** What is known against the remote now; null when nothing is. */
+  readonly down: RemoteDown | null;
 }
 
 /** Answer of `status`: what only the running daemon knows. Instants are wall ms. */

@@ -149,6 +149,17 @@ describe("a remote that takes connections and does not work", () => {
     120_000,
   );
 
+  test("a send that the daemon took before it knew answers 75 as soon as it knows", async () => {
+    if (server === null) return;
+    await fleet.text(["send", "before", "--to", "code2"], { as: "code1", env });
+    await proxy.be("refuse");
+    const ran = await fleet.run(["send", "now", "--to", "code2"], { as: "code1", env });
+    expect(ran).toMatchObject({ code: 75, stdout: expect.stringContaining("is queued; it is safe here") });
+    expect(ran.stderr).toContain("the remote has been away for");
+    await proxy.be("pass");
+    await arrived(["before", "now"]);
+  }, 60_000);
+
   async function startsNothingWhileRefused(): Promise<void> {
     const before = gitsStarted();
     const { check } = await remote();

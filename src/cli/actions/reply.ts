@@ -25,7 +25,10 @@ export async function reply(args: ReplyArguments): Promise<number> {
     const request = replyRequest(message, body);
     const submitted = await submit(session, request, { push: true, timeoutMs: REMOTE_TIMEOUT_MS });
     const { id } = submitted;
-    const isPushed = await isPushedWithin(session, submitted, REMOTE_TIMEOUT_MS);
+    const isPushed = await isPushedWithin(session, submitted, {
+      timeoutMs: REMOTE_TIMEOUT_MS,
+      isPatient: false,
+    });
     const state = isPushed ? "pushed" : "queued";
     if (args.json) printJson("reply", { id, to: message.from, in_reply_to: message.id, state });
     else printText(`${isPushed ? "Pushed" : "Queued"}: answer ${shortId(id)} to ${message.from}`);

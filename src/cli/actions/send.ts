@@ -1,11 +1,10 @@
-import { formatDuration, parseDuration } from "../../base/duration.ts";
+import { parseDuration } from "../../base/duration.ts";
 import { EXIT_CODES, firstLineOf } from "../../base/errors.ts";
 import { deliveryOf, sentState } from "../../fleet/messaging/delivery.ts";
 import { findReply, shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
 import { unknownAmong } from "../../fleet/messaging/peers.ts";
 import type { SendRequest } from "../../fleet/messaging/send-message.ts";
-import { systemClock } from "../../platform/clock.ts";
 import { refreshIndex } from "../look.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { type SafeText, safe, toSafeText } from "../output/safe-text.ts";
@@ -36,26 +35,12 @@ export async function sendAndWait(args: SendArguments, request: SendRequest): Pr
     const submitted = await submit(session, request, { push: args.wait !== "queued", timeoutMs });
     const { id } = submitted;
     await warnUnknown(session, request.to, { look: isPushed(session, id) });
-    const reached = isHopeless(session, submitted, args)
-      ? { ok: false, state: "queued", reply: null }
-      : await waitFor(session, submitted, { wait: args.wait, timeoutMs });
+    const isPatient = args.timeout !== undefined;
+    const reached = await waitFor(session, submitted, { wait: args.wait, timeoutMs, isPatient });
     report(session, { id, args, reached });
     if (reached.ok) return 0;
     return isLost(reached.state) ? EXIT_CODES.FAILED : EXIT_CODES.NOT_YET;
   });
-}
-
-/**
- * Whether waiting for the remote is pointless, since the daemon knows that it is away: then it says why and since when.
- * Whoever says how long to wait waits so long.
- */
-function isHopeless(session: Session, { id, down }: Submitted, args: SendArguments): boolean {
-  if (args.wait !== "pushed" || args.timeout !== undefined || down === null || isPushed(session, id)) {
-    return false;
-  }
-  const away = formatDuration(Math.max(0, systemClock.wallMs() - down.sinceWallMs));
-  printNotice(`fleetd: the remote has been away for ${away}: ${firstLineOf(down.why)}`);
-  return true;
 }
 
 /**
@@ -82,13 +67,13 @@ interface Reached {
 async function waitFor(
   session: Session,
   submitted: Submitted,
-  asked: { wait: Wait; timeoutMs: number },
+  asked: { wait: Wait; timeoutMs: number; isPatient: boolean },
 ): Promise<Reached> {
   const { id } = submitted;
   const plain = (): string => deliveryState(session, id);
   if (asked.wait === "queued") return { ok: true, state: plain(), reply: null };
   if (asked.wait === "pushed") {
-    const ok = await isPushedWithin(session, submitted, asked.timeoutMs);
+    const ok = await isPushedWithin(session, submitted, asked);
     return { ok, state: plain(), reply: null };
   }
   const found = await waitUntil(

@@ -44,7 +44,7 @@ const STATUS: DaemonStatus = {
   health: null,
   clockJump: null,
 };
-const TAKEN = { id: "m", isNew: true, server: "code1", unknown: [], down: null };
+const TAKEN = { id: "m", isNew: true, server: "code1", unknown: [] };
 const SEND: SendCall = { to: ["code2"], body: "ü \u0000 \u2028", subject: "s", labels: { a: "b" } };
 
 let count = 0;
@@ -96,14 +96,14 @@ describe("a call", () => {
       },
       changes: (call) => {
         seen.push(call);
-        return Promise.resolve({ revision: 9 });
+        return Promise.resolve({ revision: 9, down: null });
       },
     });
     expect(await client.status()).toEqual(STATUS);
     expect(await client.send(SEND)).toEqual(TAKEN);
     expect(await client.mark({ from: "code2", id: "m", state: "acked" })).toEqual({ changed: false });
     const { signal } = new AbortController();
-    expect(await client.changes({ since: 3, timeoutMs: 1000 }, signal)).toEqual({ revision: 9 });
+    expect(await client.changes({ since: 3, timeoutMs: 1000 }, signal)).toEqual({ revision: 9, down: null });
     expect(seen).toEqual([SEND, { from: "code2", id: "m", state: "acked" }, { since: 3, timeoutMs: 1000 }]);
   });
 
