@@ -177,8 +177,8 @@ async function lookAfterPush(round: FlushRound, refs: OwnRefs): Promise<PushEnd 
 
 /**
  * Where the own log stands on the remote. `confirmed`: exactly where it was last confirmed, so that nothing built since
- * is there. `ahead`: some of what was built arrived. `adopted`: a batch that had been taken back arrived. `behind`: the
- * ref vanished, or was taken back to an older commit, by somebody else.
+ * is there. `ahead`: some of what was built arrived, and counts as pushed now. `adopted`: a batch that had been taken
+ * back arrived. `behind`: the ref vanished, or was taken back to an older commit, by somebody else.
  */
 export type LogPlace = "confirmed" | "ahead" | "adopted" | "behind";
 
@@ -200,6 +200,8 @@ async function judgeTip(round: FlushRound, tip: string | null): Promise<Result<L
   if (tip === null) return ok("behind");
   switch (ownBatchState(state, tip)) {
     case "built":
+      // Noted at once: what the remote refuses after it could otherwise never be told from what it took.
+      round.entries += state.relaxedTransaction(() => markPushed(state, tip, ports.clock.wallMs()));
       return ok("ahead");
     case "pushed":
       return ok("behind");
