@@ -196,7 +196,7 @@ async function judgeTip(round: FlushRound, tip: string | null): Promise<Result<L
   const { ports } = round;
   const { state } = ports;
   const confirmed = confirmedBatch(state);
-  if (tip === (confirmed?.head.tip ?? null)) return ok("confirmed");
+  if (tip === (confirmed?.tip ?? null)) return ok("confirmed");
   if (tip === null) return ok("behind");
   switch (ownBatchState(state, tip)) {
     case "built":

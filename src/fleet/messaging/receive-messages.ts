@@ -78,7 +78,7 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const logs = store.readRefs(TRACKING.log);
   const remoteOwn = logs.get(TRACKING.log + identity.server) ?? null;
   // What the remote did not confirm may still be taken back, so it is not in the index yet.
-  const own = confirmedBatch(ports.state)?.head.tip ?? null;
+  const own = confirmedBatch(ports.state)?.tip ?? null;
   let acceptedLines = 0;
   let quarantined = 0;
   const writer = createIndexWriter(ports.index);

@@ -38,7 +38,7 @@ export async function settleRefusal(round: FlushRound, refusal: Refusal): Promis
   if (place.value === "adopted" || place.value === "ahead") return { kind: "changed" };
   // Somebody moved the ref back and now it may not be restored: nothing is known against any entry.
   if (place.value === "behind") return waiting(refusal.log);
-  state.transaction(() => takeBack(state, round.uncertain));
+  if (!state.transaction(() => takeBack(state, round.uncertain))) return waiting(refusal.log);
   const hasLog = confirmedBatch(state) !== null;
   const card = hasLog ? await pushCardAlone(round) : null;
   if (card?.kind === "waiting" || card?.kind === "changed") return card;
