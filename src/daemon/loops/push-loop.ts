@@ -4,7 +4,7 @@ import type { Lock } from "../../base/ports/lock.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { flushOutbox } from "../../fleet/messaging/flush-outbox.ts";
 import type { SendPorts } from "../../fleet/messaging/mailbox-ports.ts";
-import { hasQueued, unpushedBatches, untilQueuedDue } from "../../fleet/messaging/outbox.ts";
+import { hasQueued, hasUnpushed, untilQueuedDue } from "../../fleet/messaging/outbox.ts";
 import { listPeers } from "../../fleet/messaging/peers.ts";
 import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../../fleet/messaging/queue.ts";
@@ -96,7 +96,7 @@ function nextDue(context: PushLoopContext): { readonly waitMs: number; readonly 
   const { ports, daemon } = context;
   const nowMs = ports.clock.monotonicMs();
   const nowWallMs = ports.clock.wallMs();
-  if (hasQueued(ports.state, "urgent", nowWallMs) || unpushedBatches(ports.state).length > 0) {
+  if (hasQueued(ports.state, "urgent", nowWallMs) || hasUnpushed(ports.state)) {
     return { waitMs: 0, isHeartbeat: false };
   }
   const restMs = untilQueuedDue(ports.state, nowWallMs);

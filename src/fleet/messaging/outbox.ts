@@ -192,9 +192,14 @@ function countQueuedAmong(state: Database, entries: Batch["entries"]): number {
   return state.get<{ count: number }>(sql, ids)?.count ?? 0;
 }
 
+const UNPUSHED = "state <> 'pushed' AND state = 'built'";
+
 /** Batches the remote has not confirmed, oldest first. */
-export const unpushedBatches = (state: Database): StoredBatch[] =>
-  batchesWhere(state, "state <> 'pushed' AND state = 'built'");
+export const unpushedBatches = (state: Database): StoredBatch[] => batchesWhere(state, UNPUSHED);
+
+/** Whether there are any; asked every few seconds, so their bytes, which may be many, are not read for it. */
+export const hasUnpushed = (state: Database): boolean =>
+  state.get(`SELECT 1 FROM batches WHERE ${UNPUSHED} LIMIT 1`) !== null;
 
 /** Batches whose bytes are still kept because their objects were never fsynced, oldest first. */
 export const unstoredBatches = (state: Database): StoredBatch[] => batchesWhere(state, UNSTORED);
