@@ -76,6 +76,9 @@ async function tryPush(
     for (const text of outcome.notices) report({ kind: "notice", text });
     // Also what was not pushed changed: how often it was tried, and why it waits.
     daemon.bump();
+    const isWhole = outcome.status === "pushed" || (outcome.status === "refused" && !outcome.card);
+    // Told with the end of the cycle otherwise.
+    if (!isWhole && outcome.entries > 0) report({ kind: "pushed", entries: outcome.entries });
     if (outcome.status === "waiting") return fail(outcome.failure);
     if (outcome.status === "refused") {
       const { ids, dead, reason } = outcome;

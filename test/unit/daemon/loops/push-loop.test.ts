@@ -181,6 +181,17 @@ describe("pushRound()", () => {
     expect(pushes()).toBe(before + 1);
   });
 
+  test("tells what it pushed also where the card is refused", async () => {
+    const id = me.queue({ to: ["all"] });
+    fleet.remote.troubles.refusePush = (refs) => (refs.includes(me.cardRef) ? "no cards" : null);
+    await round();
+    expect(outboxItem(me.state, id)?.state).toBe("pushed");
+    expect(events).toMatchObject([
+      { kind: "pushed", entries: 1 },
+      { kind: "trouble", detail: "[remote rejected] (no cards)" },
+    ]);
+  });
+
   test("frees the lock, whatever happened", async () => {
     me.queue({ to: ["all"] });
     fleet.remote.troubles.outage = unreachable;
