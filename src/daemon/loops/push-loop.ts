@@ -63,11 +63,15 @@ async function tryPush(
   if (lock === null) return null;
   const dues = daemon.takeDues();
   let isPushed = false;
+  let pushes = 0;
+  const onPush = (): void => {
+    pushes += 1;
+  };
   try {
     const outcome = await measured(
       { clock: ports.clock, report, signal: options.signal },
       "git_push",
-      () => flushOutbox(ports, context.facts(), { ...options, card: true, rules: context.rules() }),
+      () => flushOutbox(ports, context.facts(), { ...options, card: true, rules: context.rules(), onPush }),
       (flushed) =>
         flushed.status === "waiting"
           ? { success: false, metadata: { failure: flushed.failure.kind } }
@@ -89,6 +93,8 @@ async function tryPush(
     isPushed = true;
     return ok(outcome.entries);
   } finally {
+    // The gate pays for the first one.
+    context.gate.budget.owe(ports.clock.monotonicMs(), Math.max(0, pushes - 1));
     if (!isPushed) daemon.giveBack(dues);
     lock.release();
   }

@@ -17,6 +17,8 @@ import { adoptBatch, confirmedBatch, ownBatchState } from "./take-back.ts";
 export interface FlushOptions extends RemoteOptions {
   readonly card: boolean;
   readonly rules: QueueRules;
+  /** Called before every push; a flush makes several of them when something is refused. */
+  readonly onPush?: () => void;
 }
 
 /** One flush under way. */
@@ -130,6 +132,7 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
     updates.push({ ref: refs.card, id: card.commitId, ...lease });
   }
   round.pushesLeft -= 1;
+  round.options.onPush?.();
   const pushed = await ports.remote.push(updates, { ...callOptions(round), atomic: true });
   if (!pushed.ok) return { kind: "waiting", failure: pushed.error };
   const log = target.tip === null ? null : find(pushed.value, refs.log);
