@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { messageOf } from "../base/errors.ts";
 import { parseLogLine } from "../base/log-line.ts";
 import type { Database } from "../base/ports/database.ts";
-import { isSecretName, redact } from "../base/redact.ts";
+import { isSecretName, REDACTED, redact } from "../base/redact.ts";
+import type { Rule } from "../fleet/messaging/match-rules.ts";
 import { queueSummary } from "../fleet/messaging/queue.ts";
 import { exists } from "../platform/files.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
@@ -123,7 +124,14 @@ const configurationOf = ({ running: settings, file, server, remote }: Settings):
   file,
   server,
   remote,
-  settings,
+  settings: { ...settings, rules: settings.rules.map(withoutWords) },
+});
+
+/** An argument of a program may be a secret, and what a rule answers is what somebody writes to somebody. */
+const withoutWords = (rule: Rule): Rule => ({
+  ...rule,
+  ...(rule.run === undefined ? {} : { run: rule.run.map((word, index) => (index === 0 ? word : REDACTED)) }),
+  ...(rule.reply === undefined ? {} : { reply: REDACTED }),
 });
 
 /** How much is in every table; never what. */

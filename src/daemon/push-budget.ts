@@ -48,6 +48,13 @@ export class PushBudget {
     if (this.holds) this.#bucket = takeToken(this.#at(nowMs)) ?? this.#at(nowMs);
   }
 
+  /** Notes pushes that were made already: what they are too many has to be waited for later. */
+  owe(nowMs: number, count: number): void {
+    if (!this.holds) return;
+    const bucket = this.#at(nowMs);
+    this.#bucket = { ...bucket, tokens: bucket.tokens - count };
+  }
+
   /** The least time between two heartbeats of a server in a fleet of `servers`, ms. */
   heartbeatMs(servers: number): number {
     return this.holds ? servers * HEARTBEAT_MS_PER_SERVER : 0;

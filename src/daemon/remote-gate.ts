@@ -81,6 +81,8 @@ export class RemoteGate {
   #down: { readonly why: string; readonly sinceMonoMs: number } | null = null;
   #checking: Promise<NetworkReport> | null = null;
   #lastGoodMonoMs: number | null = null;
+  /** When the way to the remote was last seen open, monotonic ms. */
+  #lastOpenMonoMs = Number.NEGATIVE_INFINITY;
   /** Until when the remote asked to be left alone, monotonic ms. */
   #limitedUntilMonoMs = 0;
   readonly #loops: Readonly<Record<Operation, LoopState>> = { fetch: calm(), push: calm() };
@@ -304,9 +306,10 @@ export class RemoteGate {
 
   /** Whether what was seen of the remote lately makes another look pointless. */
   #isFresh(): boolean {
-    if (this.#lastGoodMonoMs === null || this.#down !== null) return false;
-    if (this.#context.check.isNoticed) return true;
-    return this.#nowMs - this.#lastGoodMonoMs < this.#context.settings().interval / 2;
+    if (this.#down !== null) return false;
+    if (this.#lastGoodMonoMs !== null && this.#context.check.isNoticed) return true;
+    const seenMonoMs = Math.max(this.#lastOpenMonoMs, this.#lastGoodMonoMs ?? Number.NEGATIVE_INFINITY);
+    return this.#nowMs - seenMonoMs < this.#context.settings().interval / 2;
   }
 
   /** Looks at the network; both loops share a look under way. */
@@ -322,6 +325,7 @@ export class RemoteGate {
     const report = await check.check({ timeoutMs: settings().timeouts.network, signal });
     if (signal.aborted) return report;
     this.lastCheck = { ...report, atWallMs: clock.wallMs() };
+    if (report.ok) this.#lastOpenMonoMs = this.#nowMs;
     const isBack = report.ok && this.#isNetworkDown;
     this.#isNetworkDown = !report.ok;
     if (isBack) {

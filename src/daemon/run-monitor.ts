@@ -271,6 +271,8 @@ function withGrace(signal: AbortSignal, graceMs: () => number): AbortSignal {
   const abortLater = (): void => {
     setTimeout(() => late.abort(signal.reason), graceMs()).unref();
   };
-  signal.addEventListener("abort", abortLater, { once: true });
+  // A signal that came while the daemon was starting rings no more.
+  if (signal.aborted) abortLater();
+  else signal.addEventListener("abort", abortLater, { once: true });
   return late.signal;
 }

@@ -71,7 +71,8 @@ export function openHandlerRunner(
     async endLeft(left) {
       const groups = groupsOf(left);
       await Promise.all(groups.map((group) => endGroup(group)));
-      removeTree(join(folder, left.token));
+      // What cannot be removed takes room and nothing else; the run is taken up all the same.
+      tryRemove(join(folder, left.token));
       return groups.length > 0;
     },
   };

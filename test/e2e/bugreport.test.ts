@@ -20,6 +20,8 @@ const BODY = "this is what the message says";
 const SUBJECT = "what it is about";
 const TOKEN = "tok-4711-environment";
 const REFERENCED = "value-behind-a-reference";
+const ARGUMENT = "--key=in-an-argument";
+const REPLY = "what a rule answers";
 
 const env = { FLEETD_TEST_TOKEN: TOKEN, SMTP_SECRET_VALUE: REFERENCED };
 
@@ -52,7 +54,13 @@ afterAll(() => fleet.remove(), TIMEOUT_MS);
 test(
   "bugreport lists what it wrote, for this user alone, and no secret is in it",
   async () => {
-    const answer = await fleet.json(["bugreport", "--output", output], { ...one, env });
+    const config = fleet.git.path("fleetd.yaml");
+    const rules = [
+      { name: "deploy", run: ["/opt/deploy", ARGUMENT] },
+      { name: "hello", reply: REPLY },
+    ];
+    writeFileSync(config, JSON.stringify({ rules }));
+    const answer = await fleet.json(["bugreport", "--output", output, "--config", config], { ...one, env });
     const files = answer["files"] as { name: string; bytes: number; redacted: number }[];
     expect(files.map(({ name }) => name).toSorted()).toEqual([
       "about.json",
@@ -71,11 +79,12 @@ test(
     const pem = readFileSync(paths.key, "utf8")
       .replace(/-----[A-Z ]+-----/g, "")
       .trim();
-    for (const secret of [PASSWORD, BODY, SUBJECT, TOKEN, REFERENCED, ...pem.split("\n")]) {
+    for (const secret of [PASSWORD, BODY, SUBJECT, TOKEN, REFERENCED, ARGUMENT, REPLY, ...pem.split("\n")]) {
       expect([secret, whole.includes(secret)]).toEqual([secret, false]);
     }
     expect(whole).toMatch(/https:\/\/\*\*\*@?host\.invalid\/fleet\.git/);
     expect(whole).toContain("FLEETD_TEST_TOKEN");
+    expect(whole).toContain("/opt/deploy");
     for (const { name, bytes } of files) expect(unpacked.get(name)?.size).toBe(bytes);
     const json = async (name: string): Promise<unknown> =>
       JSON.parse((await unpacked.get(name)?.text()) ?? "null");

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { serverPaths } from "../../src/platform/paths.ts";
+import { tryLock } from "../../src/platform/process-lock.ts";
 import { openDatabase } from "../../src/platform/sqlite-database.ts";
 import { type Running, TempFleet } from "../helpers/temp-fleet.ts";
 
@@ -194,6 +195,27 @@ describe.if(isPosix)("what can be mended", () => {
       TIMEOUT_MS,
     );
   }
+
+  test(
+    "store and breakers are left alone while a monitor that does not answer may have them open",
+    async () => {
+      const breakers = join(paths.folder, "breakers.db");
+      const kept = existsSync(breakers) ? readFileSync(breakers) : null;
+      writeFileSync(breakers, "no database, and long enough to be looked at as one");
+      renameSync(join(paths.store, "HEAD"), join(paths.store, "HEAD.away"));
+      const lock = tryLock(paths.daemonLock);
+      const examined = await examine(["--fix", "--yes"]);
+      lock?.release();
+      const outcomes = Object.fromEntries(examined.treatments.map((one) => [one.id, one.outcome]));
+      expect(outcomes).toMatchObject({ store: "failed", breakers: "failed" });
+      expect(existsSync(breakers)).toBe(true);
+      renameSync(join(paths.store, "HEAD.away"), join(paths.store, "HEAD"));
+      if (kept === null) rmSync(breakers);
+      else writeFileSync(breakers, kept);
+      expect(idsOf(await examine())).toEqual(["monitor"]);
+    },
+    TIMEOUT_MS,
+  );
 
   test(
     "socket: one that a killed monitor left is removed, and not while a monitor runs",

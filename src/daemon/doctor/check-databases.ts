@@ -6,6 +6,7 @@ import { removeTree } from "../../platform/files.ts";
 import type { ServerPaths } from "../../platform/paths.ts";
 import { rebuildIndex } from "../rebuild-index.ts";
 import { type Diagnosis, healthy, mendable, trouble } from "./diagnosis.ts";
+import { whileStopped } from "./while-stopped.ts";
 
 /** The databases, read page by page. To be called before anything opens the index: that would make it anew. */
 export function checkDatabases(paths: ServerPaths, isRunning: boolean): Diagnosis[] {
@@ -44,8 +45,9 @@ function checkBreakers(paths: ServerPaths, isRunning: boolean): Diagnosis[] {
   if (isRunning) {
     return [trouble("breakers", "warn", { evidence, fix: `Stop the monitor, then: fleetd doctor --fix` })];
   }
-  const run = (): void => {
+  const remove = (): void => {
     for (const suffix of ["", "-wal", "-shm"]) removeTree(path + suffix);
   };
+  const run = () => whileStopped(paths, remove);
   return [mendable("breakers", "warn", { evidence, mend: { what: `remove ${path}`, isSafe: true, run } })];
 }

@@ -15,6 +15,7 @@ import { removeAbandonedLock } from "../../platform/git/ref-locks.ts";
 import { tryLock } from "../../platform/process-lock.ts";
 import type { Mailbox } from "../open-mailbox.ts";
 import { type Diagnosis, healthy, mendable, type Patient, trouble } from "./diagnosis.ts";
+import { whileStopped } from "./while-stopped.ts";
 
 /** Lines of git that are shown; the rest say the same of other objects. */
 const LINES_SHOWN = 3;
@@ -71,7 +72,8 @@ function checkBroken(patient: Patient, mailbox: Mailbox, problem: string): Diagn
     });
   }
   const what = `set ${store} aside and fetch it again`;
-  const run = () => withFlushLock(patient, () => makeStoreAgain(patient, mailbox));
+  const run = () =>
+    whileStopped(patient.paths, () => withFlushLock(patient, () => makeStoreAgain(patient, mailbox)));
   return mendable("store", "critical", { evidence, mend: { what, isSafe: false, run } });
 }
 

@@ -12,6 +12,7 @@ import {
   messageOfRun,
   nextRun,
   noteProcess,
+  type RunProcess,
   startedRuns,
   startRun,
 } from "../../fleet/messaging/handler-runs.ts";
@@ -50,6 +51,12 @@ export interface HandlerLoopContext {
   readonly signal: AbortSignal;
 }
 
+/** What was seen of a run: what it wrote to stderr, and when it began; null for one that this daemon did not start. */
+interface Seen {
+  readonly stderr: string;
+  readonly startedMonoMs: number | null;
+}
+
 /** The handlers of one daemon. */
 export class HandlerWork {
   readonly #context: HandlerLoopContext;
@@ -59,13 +66,26 @@ export class HandlerWork {
     this.#context = context;
   }
 
-  /** Takes up what a daemon that died left: ends its processes, and lets each run wait or be parked as its rule says. */
+  /**
+   * Takes up what a daemon that died left: ends its processes, and lets each run wait or be parked as its rule says.
+   * Whatever is in the way of that must not keep a daemon from starting, for ever.
+   */
   async recover(): Promise<void> {
-    const { ports, runner } = this.#context;
+    const { ports } = this.#context;
     for (const run of startedRuns(ports.state)) {
-      const wasAlive = await runner.endLeft(run.process);
+      const wasAlive = await this.#endLeft(run.process);
       const how = wasAlive ? "the daemon died while it ran, so it was ended" : "the daemon died while it ran";
-      this.#settle(run, { kind: "lost", how }, { stderr: "", startedMonoMs: null });
+      await this.#settleSurely(run, { kind: "lost", how }, { stderr: "", startedMonoMs: null });
+    }
+  }
+
+  async #endLeft(left: RunProcess): Promise<boolean> {
+    const { runner, report } = this.#context;
+    try {
+      return await runner.endLeft(left);
+    } catch (thrown) {
+      report({ kind: "failed", detail: messageOf(thrown) });
+      return false;
     }
   }
 
@@ -115,7 +135,7 @@ export class HandlerWork {
     run: HandlerRun,
     on: { readonly rule: Rule; readonly command: readonly string[]; readonly token: string },
   ): Promise<void> {
-    const { ports, runner, settings, signal, report } = this.#context;
+    const { ports, runner, settings, signal } = this.#context;
     const startedMonoMs = ports.clock.monotonicMs();
     const { handlers } = settings();
     let outcome: HandlerOutcome;
@@ -136,9 +156,15 @@ export class HandlerWork {
       outcome = { ended: "impossible", reason: messageOf(thrown) };
     }
     const stderr = outcome.ended === "impossible" ? "" : outcome.stderr;
+    await this.#settleSurely(run, toRunOutcome(outcome), { stderr, startedMonoMs });
+  }
+
+  /** Writes down what became of a run, again and again while the disk does not take it. */
+  async #settleSurely(run: HandlerRun, outcome: RunOutcome, seen: Seen): Promise<void> {
+    const { ports, signal, report } = this.#context;
     for (;;) {
       try {
-        this.#settle(run, toRunOutcome(outcome), { stderr, startedMonoMs });
+        this.#settle(run, outcome, seen);
         return;
       } catch (thrown) {
         report({ kind: "failed", detail: messageOf(thrown) });
@@ -160,11 +186,7 @@ export class HandlerWork {
   }
 
   /** Writes down what became of a run, and tells everybody who waits for that. */
-  #settle(
-    run: HandlerRun,
-    outcome: RunOutcome,
-    seen: { readonly stderr: string; readonly startedMonoMs: number | null },
-  ): Settled {
+  #settle(run: HandlerRun, outcome: RunOutcome, seen: Seen): Settled {
     const { ports, daemon, settings, report } = this.#context;
     const { auto_reply, handlers, rules } = settings();
     const rule = rules.find((one) => one.name === run.rule);

@@ -1,3 +1,4 @@
+import { forgetDoneRuns } from "../../fleet/messaging/handler-runs.ts";
 import { readSetting, writeSetting } from "../../fleet/messaging/identity.ts";
 import type { SendPorts } from "../../fleet/messaging/mailbox-ports.ts";
 import { restoreObjects } from "../../fleet/messaging/restore-objects.ts";
@@ -23,7 +24,7 @@ export interface MaintenanceContext {
   readonly signal: AbortSignal;
 }
 
-/** Tidies the store, and the embedded remote, once a day. Answers how long to wait, ms. */
+/** Tidies the store, the embedded remote and the journal of handlers once a day. Answers how long to wait, ms. */
 export async function maintenanceRound(context: MaintenanceContext): Promise<number> {
   const { ports } = context;
   const waitMs = untilDue(context);
@@ -37,7 +38,10 @@ export async function maintenanceRound(context: MaintenanceContext): Promise<num
       const tidied = folder === null ? null : await maintainRepository(folder, context.signal);
       if (tidied?.ok === false) context.report({ kind: "failed", detail: tidied.error });
     }
-    ports.state.relaxedTransaction(() => writeSetting(ports.state, SETTING, String(ports.clock.wallMs())));
+    ports.state.relaxedTransaction(() => {
+      forgetDoneRuns(ports.state, ports.clock.wallMs());
+      writeSetting(ports.state, SETTING, String(ports.clock.wallMs()));
+    });
     return DAY_MS;
   } finally {
     lock.release();

@@ -4,7 +4,7 @@ import type { Lock } from "../../base/ports/lock.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { flushOutbox } from "../../fleet/messaging/flush-outbox.ts";
 import type { SendPorts } from "../../fleet/messaging/mailbox-ports.ts";
-import { hasQueued, unpushedBatches, untilQueuedDue } from "../../fleet/messaging/outbox.ts";
+import { hasQueued, hasUnpushed, untilQueuedDue } from "../../fleet/messaging/outbox.ts";
 import { listPeers } from "../../fleet/messaging/peers.ts";
 import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../../fleet/messaging/queue.ts";
@@ -63,11 +63,15 @@ async function tryPush(
   if (lock === null) return null;
   const dues = daemon.takeDues();
   let isPushed = false;
+  let pushes = 0;
+  const onPush = (): void => {
+    pushes += 1;
+  };
   try {
     const outcome = await measured(
       { clock: ports.clock, report, signal: options.signal },
       "git_push",
-      () => flushOutbox(ports, context.facts(), { ...options, card: true, rules: context.rules() }),
+      () => flushOutbox(ports, context.facts(), { ...options, card: true, rules: context.rules(), onPush }),
       (flushed) =>
         flushed.status === "waiting"
           ? { success: false, metadata: { failure: flushed.failure.kind } }
@@ -76,6 +80,9 @@ async function tryPush(
     for (const text of outcome.notices) report({ kind: "notice", text });
     // Also what was not pushed changed: how often it was tried, and why it waits.
     daemon.bump();
+    const isWhole = outcome.status === "pushed" || (outcome.status === "refused" && !outcome.card);
+    // Told with the end of the cycle otherwise.
+    if (!isWhole && outcome.entries > 0) report({ kind: "pushed", entries: outcome.entries });
     if (outcome.status === "waiting") return fail(outcome.failure);
     if (outcome.status === "refused") {
       const { ids, dead, reason } = outcome;
@@ -86,6 +93,8 @@ async function tryPush(
     isPushed = true;
     return ok(outcome.entries);
   } finally {
+    // The gate pays for the first one.
+    context.gate.budget.owe(ports.clock.monotonicMs(), Math.max(0, pushes - 1));
     if (!isPushed) daemon.giveBack(dues);
     lock.release();
   }
@@ -96,7 +105,7 @@ function nextDue(context: PushLoopContext): { readonly waitMs: number; readonly 
   const { ports, daemon } = context;
   const nowMs = ports.clock.monotonicMs();
   const nowWallMs = ports.clock.wallMs();
-  if (hasQueued(ports.state, "urgent", nowWallMs) || unpushedBatches(ports.state).length > 0) {
+  if (hasQueued(ports.state, "urgent", nowWallMs) || hasUnpushed(ports.state)) {
     return { waitMs: 0, isHeartbeat: false };
   }
   const restMs = untilQueuedDue(ports.state, nowWallMs);

@@ -40,7 +40,10 @@ function replyTo(
   answer: { readonly rule: string; readonly text: string },
   nowMs: number,
 ): EntryDraft {
-  const subject = `Re: ${message.subject.replace(/^(?:re:\s*)+/i, "")}`.slice(0, LIMITS.subjectCharactersMax);
+  const subject = `Re: ${message.subject.replace(/^(?:re:\s*)+/i, "")}`
+    .slice(0, LIMITS.subjectCharactersMax)
+    // A cut through a pair of surrogates leaves half a character behind.
+    .replace(/[\uD800-\uDBFF]$/, "");
   return {
     id: derivedId("reply", [answer.rule, identity.server, message.from, message.id], cryptography),
     at: toInstant(nowMs),

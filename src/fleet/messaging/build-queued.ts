@@ -2,7 +2,7 @@
 import { type Batch, buildBatch, countForBatch, type EntryDraft, type LogHead } from "./build-batch.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { LIMITS } from "./model.ts";
-import { enqueue, loadHead, outboxItem, queuedDrafts, recordBatch } from "./outbox.ts";
+import { enqueue, loadHead, queuedAmong, queuedDrafts, recordBatch } from "./outbox.ts";
 
 /**
  * Queues `drafts` durably and, in the same transaction where possible, makes them a batch: one wait for the disk
@@ -34,11 +34,16 @@ export async function buildDrafts(ports: SendPorts, drafts: readonly EntryDraft[
   let tip: string | null = null;
   let left = drafts;
   while (left.length > 0) {
-    const isLeft = (draft: EntryDraft): boolean => outboxItem(ports.state, draft.id)?.state === "queued";
-    const queued = left.filter(isLeft);
+    // No more than a batch takes: with many thousands each look at all of them would be felt.
+    const next = left.slice(0, LIMITS.batchLinesMax);
+    const ids = queuedAmong(
+      ports.state,
+      next.map((draft) => draft.id),
+    );
+    const queued = next.filter((draft) => ids.has(draft.id));
     const batch: Batch | null = queued.length === 0 ? null : await record(ports, queued, headOf(ports));
     if (batch !== null) tip = batch.commitId;
-    left = queued.filter(isLeft);
+    left = [...queued.slice(batch?.entries.length ?? 0), ...left.slice(next.length)];
   }
   return tip;
 }

@@ -10,7 +10,7 @@ import { firstLineOf } from "../../base/errors.ts";
 import type { RemoteFailure } from "../../base/ports/git-remote.ts";
 import { buildQueued } from "./build-queued.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
-import { loadHead, unpushedBatches } from "./outbox.ts";
+import { hasUnpushed, loadHead } from "./outbox.ts";
 import type { ServerFacts } from "./publish-card.ts";
 import { type FlushOptions, type FlushRound, findLogPlace, pushOwnRefs } from "./push-own-refs.ts";
 import { expireQueued, hasExpired, noteUnreachable } from "./queue.ts";
@@ -79,7 +79,7 @@ async function takeTurn(round: FlushRound): Promise<TurnEnd> {
   const late = await expire(round);
   if (late !== null) return late;
   await buildQueued(ports);
-  const hasBatches = unpushedBatches(state).length > 0;
+  const hasBatches = hasUnpushed(state);
   const tip = loadHead(state)?.tip ?? null;
   if (tip === null || !(hasBatches || options.card)) return { kind: "pushed" };
   const end = await pushOwnRefs(round, { tip, card: true });

@@ -49,7 +49,7 @@ const CUT = "\n[cut here: the handler wrote more]";
 
 /** What a handler wrote, as the body of a message: valid, within the limit of the format, without its last line end. */
 export function handlerText(bytes: Uint8Array, isCut: boolean): string {
-  const text = new TextDecoder().decode(bytes).replace(/\s+$/u, "");
+  const text = new TextDecoder().decode(bytes).trimEnd();
   const roomBytes = LIMITS.bodyBytesMax - toUtf8(CUT).length;
   const encoded = toUtf8(text);
   if (!isCut && encoded.length <= LIMITS.bodyBytesMax) return text;

@@ -182,6 +182,23 @@ export function finishRun(
   return state.run(sql, end.exitCode, end.reason, end.replyId, end.nowWallMs, from, id) === 1;
 }
 
+/** How many runs that are done are remembered, and for how long. Chosen: some 60 MB at most. */
+const DONE_RUNS_MAX = 100_000;
+const DONE_KEPT_MS = 90 * 24 * 3_600_000;
+
+/**
+ * Forgets runs that were done long ago: the cursor that passed their message keeps it from being handled again. What is
+ * parked or at work stays for as long as it takes. Answers how many went. Inside the caller's transaction.
+ */
+export function forgetDoneRuns(state: Database, nowWallMs: number, countMax = DONE_RUNS_MAX): number {
+  return state.run(
+    `DELETE FROM runs WHERE state = 'done' AND (queued_wall_ms < ? OR queued_wall_ms <
+       (SELECT queued_wall_ms FROM runs ORDER BY queued_wall_ms DESC LIMIT 1 OFFSET ?))`,
+    nowWallMs - DONE_KEPT_MS,
+    countMax - 1,
+  );
+}
+
 /** Puts a run aside until somebody looks at it. */
 export function parkRun(
   state: Database,

@@ -38,7 +38,8 @@ CREATE TABLE expected(
 
 /**
  * What was tried with an entry: both counters, the last reason and since when, and when it is due again after a
- * refusal. A batch knows the end of the log after it and the batch it continues, so that it can be taken back;
+ * refusal. A batch knows the end of the log after it and the batch it continues, so that it can be taken back; of those
+ * that were there before, which were never taken back, only the newest one's end is known.
  * `batch_entries` says what was in one that was. `passed` is when others said how far they had read; groups of peers
  * are here because `expected` is filled from them.
  */
@@ -53,6 +54,9 @@ ALTER TABLE outbox ADD COLUMN expires_wall_ms INTEGER;
 CREATE INDEX outbox_open ON outbox(position) WHERE state <> 'pushed';
 ALTER TABLE batches ADD COLUMN head TEXT NOT NULL DEFAULT '';
 ALTER TABLE batches ADD COLUMN parent INTEGER;
+UPDATE batches SET parent = (SELECT max(older.number) FROM batches AS older WHERE older.number < batches.number);
+UPDATE batches SET head = coalesce((SELECT value FROM settings WHERE key = 'head'), '')
+  WHERE number = (SELECT max(number) FROM batches);
 CREATE INDEX batches_open ON batches(number) WHERE state <> 'pushed';
 CREATE TABLE batch_entries(
   batch INTEGER NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(batch, id)) WITHOUT ROWID;

@@ -158,7 +158,8 @@ export function loadHead(state: Database): LogHead | null {
  */
 export function recordBatch(state: Database, batch: Batch, from: LogHead, nowWallMs: number): boolean {
   if ((loadHead(state)?.tip ?? null) !== from.tip) return false;
-  if (countQueuedAmong(state, batch.entries) !== batch.entries.length) return false;
+  const ids = batch.entries.map((entry) => entry.id);
+  if (queuedAmong(state, ids).size !== ids.length) return false;
   // The same entries built again in the same millisecond are the same commit as the one that was taken back.
   state.run(
     `INSERT INTO batches(commit_id, built_wall_ms, objects, head, parent)
@@ -185,16 +186,20 @@ export function recordBatch(state: Database, batch: Batch, from: LogHead, nowWal
   return true;
 }
 
-function countQueuedAmong(state: Database, entries: Batch["entries"]): number {
-  const ids = JSON.stringify(entries.map((entry) => entry.id));
-  const sql =
-    "SELECT count(*) AS count FROM outbox WHERE state = 'queued' AND id IN (SELECT value FROM json_each(?))";
-  return state.get<{ count: number }>(sql, ids)?.count ?? 0;
+/** Which of these are queued and in no batch. */
+export function queuedAmong(state: Database, ids: readonly string[]): ReadonlySet<string> {
+  const sql = "SELECT id FROM outbox WHERE state = 'queued' AND id IN (SELECT value FROM json_each(?))";
+  return new Set(state.all<{ id: string }>(sql, JSON.stringify(ids)).map((row) => row.id));
 }
 
+const UNPUSHED = "state <> 'pushed' AND state = 'built'";
+
 /** Batches the remote has not confirmed, oldest first. */
-export const unpushedBatches = (state: Database): StoredBatch[] =>
-  batchesWhere(state, "state <> 'pushed' AND state = 'built'");
+export const unpushedBatches = (state: Database): StoredBatch[] => batchesWhere(state, UNPUSHED);
+
+/** Whether there are any; asked every few seconds, so their bytes, which may be many, are not read for it. */
+export const hasUnpushed = (state: Database): boolean =>
+  state.get(`SELECT 1 FROM batches WHERE ${UNPUSHED} LIMIT 1`) !== null;
 
 /** Batches whose bytes are still kept because their objects were never fsynced, oldest first. */
 export const unstoredBatches = (state: Database): StoredBatch[] => batchesWhere(state, UNSTORED);

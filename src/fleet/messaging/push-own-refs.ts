@@ -17,6 +17,8 @@ import { adoptBatch, confirmedBatch, ownBatchState } from "./take-back.ts";
 export interface FlushOptions extends RemoteOptions {
   readonly card: boolean;
   readonly rules: QueueRules;
+  /** Called before every push; a flush makes several of them when something is refused. */
+  readonly onPush?: () => void;
 }
 
 /** One flush under way. */
@@ -130,6 +132,7 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
     updates.push({ ref: refs.card, id: card.commitId, ...lease });
   }
   round.pushesLeft -= 1;
+  round.options.onPush?.();
   const pushed = await ports.remote.push(updates, { ...callOptions(round), atomic: true });
   if (!pushed.ok) return { kind: "waiting", failure: pushed.error };
   const log = target.tip === null ? null : find(pushed.value, refs.log);
@@ -177,8 +180,8 @@ async function lookAfterPush(round: FlushRound, refs: OwnRefs): Promise<PushEnd 
 
 /**
  * Where the own log stands on the remote. `confirmed`: exactly where it was last confirmed, so that nothing built since
- * is there. `ahead`: some of what was built arrived. `adopted`: a batch that had been taken back arrived. `behind`: the
- * ref vanished, or was taken back to an older commit, by somebody else.
+ * is there. `ahead`: some of what was built arrived, and counts as pushed now. `adopted`: a batch that had been taken
+ * back arrived. `behind`: the ref vanished, or was taken back to an older commit, by somebody else.
  */
 export type LogPlace = "confirmed" | "ahead" | "adopted" | "behind";
 
@@ -196,10 +199,12 @@ async function judgeTip(round: FlushRound, tip: string | null): Promise<Result<L
   const { ports } = round;
   const { state } = ports;
   const confirmed = confirmedBatch(state);
-  if (tip === (confirmed?.head.tip ?? null)) return ok("confirmed");
+  if (tip === (confirmed?.tip ?? null)) return ok("confirmed");
   if (tip === null) return ok("behind");
   switch (ownBatchState(state, tip)) {
     case "built":
+      // Noted at once: what the remote refuses after it could otherwise never be told from what it took.
+      round.entries += state.relaxedTransaction(() => markPushed(state, tip, ports.clock.wallMs()));
       return ok("ahead");
     case "pushed":
       return ok("behind");

@@ -27,7 +27,7 @@ import {
   serversWithAlarm,
 } from "./message-index.ts";
 import { parseServerId } from "./model.ts";
-import { unpushedBatches } from "./outbox.ts";
+import { hasUnpushed } from "./outbox.ts";
 import { findPeer, listPeers, pinPeer, setHistory } from "./peers.ts";
 import { receiveCards } from "./receive-cards.ts";
 import { confirmedBatch } from "./take-back.ts";
@@ -78,7 +78,7 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const logs = store.readRefs(TRACKING.log);
   const remoteOwn = logs.get(TRACKING.log + identity.server) ?? null;
   // What the remote did not confirm may still be taken back, so it is not in the index yet.
-  const own = confirmedBatch(ports.state)?.head.tip ?? null;
+  const own = confirmedBatch(ports.state)?.tip ?? null;
   let acceptedLines = 0;
   let quarantined = 0;
   const writer = createIndexWriter(ports.index);
@@ -108,7 +108,7 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   for (const one of ended) if (one.status === "rejected") throw one.reason;
   const cardsTaken = await receiveCards(ports);
   // While a push is under way the remote is behind by right; it is news only when everything counts as pushed.
-  const ownRefBehind = own !== null && remoteOwn !== own && unpushedBatches(ports.state).length === 0;
+  const ownRefBehind = own !== null && remoteOwn !== own && !hasUnpushed(ports.state);
   return { acceptedLines, quarantined, cardsTaken, ownRefBehind };
 }
 

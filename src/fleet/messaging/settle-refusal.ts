@@ -6,7 +6,7 @@ import type { RemoteFailure } from "../../base/ports/git-remote.ts";
 import type { EntryDraft } from "./build-batch.ts";
 import { buildDrafts } from "./build-queued.ts";
 import { type Attempt, halves, isolate } from "./isolate.ts";
-import { loadHead, queuedDrafts, unpushedBatches } from "./outbox.ts";
+import { hasUnpushed, loadHead, queuedDrafts } from "./outbox.ts";
 import { type FlushRound, findLogPlace, type PushEnd, pushOwnRefs } from "./push-own-refs.ts";
 import { noteRefused, suspectsAmong } from "./queue.ts";
 import { confirmedBatch, takeBack } from "./take-back.ts";
@@ -32,13 +32,13 @@ type Refusal = Extract<PushEnd, { kind: "refused" }>;
 export async function settleRefusal(round: FlushRound, refusal: Refusal): Promise<Settled> {
   const { state } = round.ports;
   if (refusal.log === null) return await settleCard(round, refusal.card ?? "");
-  if (unpushedBatches(state).length === 0) return waiting(refusal.log);
+  if (!hasUnpushed(state)) return waiting(refusal.log);
   const place = await findLogPlace(round);
   if (!place.ok) return { kind: "waiting", failure: place.error };
   if (place.value === "adopted" || place.value === "ahead") return { kind: "changed" };
   // Somebody moved the ref back and now it may not be restored: nothing is known against any entry.
   if (place.value === "behind") return waiting(refusal.log);
-  state.transaction(() => takeBack(state, round.uncertain));
+  if (!state.transaction(() => takeBack(state, round.uncertain))) return waiting(refusal.log);
   const hasLog = confirmedBatch(state) !== null;
   const card = hasLog ? await pushCardAlone(round) : null;
   if (card?.kind === "waiting" || card?.kind === "changed") return card;
@@ -58,7 +58,7 @@ const waiting = (detail: string): Settled => ({ kind: "waiting", failure: { kind
 /** The card alone was refused; messages go without it. */
 async function settleCard(round: FlushRound, reason: string): Promise<Settled> {
   const { state } = round.ports;
-  if (unpushedBatches(state).length > 0) {
+  if (hasUnpushed(state)) {
     const alone = await pushOwnRefs(round, { tip: loadHead(state)?.tip ?? null, card: false });
     if (alone.kind === "refused") return await settleRefusal(round, { ...alone, card: reason });
     if (alone.kind !== "confirmed") return alone;

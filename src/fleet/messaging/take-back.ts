@@ -25,15 +25,20 @@ import { markPushed } from "./outbox.ts";
 /** The last batch that the remote confirmed. */
 export interface ConfirmedBatch {
   readonly number: number;
-  readonly head: LogHead;
+  /** Its commit. */
+  readonly tip: string;
+  /** The end of the log after it; null for one that an older fleetd built and did not write that down for. */
+  readonly head: LogHead | null;
 }
 
 /** Where the log ends as far as the remote confirmed it; null before its first batch. */
 export function confirmedBatch(state: Database): ConfirmedBatch | null {
-  const row = state.get<{ number: number; head: string }>(
-    "SELECT number, head FROM batches WHERE state = 'pushed' ORDER BY number DESC LIMIT 1",
+  const row = state.get<{ number: number; commit_id: string; head: string }>(
+    "SELECT number, commit_id, head FROM batches WHERE state = 'pushed' ORDER BY number DESC LIMIT 1",
   );
-  return row === null ? null : { number: row.number, head: JSON.parse(row.head) as LogHead };
+  if (row === null) return null;
+  const head = row.head === "" ? null : (JSON.parse(row.head) as LogHead);
+  return { number: row.number, tip: row.commit_id, head };
 }
 
 /** What a commit is to this server's log: `foreign` when it never built it. */
@@ -56,9 +61,12 @@ const REMEMBERED_MAX = 200;
  * Undoes every batch that was not confirmed: its entries are queued again in their old order, and the log ends where
  * the remote says. The batches stay known, in case that they arrive; bytes are kept of those up to `uncertain`, which
  * were in a push that nobody answered, for all we know. Inside the caller's transaction, which has to be a durable
- * one: what is built next must never meet them in a database that forgot this.
+ * one: what is built next must never meet them in a database that forgot this. False, with nothing changed, where
+ * nobody wrote down how the confirmed log ends.
  */
-export function takeBack(state: Database, uncertain: number): void {
+export function takeBack(state: Database, uncertain: number): boolean {
+  const confirmed = confirmedBatch(state);
+  if (confirmed?.head === null) return false;
   const built = "SELECT number FROM batches WHERE state <> 'pushed' AND state = 'built'";
   state.run(
     `INSERT OR IGNORE INTO batch_entries(batch, id, seq)
@@ -74,9 +82,9 @@ export function takeBack(state: Database, uncertain: number): void {
     uncertain,
   );
   forgetRefused(state);
-  const confirmed = confirmedBatch(state);
   if (confirmed === null) state.run("DELETE FROM settings WHERE key = 'head'");
   else writeSetting(state, "head", JSON.stringify(confirmed.head));
+  return true;
 }
 
 /** A remote that refuses everything for weeks must not fill the disk. */
@@ -99,7 +107,7 @@ export function adoptBatch(state: Database, commitId: string, nowWallMs: number)
   const [first] = chain;
   const last = chain.at(-1);
   if (first === undefined || last === undefined || first.parent !== (confirmed?.number ?? null)) return null;
-  takeBack(state, newestBatch(state));
+  if (!takeBack(state, newestBatch(state))) return null;
   for (const batch of chain) {
     const { epoch } = JSON.parse(batch.head) as LogHead;
     state.run("UPDATE batches SET state = 'built' WHERE number = ?", batch.number);

@@ -21,6 +21,15 @@ describe("hasPushBudget()", () => {
 });
 
 describe("PushBudget", () => {
+  test("is waited for until what was pushed too often is paid", () => {
+    const budget = new PushBudget(null, () => ({ ...RULES, mode: "on" }));
+    budget.owe(0, RULES.burst + 2);
+    expect([budget.waitMs(0), budget.waitMs(RULES.every)]).toEqual([3 * RULES.every, 2 * RULES.every]);
+    const free = new PushBudget(null, () => ({ ...RULES, mode: "off" }));
+    free.owe(0, 99);
+    expect(free.waitMs(0)).toBe(0);
+  });
+
   test("bounds nothing where there is no budget or it is switched off", () => {
     for (const budget of [
       new PushBudget("host.example", () => RULES),

@@ -72,6 +72,18 @@ describe("a cycle", () => {
     expect(one.network.looks).toBe(2);
   });
 
+  test("does not look again and again while another process of this server pushes", async () => {
+    const busy = () => one.gate.run("push", () => Promise.resolve(null), still());
+    for (let count = 0; count < 10; count += 1) {
+      expect(await busy()).toEqual({ status: "waiting", pauseMs: 50 });
+      await clock.advance(50);
+    }
+    expect(one.network.looks).toBe(1);
+    await clock.advance(INTERVAL_MS);
+    await busy();
+    expect(one.network.looks).toBe(2);
+  });
+
   test("does not look at a host that notices looks, but in doubt", async () => {
     one.network.isNoticed = true;
     await run();

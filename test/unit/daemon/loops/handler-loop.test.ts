@@ -179,6 +179,18 @@ describe("HandlerWork", () => {
     expect(queued()).toEqual([]);
   });
 
+  test("takes up all that was left, even where the system or the disk is in the way at first", async () => {
+    const keys = [await ask(), await ask()];
+    for (const key of keys) {
+      me.state.transaction(() => startRun(me.state, key, { token: key.id, nowWallMs: 1 }));
+    }
+    runner.endLeft = () => Promise.reject(new Error("EACCES: permission denied"));
+    me.state.failOnce("UPDATE runs");
+    await open().recover();
+    expect(keys.map(stateOf)).toEqual(["parked", "parked"]);
+    expect(events.map((event) => event.kind)).toEqual(["failed", "failed", "handler", "failed", "handler"]);
+  });
+
   test("parks what was ended because the daemon stops", async () => {
     const key = await ask();
     work.round();

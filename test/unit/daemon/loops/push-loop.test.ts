@@ -181,6 +181,29 @@ describe("pushRound()", () => {
     expect(pushes()).toBe(before + 1);
   });
 
+  test("pays for every push to a host that counts them, also those that find what is refused", async () => {
+    const { push_budget } = gate.settings;
+    gate.settings = { ...gate.settings, push_budget: { ...push_budget, mode: "on" } };
+    for (const body of ["a", "vile", "b", "c"]) me.queue({ to: ["all"], body });
+    fleet.remote.troubles.refusePush = (_, added) => (added.includes("vile") ? "not that" : null);
+    const before = pushes();
+    await round();
+    const count = pushes() - before;
+    expect(count).toBeGreaterThanOrEqual(push_budget.burst);
+    expect(gate.gate.pushWaitMs).toBe((count + 1 - push_budget.burst) * push_budget.every);
+  });
+
+  test("tells what it pushed also where the card is refused", async () => {
+    const id = me.queue({ to: ["all"] });
+    fleet.remote.troubles.refusePush = (refs) => (refs.includes(me.cardRef) ? "no cards" : null);
+    await round();
+    expect(outboxItem(me.state, id)?.state).toBe("pushed");
+    expect(events).toMatchObject([
+      { kind: "pushed", entries: 1 },
+      { kind: "trouble", detail: "[remote rejected] (no cards)" },
+    ]);
+  });
+
   test("frees the lock, whatever happened", async () => {
     me.queue({ to: ["all"] });
     fleet.remote.troubles.outage = unreachable;

@@ -44,6 +44,13 @@ describe("queueReply()", () => {
     expect(queuedDrafts(me.state, 9)).toHaveLength(2);
   });
 
+  test("queueReply() leaves no half character at the end of a subject that is cut", async () => {
+    const message = await received({ subject: `x${"😀".repeat(99)}` });
+    queueReply(me.sendPorts, message, { rule: "one", text: "yes" }, 1);
+    const [draft] = queuedDrafts(me.state, 9);
+    expect(draft?.body).toMatchObject({ subject: `Re: x${"😀".repeat(97)}` });
+  });
+
   test("queueReply() is one answer per message, whatever the rule", async () => {
     const message = await received();
     queueReply(me.sendPorts, message, { rule: "one", text: "yes" }, 1);

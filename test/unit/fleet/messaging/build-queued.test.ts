@@ -114,6 +114,16 @@ describe("buildDrafts()", () => {
     expect(tip).toBe(loadHead(me.state)?.tip ?? "");
   });
 
+  test("builds as many batches as it takes, in order, and leaves out what was dropped", async () => {
+    const ids = Array.from({ length: LIMITS.batchLinesMax + 20 }, () => me.queue({ to: ["code2"] }));
+    const drafts = queuedDrafts(me.state, ids.length);
+    const [first = "", ...rest] = ids;
+    me.state.transaction(() => dropEntry(me.state, first));
+    expect(await buildDrafts(me.sendPorts, drafts)).toBe(loadHead(me.state)?.tip ?? "");
+    expect(rest.map((id) => outboxItem(me.state, id)?.seq)).toEqual(rest.map((_, index) => index + 2));
+    expect(builtTips()).toHaveLength(2);
+  });
+
   test("leaves out what was dropped meanwhile, and builds nothing of nothing", async () => {
     const [gone, stays] = [me.queue({ to: ["code2"] }), me.queue({ to: ["code2"] })];
     const drafts = queuedDrafts(me.state, 9);

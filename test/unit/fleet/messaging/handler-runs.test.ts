@@ -5,6 +5,7 @@ import {
   findRun,
   findRuns,
   finishRun,
+  forgetDoneRuns,
   listRuns,
   messageOfRun,
   nextRun,
@@ -48,6 +49,20 @@ describe("the journal of handlers", () => {
     });
     expect(messageOfRun(state, key(1))).toEqual(message(1));
     expect(countOpen(state)).toBe(2);
+  });
+
+  test("forgets what was done long ago or is far too much, and nothing that still waits", () => {
+    const end = { exitCode: 0, reason: "", replyId: null, nowWallMs: 60 };
+    for (const number of [1, 2, 3, 4, 5]) queue(number);
+    for (const number of [1, 3, 4, 5]) {
+      start(number);
+      finishRun(state, key(number), end);
+    }
+    expect(forgetDoneRuns(state, 100)).toBe(0);
+    expect(forgetDoneRuns(state, 100, 2)).toBe(2);
+    expect([1, 2, 3, 4, 5].map(stateOf)).toEqual([undefined, "queued", undefined, "done", "done"]);
+    expect(forgetDoneRuns(state, 100 * 24 * 3_600_000)).toBe(2);
+    expect(stateOf(2)).toBe("queued");
   });
 
   test("a message has one run, whatever comes", () => {

@@ -11,6 +11,7 @@ const FIRST_LAYOUT = {
   batches: "number INTEGER PRIMARY KEY, commit_id TEXT, state TEXT",
   peers: "server TEXT PRIMARY KEY",
   expected: "message_id TEXT, server TEXT",
+  settings: "key TEXT PRIMARY KEY, value TEXT",
 };
 
 test("prepareState() makes the tables of what must survive", () => {
@@ -51,6 +52,8 @@ test("prepareState() brings a file of the first layout to the newest, and keeps 
   for (const [name, columns] of Object.entries(FIRST_LAYOUT)) old.run(`CREATE TABLE ${name}(${columns})`);
   old.run("PRAGMA user_version = 1");
   old.run("INSERT INTO outbox(id, type, draft, created_wall_ms) VALUES('one', 'message', '{}', 7)");
+  old.run("INSERT INTO batches VALUES(3, 'aa', 'pushed'), (5, 'bb', 'pushed')");
+  old.run("INSERT INTO settings VALUES('head', 'the end of bb')");
   prepareState(old);
   expect(tablesOf(old)).toEqual(expect.arrayContaining(["batch_entries", "runs", "operations", "counters"]));
   expect(old.get("SELECT id, unreachable, refused FROM outbox")).toEqual({
@@ -58,6 +61,10 @@ test("prepareState() brings a file of the first layout to the newest, and keeps 
     unreachable: 0,
     refused: 0,
   });
+  expect(old.all("SELECT number, parent, head FROM batches")).toEqual([
+    { number: 3, parent: null, head: "" },
+    { number: 5, parent: 3, head: "the end of bb" },
+  ]);
   const versionOf = (one: MemoryDatabase) => one.get("PRAGMA user_version");
   expect(versionOf(old)).toEqual(versionOf(fresh));
 });

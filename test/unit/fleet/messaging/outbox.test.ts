@@ -10,6 +10,7 @@ import {
   enqueue,
   forgetBytes,
   hasQueued,
+  hasUnpushed,
   loadHead,
   markPushed,
   outboxItem,
@@ -105,6 +106,7 @@ describe("what waits", () => {
     expect(queuedDrafts(state, 10)).toEqual([]);
     expect(unconfirmedDrafts(state)).toEqual([]);
     expect(unpushedBatches(state)).toEqual([]);
+    expect(hasUnpushed(state)).toBe(false);
     expect(unstoredBatches(state)).toEqual([]);
     expect(countUnconfirmed(state)).toBe(0);
     expect(queueDepth(state)).toEqual({ count: 0, oldestWallMs: null });
@@ -200,6 +202,7 @@ describe("markPushed()", () => {
       { state: "built", pushedWallMs: null },
     ]);
     expect(unpushedBatches(state).map((batch) => batch.commitId)).toEqual([batches[2]?.commitId ?? ""]);
+    expect(hasUnpushed(state)).toBe(true);
   });
 
   test("does not change when an entry was confirmed first", async () => {

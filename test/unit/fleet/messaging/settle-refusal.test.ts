@@ -125,6 +125,19 @@ describe("settleRefusal()", () => {
     expect(loadCardState(me.sendPorts).commitId).toBe(fleet.remote.refs.get(me.cardRef) ?? "");
   });
 
+  test("finds what is refused although the batch before it arrived unanswered", async () => {
+    const [first = ""] = queueAll("a");
+    // It arrives, and nobody can ask whether it did.
+    fleet.remote.troubles.nextAnswersLost = 1;
+    fleet.remote.troubles.refusePush = refuseBad;
+    expect((await me.flush()).status).toBe("waiting");
+    const [bad = "", last = ""] = queueAll("vile", "b");
+    expect(await me.flush()).toMatchObject({ status: "refused", entries: 2, ids: [bad] });
+    expect([first, bad, last].map(stateOf)).toEqual(["pushed", "queued", "pushed"]);
+    expect(await received()).toEqual(["a", "b"]);
+    expect(isClean()).toBe(true);
+  });
+
   test("never lets the key die: without it nothing could ever be sent", async () => {
     const late = await fleet.join("code3");
     const [key] = queuedDrafts(late.state, 1);

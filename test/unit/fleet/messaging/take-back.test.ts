@@ -28,7 +28,7 @@ async function build(): Promise<{ id: string; commit: string }> {
   await buildQueued(me.sendPorts);
   return { id, commit: loadHead(me.state)?.tip ?? "" };
 }
-const back = (uncertain = newestBatch(me.state)): void =>
+const back = (uncertain = newestBatch(me.state)): boolean =>
   me.state.transaction(() => takeBack(me.state, uncertain));
 const adopt = (commit: string): number | null =>
   me.state.transaction(() => adoptBatch(me.state, commit, fleet.clock.wallMs()));
@@ -58,6 +58,20 @@ describe("takeBack()", () => {
     late.state.transaction(() => takeBack(late.state, 9));
     expect(loadHead(late.state)).toBeNull();
     expect(confirmedBatch(late.state)).toBeNull();
+  });
+
+  test("changes nothing where an older fleetd did not write down how the log ends", async () => {
+    const { id } = await build();
+    me.state.run("UPDATE batches SET head = '' WHERE state = 'pushed'");
+    const before = me.state.dump();
+    expect(me.state.transaction(() => takeBack(me.state, 9))).toBe(false);
+    expect(me.state.dump()).toEqual(before);
+    await me.receive();
+    fleet.remote.troubles.refuse = () => "closed";
+    expect(await me.flush()).toMatchObject({ status: "waiting" });
+    fleet.remote.troubles.refuse = () => null;
+    expect((await me.flush()).status).toBe("pushed");
+    expect(placeOf(id)).toEqual({ state: "pushed", seq: 2 });
   });
 
   test("keeps the bytes of what may still arrive, and of nothing else", async () => {
@@ -109,7 +123,7 @@ describe("adoptBatch()", () => {
     ]);
     expect(placeOf(other.id)).toEqual({ state: "queued", seq: null });
     expect(loadHead(me.state)?.tip).toBe(two.commit);
-    expect(confirmedBatch(me.state)?.head.tip).toBe(two.commit);
+    expect(confirmedBatch(me.state)?.tip).toBe(two.commit);
     const next = await build();
     expect(placeOf(other.id)).toEqual({ state: "built", seq: 4 });
     expect(placeOf(next.id)).toEqual({ state: "built", seq: 5 });
@@ -140,7 +154,7 @@ describe("adoptBatch()", () => {
     back();
     await fleet.clock.advance(1);
     const before = me.state.dump();
-    for (const commit of ["ff".repeat(20), confirmedBatch(me.state)?.head.tip ?? ""]) {
+    for (const commit of ["ff".repeat(20), confirmedBatch(me.state)?.tip ?? ""]) {
       expect(adopt(commit)).toBeNull();
     }
     expect(me.state.dump()).toEqual(before);
