@@ -33,9 +33,28 @@ export class FleetError extends Error {
 export const causedBy = (code: ErrorCode, message: string, cause: unknown, hint?: string): FleetError =>
   new FleetError(code, message, hint === undefined ? { cause } : { cause, hint });
 
-/** The exit code for anything thrown; what is not a `FleetError` is a bug. */
-export const exitCodeOf = (thrown: unknown): number =>
-  thrown instanceof FleetError ? EXIT_CODES[thrown.code] : EXIT_CODES.INTERNAL;
+/** What a system refuses because of the machine it runs on, whatever fleetd asked of it. */
+const MACHINE_ERRORS: readonly string[] = [
+  "EACCES",
+  "EDQUOT",
+  "EIO",
+  "EMFILE",
+  "ENFILE",
+  "ENOSPC",
+  "EPERM",
+  "EROFS",
+];
+
+/** The code for anything thrown: a refusal of the machine is IO, anything else that is no `FleetError` is a bug. */
+export function errorCodeOf(thrown: unknown): ErrorCode {
+  if (thrown instanceof FleetError) return thrown.code;
+  const isRefusal =
+    thrown instanceof Error && "code" in thrown && MACHINE_ERRORS.includes(String(thrown.code));
+  return isRefusal ? "IO" : "INTERNAL";
+}
+
+/** The exit code for anything thrown. */
+export const exitCodeOf = (thrown: unknown): number => EXIT_CODES[errorCodeOf(thrown)];
 
 /** The value, or a `FleetError` with `code`: how a pure `Result` leaves the core. */
 export function requireOk<T>(code: ErrorCode, result: Result<T, string>): T {

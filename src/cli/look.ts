@@ -1,6 +1,9 @@
+import { errorCodeOf, messageOf } from "../base/errors.ts";
 import { noteLook } from "../fleet/messaging/last-look.ts";
+import type { ReceivePorts } from "../fleet/messaging/mailbox-ports.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { ingestStore, receiveMessages } from "../fleet/messaging/receive-messages.ts";
+import { isDamage } from "../platform/sqlite-database.ts";
 import { commandSignal } from "./command-signal.ts";
 import { printNotice } from "./output/print-answer.ts";
 import { REMOTE_TIMEOUT_MS, type Session } from "./session.ts";
@@ -11,6 +14,20 @@ import { REMOTE_TIMEOUT_MS, type Session } from "./session.ts";
  */
 export async function refreshIndex(session: Session, options: { readonly offline: boolean }): Promise<void> {
   const ports = session.mailbox().receivePorts();
+  try {
+    await refresh(session, ports, options);
+  } catch (thrown) {
+    // On a full disk nothing new can be noted, and what is here can be read all the same.
+    if (errorCodeOf(thrown) !== "IO" || isDamage(thrown)) throw thrown;
+    printNotice(`${messageOf(thrown)}; showing what is here already`);
+  }
+}
+
+async function refresh(
+  session: Session,
+  ports: ReceivePorts,
+  options: { readonly offline: boolean },
+): Promise<void> {
   const daemon = await session.ask((client) => client.status());
   // Where no daemon receives for this server, its groups are those of whoever looks.
   if (daemon === null) setOwnGroups(ports.state, session.settings.groups);

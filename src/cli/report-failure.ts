@@ -1,10 +1,12 @@
-import { EXIT_CODES, exitCodeOf, FleetError, messageOf } from "../base/errors.ts";
+import { EXIT_CODES, errorCodeOf, exitCodeOf, FleetError, messageOf } from "../base/errors.ts";
 import { toSafeJson, toVisible } from "../base/visible-text.ts";
 
 /** How a failure is reported: as one JSON object or as text, and with the stack of a bug or without. */
 export type ReportOptions = { readonly json: boolean; readonly debug: boolean };
 
 const BUG_HINT = "This is a bug in fleetd. FLEETD_DEBUG=1 prints where it happened";
+const MACHINE_HINT =
+  "See that the disk has space, and that the state folder belongs to the user who runs fleetd: FLEETD_HOME or ~/.local/state/fleetd";
 
 /** Prints anything thrown on stderr and returns the exit code. What is not a `FleetError` is a bug: 70. */
 export function reportFailure(thrown: unknown, options: ReportOptions): number {
@@ -21,10 +23,12 @@ function toTextReport(thrown: unknown): string {
 }
 
 function toJsonReport(thrown: unknown): string {
-  const code = thrown instanceof FleetError ? thrown.code : "INTERNAL";
+  const code = errorCodeOf(thrown);
   const report = { schema: "fleetd.error/1", code, exit: EXIT_CODES[code], message: messageOf(thrown) };
   return toSafeJson({ ...report, hint: hintOf(thrown) });
 }
 
-const hintOf = (thrown: unknown): string | undefined =>
-  thrown instanceof FleetError ? thrown.hint : BUG_HINT;
+function hintOf(thrown: unknown): string | undefined {
+  if (thrown instanceof FleetError) return thrown.hint;
+  return errorCodeOf(thrown) === "INTERNAL" ? BUG_HINT : MACHINE_HINT;
+}

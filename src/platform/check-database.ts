@@ -9,7 +9,8 @@ export function checkDatabase(path: string): "missing" | "whole" | { readonly pr
   try {
     sqlite = new Sqlite(path, { create: false, readwrite: true });
     const rows = sqlite.query<{ quick_check: string }, []>("PRAGMA quick_check(5)").all();
-    const found = rows.map((row) => row.quick_check);
+    // A line before the findings says in which of several databases they are; here is one.
+    const found = rows.map((row) => row.quick_check.replace(/^\*\*\* in database \w+ \*\*\*\n/, ""));
     return found.length === 1 && found[0] === "ok" ? "whole" : { problem: found.join("; ") };
   } catch (thrown) {
     return { problem: messageOf(thrown) };

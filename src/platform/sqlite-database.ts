@@ -92,5 +92,17 @@ class SqliteDatabase implements Database {
 
 /** SQLite's own words are kept; what it means for the operator is that the file cannot be used as it is. */
 function toIoError(path: string, thrown: unknown): FleetError {
-  return causedBy("IO", `Cannot use database "${path}": ${messageOf(thrown)}`, thrown);
+  const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
+  const hint = HINTS.find(([known]) => code.startsWith(known))?.[1];
+  return causedBy("IO", `Cannot use database "${path}": ${messageOf(thrown)}`, thrown, hint);
 }
+
+const OWNER = "Its folder has to belong to the user who runs fleetd, and to be writable";
+const DAMAGED = 'See what "fleetd doctor" finds; "fleetd doctor --fix" mends what can be made anew';
+const HINTS: readonly (readonly [code: string, hint: string])[] = [
+  ["SQLITE_FULL", "Free some space where it is; nothing that was confirmed before is lost"],
+  ["SQLITE_READONLY", OWNER],
+  ["SQLITE_CANTOPEN", OWNER],
+  ["SQLITE_NOTADB", DAMAGED],
+  ["SQLITE_CORRUPT", DAMAGED],
+];

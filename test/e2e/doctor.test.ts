@@ -235,6 +235,8 @@ describe.if(isPosix)("what can be mended", () => {
   );
 });
 
+const OTHER_FLEET = "01a2022e-dcc4-775d-ab39-b7db81549363";
+
 describe("what somebody has to see to", () => {
   /** Makes a trouble, looks, and takes it back whatever happens. */
   async function during(
@@ -277,6 +279,25 @@ describe("what somebody has to see to", () => {
         return undo;
       },
       /refs\/fleet\/meta is not on the remote/,
+      /Put the fleet's repository back/,
+    ],
+    [
+      "remote-fleet",
+      () => {
+        const undo = moved(remote)();
+        fleet.git.git(fleet.git.folder, "init", "-q", "--bare", remote);
+        const meta = JSON.stringify({ v: 1, format: 1, fleet: OTHER_FLEET, namespace: "refs/fleet/" });
+        writeFileSync(join(remote, "meta.json"), meta);
+        const blob = fleet.git.git(remote, "hash-object", "-w", "meta.json");
+        fleet.git.git(remote, "update-index", "--add", "--cacheinfo", `100644,${blob},meta.json`);
+        const commit = fleet.git.git(remote, "commit-tree", "-m", "x", fleet.git.git(remote, "write-tree"));
+        fleet.git.git(remote, "update-ref", "refs/fleet/meta", commit);
+        // A monitor that looks at this remote fetches the `meta` of the other fleet over its own.
+        const store = join(paths.folder, "fleet.git");
+        fleet.git.git(store, "fetch", "-q", remote, "+refs/fleet/meta:refs/fleet/meta");
+        return undo;
+      },
+      new RegExp(`another fleet is on the remote: refs/fleet/meta is of ${OTHER_FLEET}, not of `),
       /Put the fleet's repository back/,
     ],
     [

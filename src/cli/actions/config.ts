@@ -33,15 +33,13 @@ export async function showConfig(args: ConfigArguments & { readonly origin: bool
   const style = openStyle(args);
   const cells = rows.map(({ key, value, origin }) => [
     key,
-    textOf(key, value),
     ...(args.origin ? [origin.kind === "default" ? style.dim("default") : renderOrigin(origin)] : []),
+    textOf(key, value),
   ]);
-  const columns = [
-    { title: "KEY", keepWhole: true },
-    { title: "VALUE", keepWhole: true },
-  ];
-  const origins = args.origin ? [{ title: "ORIGIN", keepWhole: true }] : [];
-  printText(renderTable({ columns: [...columns, ...origins], rows: cells }, style, terminalWidth()));
+  // Values stand last: rules take hundreds of columns, and a column before another one is as wide as its widest.
+  const titles = args.origin ? ["KEY", "ORIGIN", "VALUE"] : ["KEY", "VALUE"];
+  const columns = titles.map((title) => ({ title, keepWhole: true }));
+  printText(renderTable({ columns, rows: cells }, style, terminalWidth()));
 }
 
 /** Says everything that is wrong; a file that is named is judged by itself, without the environment. */

@@ -1,5 +1,7 @@
 import { firstLineOf } from "../../base/errors.ts";
 import type { GitRemote, RemoteFailure } from "../../base/ports/git-remote.ts";
+import { parseMeta } from "../../fleet/messaging/join-fleet.ts";
+import { LIMITS } from "../../fleet/messaging/model.ts";
 import { ownBatchState } from "../../fleet/messaging/take-back.ts";
 import { exists } from "../../platform/files.ts";
 import { findOldLocks } from "../../platform/git/inspect-store.ts";
@@ -24,7 +26,7 @@ export async function checkRemote(
   }
   return [
     ...found,
-    checkFleet(mailbox, refs),
+    await checkFleet(mailbox, refs),
     ...checkNamespace(mailbox),
     checkOwnRef(mailbox, refs),
     ...checkOwnLocks(mailbox, remote, nowWallMs),
@@ -49,19 +51,30 @@ function unanswered(remote: GitRemote, failure: RemoteFailure): Diagnosis {
   return trouble("remote", "critical", { evidence, fix: `${FIXES[failure.kind]}: ${look}` });
 }
 
-function checkFleet(mailbox: Mailbox, refs: ReadonlyMap<string, string>): Diagnosis {
+async function checkFleet(mailbox: Mailbox, refs: ReadonlyMap<string, string>): Promise<Diagnosis> {
   const { identity } = mailbox;
   const meta = refs.get(`${identity.namespace}meta`);
-  const known = mailbox.store().readRefs("refs/fleet/").get("refs/fleet/meta");
   if (meta === undefined) {
     const evidence = `${identity.namespace}meta is not on the remote: it was emptied, or is another repository`;
     return trouble("remote-fleet", "critical", { evidence, fix: OTHER_REPOSITORY });
   }
-  if (known !== undefined && meta !== known) {
-    const evidence = `another fleet is on the remote: ${identity.namespace}meta is ${meta.slice(0, 12)}, not ${known.slice(0, 12)}`;
+  const other = await otherFleet(mailbox, meta);
+  if (other !== null) {
+    const evidence = `another fleet is on the remote: ${identity.namespace}meta is ${other}`;
     return trouble("remote-fleet", "critical", { evidence, fix: OTHER_REPOSITORY });
   }
   return healthy("remote-fleet", `fleet ${identity.fleet}, format 1`);
+}
+
+// A look fetches whatever `meta` the remote has: what it says counts, and its id only where it is not here.
+async function otherFleet({ identity, store }: Mailbox, meta: string): Promise<string | null> {
+  const [json] = await store().readObjects([`${meta}:meta.json`], LIMITS.cardBytesMax);
+  if (json?.status === "found") {
+    const fleet = parseMeta(json.content)?.fleet;
+    return fleet === identity.fleet ? null : `of ${fleet ?? "another format"}, not of ${identity.fleet}`;
+  }
+  const known = store().readRefs("refs/fleet/").get("refs/fleet/meta");
+  return known === undefined || meta === known ? null : `${meta.slice(0, 12)}, not ${known.slice(0, 12)}`;
 }
 
 function checkNamespace({ identity }: Mailbox): Diagnosis[] {

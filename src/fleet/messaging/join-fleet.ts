@@ -99,7 +99,8 @@ async function findMeta(ports: JoinPorts, options: RemoteOptions): Promise<Meta 
   );
 }
 
-function parseMeta(bytes: Uint8Array): Meta | null {
+/** The fleet and the namespace that `meta.json` names, `null` where it is not of this format. */
+export function parseMeta(bytes: Uint8Array): Meta | null {
   const text = fromUtf8(bytes);
   const json = text === null ? null : parseStrictJson(text, LIMITS.jsonDepthMax);
   if (json?.ok !== true || typeof json.value !== "object" || json.value === null) return null;

@@ -32,7 +32,7 @@ const SIGNS: readonly (readonly [RemoteFailure["kind"], RegExp])[] = [
 /** What a git that did not succeed says about the remote. Lines that the remote itself printed decide nothing. */
 export function toRemoteFailure(outcome: GitOutcome, address: RemoteAddress): RemoteFailure {
   const detail = redact(outcome.stderr, address).trim().slice(0, DETAIL_LENGTH_MAX);
-  if (outcome.ended === "timeout") return { kind: "timeout", detail };
+  if (outcome.ended === "timeout") return { kind: "timeout", detail: detail || "It did not answer in time" };
   if (outcome.ended === "aborted") return { kind: "timeout", detail: "Stopped before git had ended" };
   if (outcome.ended === "overflow") return { kind: "failed", detail: "The answer was too long" };
   const own = outcome.stderr.replaceAll(/^remote: .*$/gm, "");

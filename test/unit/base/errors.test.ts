@@ -3,6 +3,7 @@ import {
   causedBy,
   type ErrorCode,
   EXIT_CODES,
+  errorCodeOf,
   exitCodeOf,
   FleetError,
   messageOf,
@@ -99,5 +100,21 @@ describe("messageOf()", () => {
     expect(messageOf("text")).toBe("text");
     expect(messageOf(null)).toBe("null");
     expect(messageOf(undefined)).toBe("undefined");
+  });
+});
+
+describe("errorCodeOf()", () => {
+  test.each(["EACCES", "ENOSPC", "EROFS", "EIO"])(
+    "errorCodeOf() takes %s for trouble of the machine",
+    (code) => {
+      expect(errorCodeOf(Object.assign(new Error("x"), { code }))).toBe("IO");
+    },
+  );
+
+  test("errorCodeOf() keeps the code of a FleetError, and calls everything else a bug", () => {
+    expect(errorCodeOf(new FleetError("CONFIG", "x"))).toBe("CONFIG");
+    expect(errorCodeOf(Object.assign(new Error("x"), { code: "ENOENT" }))).toBe("INTERNAL");
+    expect(errorCodeOf(new TypeError("x"))).toBe("INTERNAL");
+    expect(errorCodeOf("EACCES")).toBe("INTERNAL");
   });
 });

@@ -42,6 +42,19 @@ describe("reportFailure()", () => {
     expect(reportFailure(bug, JSON_OBJECT)).toBe(70);
   });
 
+  test("reportFailure() calls what the machine refuses no bug: 74, and what to look at", () => {
+    const refused = Object.assign(new Error("EACCES: permission denied, stat 'state.db'"), {
+      code: "EACCES",
+    });
+    expect(reportFailure(refused, TEXT)).toBe(74);
+    expect(stderr()).toContain(
+      "fleetd: EACCES: permission denied, stat 'state.db'\n  hint: See that the disk",
+    );
+    expect(stderr()).not.toContain("bug");
+    expect(reportFailure(refused, JSON_OBJECT)).toBe(74);
+    expect(stderr()).toContain('"code":"IO","exit":74');
+  });
+
   test("reportFailure() lets no hidden character through", () => {
     const thrown = new FleetError("FAILED", "remote: \u001B]0;owned\u0007\u202E\nnext");
     reportFailure(thrown, TEXT);
