@@ -5,7 +5,6 @@
  * rules are in `resilience/`; here are the clock, the one mutable breaker, and the news that one loop has for the other:
  * whoever sees that the remote is back ends the pauses of both.
  */
-import { formatDuration } from "../base/duration.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Cryptography } from "../base/ports/cryptography.ts";
 import type { RemoteFailure } from "../base/ports/git-remote.ts";
@@ -35,7 +34,7 @@ import {
 } from "./cycle.ts";
 import type { DaemonState } from "./daemon-state.ts";
 import { pullThatFailedAt, type Report } from "./events.ts";
-import { judgeFailure, type Operation } from "./judge-failure.ts";
+import { judgeFailure, type Operation, withWords } from "./judge-failure.ts";
 import { PushBudget } from "./push-budget.ts";
 
 /** A probe whose cycle never ended counts as lost after this time. Chosen: longer than any fetch and what follows it. */
@@ -62,12 +61,6 @@ export interface GateContext {
   /** Stores the breaker; called at transitions. */
   readonly save: (breaker: BreakerState, isNetworkDown: boolean) => void;
 }
-
-/** A git that was ended at its deadline has often said nothing. */
-const withWords = (failure: RemoteFailure, timeoutMs: number): RemoteFailure =>
-  failure.kind === "timeout" && failure.detail === ""
-    ? { ...failure, detail: `no answer within ${formatDuration(timeoutMs)}` }
-    : failure;
 
 /** See the head of this file. */
 export class RemoteGate {
