@@ -339,6 +339,21 @@ describe("what somebody has to see to", () => {
     expect(examined.findings.some(({ id }) => id === "own-ref")).toBe(true);
   });
 
+  test("refused: what the remote refuses and is tried again is one finding with the remote's reason", async () => {
+    for (const body of ["one", "two"]) {
+      await fleet.json(["send", body, "--to", "code2", "--wait", "queued"], one);
+    }
+    const state = openDatabase(paths.state, { create: false, durability: "full" });
+    state.run("UPDATE outbox SET refused = 1, reason = 'hook declined' WHERE state = 'queued'");
+    const examined = await examine();
+    state.run("DELETE FROM outbox WHERE state = 'queued'");
+    state.close();
+    expect(examined.code).toBe(1);
+    expect(findingOf(examined, "refused").evidence).toBe(
+      "2 entries wait that the remote refused: hook declined",
+    );
+  });
+
   test("refused: a dead message is named by id with its reason, and never by its subject", async () => {
     await fleet.json(["send", "secret body", "secret subject", "--to", "code2", "--wait", "queued"], one);
     const state = openDatabase(paths.state, { create: false, durability: "full" });

@@ -1,7 +1,7 @@
 import { firstLineOf } from "../../base/errors.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { listAlarms, listQuarantine } from "../../fleet/messaging/message-index.ts";
-import { listQueue } from "../../fleet/messaging/queue.ts";
+import { listQueue, type QueueItem } from "../../fleet/messaging/queue.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Mailbox } from "../open-mailbox.ts";
 import { type Diagnosis, healthy, trouble } from "./diagnosis.ts";
@@ -12,11 +12,11 @@ export function checkMail(mailbox: Mailbox, settings: ServerSettings): Diagnosis
 }
 
 function checkRefused({ state }: Mailbox, settings: ServerSettings): Diagnosis[] {
-  const given = listQueue(state, settings).filter(
-    (item) => item.state === "dead" || item.state === "expired",
-  );
-  if (given.length === 0) return [healthy("refused", "no message was given up")];
-  return given.map((item) => {
+  const queue = listQueue(state, settings);
+  const given = queue.filter((item) => item.state === "dead" || item.state === "expired");
+  const resting = checkResting(queue);
+  if (given.length + resting.length === 0) return [healthy("refused", "no message was given up or refused")];
+  const found = given.map((item) => {
     const to = item.to.length === 0 ? "" : ` to ${item.to.join(", ")}`;
     const why = item.reason === "" ? "" : `: ${firstLineOf(item.reason)}`;
     const became = item.state === "dead" ? `was refused ${item.refused} times and is dead` : "expired";
@@ -26,6 +26,21 @@ function checkRefused({ state }: Mailbox, settings: ServerSettings): Diagnosis[]
       fix: `fleetd queue retry ${id}, or fleetd queue drop ${id}`,
     });
   });
+  return [...found, ...resting];
+}
+
+// What is tried again still needs somebody: the remote says no to a whole queue for one reason, so one finding says it.
+function checkResting(queue: readonly QueueItem[]): Diagnosis[] {
+  const refused = queue.filter((item) => item.state === "refused");
+  const [first] = refused;
+  if (first === undefined) return [];
+  const what = refused.length === 1 ? "1 entry waits that" : `${refused.length} entries wait that`;
+  return [
+    trouble("refused", "warn", {
+      evidence: `${what} the remote refused: ${firstLineOf(first.reason)}`,
+      fix: "Change what the remote objects to; they are tried again by themselves. fleetd queue list names them",
+    }),
+  ];
 }
 
 const ALARM_FIXES: Readonly<Record<string, string>> = {
