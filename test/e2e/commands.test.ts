@@ -78,6 +78,7 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
       state: "pushed",
       reply: null,
       reason: "",
+      unknown: [],
     });
     const message = await arrived(answer["id"]);
     expect(message).toMatchObject({ from: "code1", subject: "Greeting", body: "hello", to: ["code2"] });
@@ -146,6 +147,10 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
     expect(said.code).toBe(0);
     expect(said.stderr).toContain('no server "biuld1" is known here yet');
     expect(said.stderr).not.toContain("code2");
+    for (const wait of ["pushed", "queued"]) {
+      const answer = await send("hi", "--to", "code2,biuld1", "--wait", wait);
+      expect(answer["unknown"]).toEqual(["biuld1"]);
+    }
   });
 
   test("send --wait queued promises only that", async () => {

@@ -22,8 +22,9 @@ async function queueAtDaemon(args: SendArguments, request: SendRequest): Promise
   if (taken === null) return false;
   const { id, server, unknown } = taken;
   for (const name of unknown) printNotice(unknownNotice(name));
-  if (args.json)
-    printJson("send", { id, server, to: args.to.split(","), state: "queued", reply: null, reason: "" });
-  else printText(queuedText(shortId(id), args.to));
+  if (args.json) {
+    const to = args.to.split(",");
+    printJson("send", { id, server, to, state: "queued", reply: null, reason: "", unknown });
+  } else printText(queuedText(shortId(id), args.to));
   return true;
 }

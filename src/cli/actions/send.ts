@@ -34,10 +34,10 @@ export async function sendAndWait(args: SendArguments, request: SendRequest): Pr
     }
     const submitted = await submit(session, request, { push: args.wait !== "queued", timeoutMs });
     const { id } = submitted;
-    await warnUnknown(session, request.to, { look: isPushed(session, id) });
+    const unknown = await warnUnknown(session, request.to, { look: isPushed(session, id) });
     const isPatient = args.timeout !== undefined;
     const reached = await waitFor(session, submitted, { wait: args.wait, timeoutMs, isPatient });
-    report(session, { id, args, reached });
+    report(session, { id, args, reached, unknown });
     if (reached.ok) return 0;
     return isLost(reached.state) ? EXIT_CODES.FAILED : EXIT_CODES.NOT_YET;
   });
@@ -51,10 +51,12 @@ async function warnUnknown(
   session: Session,
   to: readonly string[],
   options: { readonly look: boolean },
-): Promise<void> {
+): Promise<readonly string[]> {
   const mailbox = session.mailbox();
   if (options.look && unknownAmong(mailbox, to).length > 0) await refreshIndex(session, { offline: false });
-  for (const server of unknownAmong(mailbox, to)) printNotice(unknownNotice(server));
+  const unknown = unknownAmong(mailbox, to);
+  for (const server of unknown) printNotice(unknownNotice(server));
+  return unknown;
 }
 
 /** What a wait came to: whether the state was reached, the state it is in, and the answer if one was waited for. */
@@ -142,13 +144,21 @@ function notReached(
   }
 }
 
-function report(session: Session, sent: { id: string; args: SendArguments; reached: Reached }): void {
-  const { id, args, reached } = sent;
+/** `unknown`: recipients nobody has seen yet. */
+interface Sent {
+  readonly id: string;
+  readonly args: SendArguments;
+  readonly reached: Reached;
+  readonly unknown: readonly string[];
+}
+
+function report(session: Session, sent: Sent): void {
+  const { id, args, reached, unknown } = sent;
   if (args.json) {
     const { reply, state } = reached;
     const { server } = session.mailbox().identity;
     const reason = outboxItem(session.mailbox().state, id)?.reason ?? "";
-    printJson("send", { id, server, to: args.to.split(","), state, reply, reason });
+    printJson("send", { id, server, to: args.to.split(","), state, reply, reason, unknown });
     return;
   }
   const what = `message ${shortId(id)} to ${args.to}`;
