@@ -152,6 +152,10 @@ const lineOf = ({ origin }: SettingProblem): number => (origin.kind === "file" ?
 /** Only whoever has a file, or sets more than names by variable, pays for the validator: 3 ms of a start. */
 async function check(value: unknown): Promise<{ values: FileSettings; issues: readonly SettingsIssue[] }> {
   if (isPlain(value)) return { values: value, issues: [] };
+  // The validator takes a list for an object whose keys are its places.
+  if (Array.isArray(value)) {
+    return { values: {}, issues: [{ path: [], message: "it is a list", isUnknownKey: false }] };
+  }
   const { parseFileSettings } = await import("../fleet/settings/model.ts");
   const parsed = parseFileSettings(value);
   return parsed.ok ? { values: parsed.value, issues: [] } : { values: {}, issues: parsed.error };

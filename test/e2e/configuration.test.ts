@@ -97,6 +97,7 @@ describe("what is wrong", () => {
     ["a group that is none", "groups: [ok, Not Ok]\n", ":1: groups.1: need a group name"],
     ["a server id that is none", "server: A b\n", ":1: server: Cannot use server id"],
     ["a label that is no text", "labels:\n  a: 5\n", ':2: labels.a: need text, such as "5" in quotes'],
+    ["a list where settings belong", "- a\n- b\n", ":1: it is a list, need a table of settings"],
     ["a key every object has", "__proto__:\n  a: 1\n", ':1: unknown key "__proto__"'],
     ["control characters in a key", '"\\e[31mred": 1\n', ':1: unknown key "␛[31mred"'],
   ])("config check names the line of %s", async (_, text, expected) => {
