@@ -11,6 +11,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { FleetError } from "../base/errors.ts";
 import type { GitRemote } from "../base/ports/git-remote.ts";
 import { type FlushOutcome, flushOutbox } from "../fleet/messaging/flush-outbox.ts";
+import { loadIdentity } from "../fleet/messaging/identity.ts";
 import { type JoinReport, joinFleet, toRemoteError } from "../fleet/messaging/join-fleet.ts";
 import { noteLook } from "../fleet/messaging/last-look.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
@@ -26,7 +27,7 @@ import { openGitRemote } from "../platform/git/git-remote.ts";
 import { createGitStore } from "../platform/git/local-git-store.ts";
 import { probeGit } from "../platform/git/probe-git.ts";
 import { createKeyFile, writePublicKey } from "../platform/key-file.ts";
-import { embeddedRemotePath, type ServerPaths, serverPaths } from "../platform/paths.ts";
+import { embeddedRemotePath, type ServerPaths, serverFolders, serverPaths } from "../platform/paths.ts";
 import { tryLock } from "../platform/process-lock.ts";
 import { findLeftovers } from "./leftovers.ts";
 import { openMailbox, openState } from "./open-mailbox.ts";
@@ -90,11 +91,31 @@ function ensureEmbeddedRemote(root: string, gitVersion: string): string {
   if (lock === null)
     throw new FleetError("UNAVAILABLE", `Cannot make "${folder}": another init is making it`);
   try {
-    if (!exists(join(folder, "HEAD"))) createEmbeddedRemote(folder, "sha1", gitVersion);
+    if (exists(join(folder, "HEAD"))) return folder;
+    requireNobodyUses(root, folder);
+    createEmbeddedRemote(folder, "sha1", gitVersion);
     return folder;
   } finally {
     lock.release();
   }
+}
+
+/** A remote that is missing while servers here share it was moved away: a new one would be another fleet in its place. */
+function requireNobodyUses(root: string, folder: string): void {
+  const users = serverFolders(root).filter((server) => {
+    const state = openState(serverPaths(root, server), false);
+    try {
+      return loadIdentity(state)?.remoteUrl === folder;
+    } finally {
+      state.close();
+    }
+  });
+  if (users.length === 0) return;
+  throw new FleetError(
+    "CANNOT_CREATE",
+    `Cannot create "${folder}": it is missing, and ${users.map((server) => `"${server}"`).join(", ")} share a fleet in it`,
+    { hint: "Put it back, or name another remote with --remote URL" },
+  );
 }
 
 async function stage(

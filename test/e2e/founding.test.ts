@@ -1,8 +1,9 @@
 // The first servers of a fleet: at once, and where a killed push left its lock.
 import { expect, test } from "bun:test";
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FleetSandbox } from "../helpers/fleet-sandbox.ts";
+import { TempFleet } from "../helpers/temp-fleet.ts";
 
 async function inSandbox(body: (sandbox: FleetSandbox) => Promise<void>): Promise<void> {
   const sandbox = new FleetSandbox();
@@ -61,4 +62,22 @@ test("init removes what a killed init left", async () => {
     expect((await sandbox.run("a", sandbox.initWords("a"))).exitCode).toBe(0);
     expect(readdirSync(home).sort()).toEqual([running, "a"]);
   });
+});
+
+test("init makes no second fleet where the shared remote of servers here is missing", async () => {
+  const fleet = new TempFleet();
+  try {
+    await fleet.init(["code1", "code2"]);
+    renameSync(`${fleet.root}/remote.git`, `${fleet.root}/away.git`);
+    const ran = await fleet.run(["init", "--server", "code3"]);
+    expect(ran).toMatchObject({ code: 73, stdout: "" });
+    expect(ran.stderr).toContain('"code1", "code2" share a fleet in it');
+    expect(
+      readdirSync(fleet.root).filter((name) => name.includes("remote") || name.includes("code3")),
+    ).toEqual(["remote.git.lock"]);
+    renameSync(`${fleet.root}/away.git`, `${fleet.root}/remote.git`);
+    expect(await fleet.json(["init", "--server", "code3"])).toMatchObject({ founded: false, servers: 2 });
+  } finally {
+    await fleet.remove();
+  }
 });
