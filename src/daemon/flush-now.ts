@@ -6,6 +6,7 @@ import { countUnconfirmed, enqueue, outboxItem } from "../fleet/messaging/outbox
 import type { ServerFacts } from "../fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../fleet/messaging/queue.ts";
 import { storeWhenDue } from "../fleet/messaging/restore-objects.ts";
+import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
 import { tryLock } from "../platform/process-lock.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 
@@ -64,6 +65,7 @@ async function flushLocked(
   deadlineMs: number,
 ): Promise<FlushOutcome> {
   const ports = await mailbox.sendPorts();
+  clearAbandonedLocks(mailbox.paths.store, ports.clock.wallMs());
   await commitDrafts(ports, request.drafts);
   if (countUnconfirmed(mailbox.state) === 0) return { status: "pushed", entries: 0, notices: [] };
   const timeoutMs = Math.max(1, deadlineMs - ports.clock.monotonicMs());

@@ -12,6 +12,7 @@ import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { renewRun } from "../fleet/messaging/publish-card.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
 import { readBoot } from "../platform/boot.ts";
+import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
 import { openHandlerRunner } from "../platform/handler-process.ts";
 import { onHangup } from "../platform/hangup.ts";
 import { embeddedRemotePath } from "../platform/paths.ts";
@@ -61,6 +62,7 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
     const gate = openGate({ ports: sendPorts, daemon, check, boot: readBoot, settings, report });
     machine.holds();
     writeHolder(mailbox.paths.daemonLock, { pid: process.pid, startedWallMs: daemon.startedWallMs });
+    clearAbandonedLocks(mailbox.paths.store, daemon.startedWallMs);
     restoreObjects(sendPorts);
     mailbox.state.transaction(() => renewRun(sendPorts));
     setOwnGroups(mailbox.state, options.settings().groups);

@@ -2,6 +2,7 @@ import { forgetDoneRuns } from "../../fleet/messaging/handler-runs.ts";
 import { readSetting, writeSetting } from "../../fleet/messaging/identity.ts";
 import type { SendPorts } from "../../fleet/messaging/mailbox-ports.ts";
 import { restoreObjects } from "../../fleet/messaging/restore-objects.ts";
+import { clearAbandonedLocks } from "../../platform/git/clear-locks.ts";
 import { maintainRepository } from "../../platform/git/maintain.ts";
 import { tryLock } from "../../platform/process-lock.ts";
 import type { Report } from "../events.ts";
@@ -32,6 +33,7 @@ export async function maintenanceRound(context: MaintenanceContext): Promise<num
   const lock = tryLock(context.flushLock);
   if (lock === null) return BUSY_AGAIN_MS;
   try {
+    clearAbandonedLocks(context.storeFolder, ports.clock.wallMs());
     restoreObjects(ports);
     const folders = [context.storeFolder, context.embeddedRemote()];
     for (const folder of folders) {

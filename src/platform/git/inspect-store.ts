@@ -32,13 +32,17 @@ export function findStoreProblem(folder: string, format: ObjectFormat): string |
 
 /** The locks in the repository in `folder` that no working git can still need. */
 export function findOldLocks(folder: string, nowWallMs: number): LockFile[] {
-  const names = [...namesIn(folder).filter((name) => name.endsWith(".lock")), ...locksBelow(folder, "refs")];
-  return names.flatMap((name) => {
-    const path = join(folder, name);
+  return findLocks(folder).flatMap((path) => {
     const found = statSync(path, { throwIfNoEntry: false });
     const ageMs = nowWallMs - (found?.mtimeMs ?? nowWallMs);
     return ageMs > OLD_LOCK_MS ? [{ path, ageMs }] : [];
   });
+}
+
+/** The paths of all locks in the repository in `folder`. */
+export function findLocks(folder: string): string[] {
+  const names = [...namesIn(folder).filter((name) => name.endsWith(".lock")), ...locksBelow(folder, "refs")];
+  return names.map((name) => join(folder, name));
 }
 
 function locksBelow(folder: string, below: string): string[] {

@@ -1,0 +1,11 @@
+import { findLocks } from "./inspect-store.ts";
+import { removeAbandonedLock } from "./ref-locks.ts";
+
+/**
+ * Removes the locks that killed processes left in the private repository `folder`. Whoever needs such a lock removes it
+ * by itself; the daily tidying by git would not, and would fail at it for ever.
+ * @throws FleetError IO when a lock cannot be examined or removed
+ */
+export function clearAbandonedLocks(folder: string, nowWallMs: number): void {
+  for (const path of findLocks(folder)) removeAbandonedLock(folder, path, nowWallMs);
+}
