@@ -1,4 +1,3 @@
-import { formatDuration } from "../base/duration.ts";
 import type { RemoteFailure } from "../base/ports/git-remote.ts";
 
 /** The two things that are done with a remote. */
@@ -20,9 +19,3 @@ export function judgeFailure(operation: Operation, { kind, retryAfterMs }: Remot
   if (kind === "failed") return operation === "push" ? "answered" : "again";
   return "final";
 }
-
-/** A git that was ended at its deadline has often said nothing. */
-export const withWords = (failure: RemoteFailure, timeoutMs: number): RemoteFailure =>
-  failure.kind === "timeout" && failure.detail === ""
-    ? { ...failure, detail: `no answer within ${formatDuration(timeoutMs)}` }
-    : failure;

@@ -34,7 +34,7 @@ import {
 } from "./cycle.ts";
 import type { DaemonState } from "./daemon-state.ts";
 import { pullThatFailedAt, type Report } from "./events.ts";
-import { judgeFailure, type Operation, withWords } from "./judge-failure.ts";
+import { judgeFailure, type Operation } from "./judge-failure.ts";
 import { PushBudget } from "./push-budget.ts";
 
 /** A probe whose cycle never ended counts as lost after this time. Chosen: longer than any fetch and what follows it. */
@@ -177,7 +177,7 @@ export class RemoteGate {
       }
       // A git that was ended because the daemon ends says nothing about the remote.
       if (signals.work.aborted) return STOPPED;
-      const failure = withWords(result.error, timeoutMs);
+      const failure = result.error;
       const ending = this.#judge<T>(operation, failure, isProbe || tries > retry.retries);
       if (ending !== null) return ending;
       const again = await this.#beforeRetry<T>(operation, { tries, detail: failure.detail, signals });

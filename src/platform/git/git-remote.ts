@@ -66,7 +66,7 @@ class ExecutableRemote implements GitRemote {
     if (outcome.exitCode !== 0 && this.#clearOwnLocks(outcome.stderr)) {
       outcome = await this.#fetch(refspecs, options);
     }
-    if (outcome.exitCode !== 0) return fail(toRemoteFailure(outcome, this.#address));
+    if (outcome.exitCode !== 0) return fail(toRemoteFailure(outcome, this.#address, options.timeoutMs));
     // One line for each ref that moved: " * [new ref]  log/a -> refs/fleet/log/a".
     return ok({ changed: / -> /.test(outcome.stderr) });
   }
@@ -104,7 +104,7 @@ class ExecutableRemote implements GitRemote {
     }
     const stdout = new TextDecoder().decode(outcome.stdout);
     const reports = outcome.ended === "exited" ? parsePushReport(updates, stdout, outcome.stderr) : null;
-    return reports === null ? fail(toRemoteFailure(outcome, this.#address)) : ok(reports);
+    return reports === null ? fail(toRemoteFailure(outcome, this.#address, options.timeoutMs)) : ok(reports);
   }
 
   listRefs(prefixes: readonly string[], options: RemoteOptions): Promise<Result<ListedRefs, RemoteFailure>> {

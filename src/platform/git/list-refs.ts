@@ -75,7 +75,7 @@ export class RemoteLister {
       ["ls-remote", "--refs", "--", this.#address.target, ...patterns],
       options,
     );
-    if (outcome.exitCode !== 0) return fail(toRemoteFailure(outcome, this.#address));
+    if (outcome.exitCode !== 0) return fail(toRemoteFailure(outcome, this.#address, options.timeoutMs));
     const refs = new Map<string, string>();
     for (const line of new TextDecoder().decode(outcome.stdout).split("\n")) {
       const [id = "", name] = line.split("\t");

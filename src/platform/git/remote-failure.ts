@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { formatDuration } from "../../base/duration.ts";
 import type { RemoteFailure } from "../../base/ports/git-remote.ts";
 import type { GitOutcome } from "./git-process.ts";
 import { type RemoteAddress, redact } from "./remote-address.ts";
@@ -30,9 +31,16 @@ const SIGNS: readonly (readonly [RemoteFailure["kind"], RegExp])[] = [
 ];
 
 /** What a git that did not succeed says about the remote. Lines that the remote itself printed decide nothing. */
-export function toRemoteFailure(outcome: GitOutcome, address: RemoteAddress): RemoteFailure {
+export function toRemoteFailure(
+  outcome: GitOutcome,
+  address: RemoteAddress,
+  timeoutMs: number,
+): RemoteFailure {
   const detail = redact(outcome.stderr, address).trim().slice(0, DETAIL_LENGTH_MAX);
-  if (outcome.ended === "timeout") return { kind: "timeout", detail: detail || "It did not answer in time" };
+  // A git that was ended at its deadline has often said nothing.
+  if (outcome.ended === "timeout") {
+    return { kind: "timeout", detail: detail || `no answer within ${formatDuration(timeoutMs)}` };
+  }
   if (outcome.ended === "aborted") return { kind: "timeout", detail: "Stopped before git had ended" };
   if (outcome.ended === "overflow") return { kind: "failed", detail: "The answer was too long" };
   const own = outcome.stderr.replaceAll(/^remote: .*$/gm, "");
