@@ -156,7 +156,7 @@ const TROUBLES: readonly Trouble[] = [
   {
     id: "objects",
     make: () => rmSync(looseObject(paths.store)),
-    evidence: /missing or damaged: .*missing/,
+    evidence: /missing or damaged: .*(?:missing|invalid sha1 pointer)/,
     needsYes: true,
   },
   {
