@@ -152,12 +152,20 @@ export class FaultyProxy {
 
   /** Resolves at the next switch, or when `socket` is closed. */
   async #nextSwitch(socket: Socket): Promise<void> {
-    const closed = Promise.withResolvers<void>();
-    const onClose = (): void => closed.resolve();
-    socket.once("close", onClose);
-    await Promise.race([this.#switched.promise, closed.promise]);
-    socket.off("close", onClose);
+    await Promise.race([this.#switched.promise, closingOf(socket)]);
   }
+}
+
+const closings = new WeakMap<Socket, Promise<void>>();
+
+/** Resolves when `socket` is closed; one listener a socket, however often it is asked for. */
+function closingOf(socket: Socket): Promise<void> {
+  let closing = closings.get(socket);
+  if (closing === undefined) {
+    closing = new Promise((resolve) => void socket.once("close", () => resolve()));
+    closings.set(socket, closing);
+  }
+  return closing;
 }
 
 async function listen(server: Server, port: number): Promise<void> {
