@@ -10,19 +10,13 @@ import type {
   HandlerRunner,
   LeftProcess,
 } from "../base/ports/handler-runner.ts";
-import { ByteReader } from "./byte-reader.ts";
 import { makePrivateFolder, removeTree } from "./files.ts";
-import { endGroup, HAS_PROCESS_GROUPS, isGroupEmpty } from "./process-group.ts";
+import { waitForGroup } from "./group-run.ts";
+import { endGroup, HAS_PROCESS_GROUPS } from "./process-group.ts";
 import { groupsWithVariable, startOfProcess } from "./process-identity.ts";
 
 /** What goes into a log line; the rest of stderr is read and dropped. */
 const STDERR_BYTES_MAX = 8 * 1024;
-
-/** How long what a handler left behind may keep its pipes open. Chosen, not measured. */
-const PIPE_GRACE_MS = 300;
-
-/** A timer that is set to more fires at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** The variable that tells a handler's processes from all others. */
 const TOKEN_VARIABLE = "FLEETD_RUN";
@@ -107,37 +101,22 @@ async function runIn(
   if (call.signal.aborted) return { ended: "aborted", stderr: "" };
   const child = spawn(place, call, kept);
   if ("reason" in child) return { ended: "impossible", reason: child.reason };
-  const [stdout, stderr] = [new ByteReader(child.stdout), new ByteReader(child.stderr)];
-  let ended: "exited" | "timeout" | "aborted" = "exited";
-  let ending: Promise<void> | null = null;
-  const stop = (why: "timeout" | "aborted"): void => {
-    if (ending !== null) return;
-    ended = why;
-    ending = endGroup(child.pid);
-  };
-  const onAbort = (): void => stop("aborted");
-  const timer = setTimeout(stop, Math.min(call.timeoutMs, TIMER_MS_MAX), "timeout");
-  call.signal.addEventListener("abort", onAbort, { once: true });
-  let isCut = false;
   try {
     call.onStarted({ pid: child.pid, pidStarted: startOfProcess(child.pid) });
-    const output = Promise.all([
-      stdout.rest(call.outputBytesMax, () => (isCut = true)),
-      stderr.rest(STDERR_BYTES_MAX, () => undefined),
-    ]);
-    const exitCode = await child.exited;
-    // Whatever a handler left in its group had its time.
-    if (ending === null && !isGroupEmpty(child.pid)) ending = endGroup(child.pid);
-    await ending;
-    await closePipes(output, [stdout, stderr]);
-    const [outBytes, errorBytes] = await output;
-    const text = new TextDecoder().decode(errorBytes);
-    if (ended !== "exited") return { ended, stderr: text };
-    return { ended, exitCode, stdout: outBytes, isCut, stderr: text };
-  } finally {
-    clearTimeout(timer);
-    call.signal.removeEventListener("abort", onAbort);
+  } catch (thrown) {
+    // A run that could not be written down must not go on unseen.
+    await endGroup(child.pid);
+    throw thrown;
   }
+  const { ended, stderr, ...run } = await waitForGroup(child, {
+    timeoutMs: call.timeoutMs,
+    signal: call.signal,
+    stdoutBytesMax: call.outputBytesMax,
+    stderrBytesMax: STDERR_BYTES_MAX,
+    tooMuch: "cut",
+  });
+  if (ended === "timeout" || ended === "aborted") return { ended, stderr };
+  return { ended: "exited", exitCode: run.exitCode, stdout: run.stdout, isCut: run.isCut, stderr };
 }
 
 function spawn(
@@ -161,15 +140,6 @@ function spawn(
   } catch (thrown) {
     return { reason: `"${program}" does not start: ${messageOf(thrown)}` };
   }
-}
-
-/** Pipes that are open still belong to somebody who left the group; what came until now is what there is. */
-async function closePipes(output: Promise<unknown>, readers: readonly ByteReader[]): Promise<void> {
-  const { promise: waited, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, PIPE_GRACE_MS);
-  await Promise.race([output, waited]);
-  clearTimeout(timer);
-  await Promise.all(readers.map((reader) => reader.cancel()));
 }
 
 /**

@@ -1,6 +1,13 @@
 import { strictGroup } from "../command-table.ts";
 import { strictCommand } from "../strict-command.ts";
 
+const IDS = {
+  type: "positional",
+  required: false,
+  repeatable: true,
+  description: "Ids, or their beginning or end",
+} as const;
+
 const list = strictCommand({
   meta: {
     name: "queue list",
@@ -13,12 +20,7 @@ const list = strictCommand({
 const retry = strictCommand({
   meta: { name: "queue retry", description: "Send again what is dead, expired or resting" },
   args: {
-    id: {
-      type: "positional",
-      required: false,
-      repeatable: true,
-      description: "Ids, or their beginning or end",
-    },
+    id: IDS,
     all: { type: "boolean", description: "Everything that is dead, expired or resting" },
   },
   examples: ["fleetd queue retry 5f2c91ab", "fleetd queue retry --all"],
@@ -28,12 +30,7 @@ const retry = strictCommand({
 const drop = strictCommand({
   meta: { name: "queue drop", description: "Give up what was not sent yet" },
   args: {
-    id: {
-      type: "positional",
-      required: false,
-      repeatable: true,
-      description: "Ids, or their beginning or end",
-    },
+    id: IDS,
     "all-dead": { type: "boolean", description: "Everything that is dead or expired" },
     yes: { type: "boolean", description: "Do it; nothing is asked" },
     "dry-run": { type: "boolean", description: "Only say what would be dropped" },

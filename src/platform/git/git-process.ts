@@ -1,13 +1,10 @@
 import { existsSync } from "node:fs";
 import { FleetError } from "../../base/errors.ts";
-import { ByteReader } from "../byte-reader.ts";
+import { waitForGroup } from "../group-run.ts";
 import { ioError } from "../io-error.ts";
-import { endGroup, HAS_PROCESS_GROUPS, isGroupEmpty } from "../process-group.ts";
+import { HAS_PROCESS_GROUPS } from "../process-group.ts";
 
 const STDERR_BYTES_MAX = 64 * 1024;
-
-/** How long an ended git may leave its pipes open (an ssh master that detached itself keeps stderr for hours). */
-const PIPE_GRACE_MS = 300;
 
 /**
  * Settings of every git call, stronger than the configuration of user, system and repository: no hooks or helpers
@@ -82,39 +79,14 @@ export function gitCommand(folder: string, args: readonly string[]): string[] {
  */
 export async function runGit(call: GitCall): Promise<GitOutcome> {
   if (call.signal.aborted) return { ended: "aborted", exitCode: null, stdout: new Uint8Array(), stderr: "" };
-  const child = spawnGit(call);
-  const stdout = new ByteReader(child.stdout);
-  const stderr = new ByteReader(child.stderr);
-  let ended: GitOutcome["ended"] = "exited";
-  let ending: Promise<void> | null = null;
-  const stop = (why: GitOutcome["ended"]): void => {
-    if (ending !== null) return;
-    ended = why;
-    ending = endGroup(child.pid);
-  };
-  const onAbort = (): void => stop("aborted");
-  const timer = setTimeout(stop, call.timeoutMs, "timeout");
-  call.signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    const output = Promise.all([
-      stdout.rest(call.stdoutBytesMax, () => stop("overflow")),
-      stderr.rest(STDERR_BYTES_MAX, () => undefined),
-    ]);
-    const exitCode = await child.exited;
-    if (ending === null && !isGroupEmpty(child.pid)) ending = endGroup(child.pid);
-    await ending;
-    await closePipes(output, [stdout, stderr]);
-    const [outBytes, errorBytes] = await output;
-    return {
-      ended,
-      exitCode: ended === "exited" ? exitCode : null,
-      stdout: outBytes,
-      stderr: new TextDecoder().decode(errorBytes),
-    };
-  } finally {
-    clearTimeout(timer);
-    call.signal.removeEventListener("abort", onAbort);
-  }
+  const { ended, exitCode, stdout, stderr } = await waitForGroup(spawnGit(call), {
+    timeoutMs: call.timeoutMs,
+    signal: call.signal,
+    stdoutBytesMax: call.stdoutBytesMax,
+    stderrBytesMax: STDERR_BYTES_MAX,
+    tooMuch: "end",
+  });
+  return { ended, exitCode: ended === "exited" ? exitCode : null, stdout, stderr };
 }
 
 type GitChild = Bun.Subprocess<"ignore" | Uint8Array, "pipe", "pipe">;
@@ -144,12 +116,4 @@ export function spawnError(folder: string, thrown: unknown): FleetError {
     cause: thrown,
     hint: "Install git 2.25 or newer",
   });
-}
-
-async function closePipes(output: Promise<unknown>, readers: readonly ByteReader[]): Promise<void> {
-  const { promise: waited, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, PIPE_GRACE_MS);
-  await Promise.race([output, waited]);
-  clearTimeout(timer);
-  await Promise.all(readers.map((reader) => reader.cancel()));
 }
