@@ -2,8 +2,8 @@
  * The one way to the remote for both loops of a daemon.
  *
  * A cycle is a look at the network, then a try and its retries; what it came to is reported to the breaker once. The
- * rules are in `resilience/`; here are the clock, the one mutable breaker, and the news that one loop has for the other:
- * whoever sees that the remote is back ends the pauses of both.
+ * rules are in `resilience/`; here are the pauses, and the news that one loop has for the other: whoever sees that the
+ * remote is back ends the pauses of both.
  */
 import type { Clock } from "../base/ports/clock.ts";
 import type { Cryptography } from "../base/ports/cryptography.ts";
@@ -11,16 +11,7 @@ import type { RemoteFailure } from "../base/ports/git-remote.ts";
 import type { NetworkCheck, NetworkReport } from "../base/ports/network-check.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
 import { backoffMs, jitteredMs } from "../resilience/backoff.ts";
-import {
-  type BreakerEvent,
-  type BreakerSettings,
-  type BreakerState,
-  type Decision,
-  type Outcome,
-  type Permit,
-  stepBreaker,
-  untilAdmitted,
-} from "../resilience/breaker.ts";
+import type { BreakerState, Outcome, Permit } from "../resilience/breaker.ts";
 import {
   type Cycle,
   type CycleSignals,
@@ -35,10 +26,9 @@ import {
 import type { DaemonState } from "./daemon-state.ts";
 import { pullThatFailedAt, type Report } from "./events.ts";
 import { judgeFailure, type Operation } from "./judge-failure.ts";
+import { NetworkWatch } from "./network-watch.ts";
 import { PushBudget } from "./push-budget.ts";
-
-/** A probe whose cycle never ended counts as lost after this time. Chosen: longer than any fetch and what follows it. */
-const PROBE_LEASE_MS = 10 * 60_000;
+import { RemoteBreaker } from "./remote-breaker.ts";
 
 /** A push that the remote refuses is tried again after growing pauses up to this one. */
 const REFUSED_PAUSE_MS_MAX = 60_000;
@@ -65,32 +55,35 @@ export interface GateContext {
 /** See the head of this file. */
 export class RemoteGate {
   readonly budget: PushBudget;
-  /** The last check of the network, and when it was made. */
-  lastCheck: (NetworkReport & { readonly atWallMs: number }) | null = null;
   readonly cycles = { succeeded: 0, failed: 0 };
   readonly #context: GateContext;
-  #breaker: BreakerState;
-  #isNetworkDown: boolean;
+  readonly #breaker: RemoteBreaker;
+  readonly #network: NetworkWatch;
   #down: { readonly why: string; readonly sinceMonoMs: number } | null = null;
-  #checking: Promise<NetworkReport> | null = null;
-  #lastGoodMonoMs: number | null = null;
-  /** When the way to the remote was last seen open, monotonic ms. */
-  #lastOpenMonoMs = Number.NEGATIVE_INFINITY;
   /** Until when the remote asked to be left alone, monotonic ms. */
   #limitedUntilMonoMs = 0;
   readonly #loops: Readonly<Record<Operation, LoopState>> = { fetch: calm(), push: calm() };
 
   constructor(context: GateContext) {
     this.#context = context;
-    this.#breaker = context.breaker;
-    this.#isNetworkDown = context.isNetworkDown;
+    this.#network = new NetworkWatch(context, () => {
+      this.#breaker.noteNetworkBack();
+      this.#wakeBoth();
+    });
+    const save = (breaker: BreakerState): void => context.save(breaker, this.#network.isDown);
+    this.#breaker = new RemoteBreaker({ ...context, save });
     this.budget = new PushBudget(context.check.host, () => context.settings().push_budget);
     const [cause] = context.breaker.causes.slice(-1);
     if (context.breaker.kind === "open") this.#noteDown(cause ?? "the remote could not be reached before");
   }
 
   get breaker(): BreakerState {
-    return this.#breaker;
+    return this.#breaker.state;
+  }
+
+  /** The last check of the network, and when it was made. */
+  get lastCheck(): NetworkWatch["last"] {
+    return this.#network.last;
   }
 
   /** Why nothing gets through right now; null while nothing is known against the remote. */
@@ -102,7 +95,7 @@ export class RemoteGate {
 
   /** How long the breaker still refuses, ms. */
   get refusesForMs(): number {
-    return untilAdmitted(this.#breaker, this.#nowMs, this.#breakerSettings());
+    return this.#breaker.refusesForMs;
   }
 
   /** How long pushes wait because the host bounds them, ms; 0 when they do not. */
@@ -133,18 +126,18 @@ export class RemoteGate {
 
   /** A permit, or how long to wait. The loop that fetches looks at the network; the other one goes by what it saw. */
   async #enter(operation: Operation, signals: CycleSignals): Promise<Permit | number> {
-    if (operation === "push" && this.#isNetworkDown) return this.#intervalMs();
-    const checked = this.#needsLook(operation) ? await this.#look(signals.work) : null;
+    if (operation === "push" && this.#network.isDown) return this.#intervalMs();
+    const checked = this.#needsLook(operation) ? await this.#network.look(signals.work) : null;
     if (signals.work.aborted) return 0;
     if (checked?.ok === false) return this.#failedCheck(operation, checked);
-    const decision = this.#step({ kind: "admit" });
-    if (decision?.admitted === true) return decision.permit;
+    const admitted = this.#breaker.admit();
     // Never 0: a loop that is told to go on at once would spin.
-    return Math.max(1, Math.min(decision?.refusal.retryAfterMs ?? 0, this.#intervalMs()));
+    return typeof admitted === "number" ? Math.max(1, Math.min(admitted, this.#intervalMs())) : admitted;
   }
 
   #needsLook(operation: Operation): boolean {
-    return this.#breaker.kind === "closed" ? !this.#isFresh() : operation === "fetch";
+    if (this.breaker.kind !== "closed") return operation === "fetch";
+    return this.#down !== null || !this.#network.isFresh();
   }
 
   /** A cycle that ends with its check: counted while the breaker is closed, and no news while it is not. */
@@ -153,10 +146,10 @@ export class RemoteGate {
     const pauseMs = this.#intervalMs();
     this.#noteTrouble(operation, detail, pauseMs);
     this.#loops[operation].notBeforeMonoMs = this.#nowMs + pauseMs;
-    if (this.#breaker.kind !== "closed") return pauseMs;
+    if (this.breaker.kind !== "closed") return pauseMs;
     if (operation === "fetch") this.#context.report(pullThatFailedAt(stages));
-    const decision = this.#step({ kind: "admit" });
-    if (decision?.admitted === true) this.#settle(decision.permit, "failed", detail);
+    const admitted = this.#breaker.admit();
+    if (typeof admitted !== "number") this.#settle(admitted, "failed", detail);
     return pauseMs;
   }
 
@@ -204,8 +197,8 @@ export class RemoteGate {
     await this.#pause(operation, pauseMs, signals.stop);
     if (signals.stop.aborted) return STOPPED;
     // The other loop has found out meanwhile that there is no point: nothing is started while the breaker is open.
-    if (this.#breaker.kind !== "closed") return this.#failed(operation, detail);
-    const checked = await this.#look(signals.work);
+    if (this.breaker.kind !== "closed") return this.#failed(operation, detail);
+    const checked = await this.#network.look(signals.work);
     return checked.ok ? null : this.#failed(operation, checked.failure ?? detail);
   }
 
@@ -244,8 +237,7 @@ export class RemoteGate {
     const { daemon, report } = this.#context;
     const other: Operation = operation === "fetch" ? "push" : "fetch";
     this.#down = null;
-    this.#lastGoodMonoMs = this.#nowMs;
-    this.#isNetworkDown = false;
+    this.#network.noteWorking();
     const loop = this.#loops[operation];
     loop.failures = 0;
     loop.notBeforeMonoMs = 0;
@@ -288,6 +280,11 @@ export class RemoteGate {
     (operation === "fetch" ? daemon.receiveBell : daemon.pushBell).ring();
   }
 
+  #wakeBoth(): void {
+    this.#wake("fetch");
+    this.#wake("push");
+  }
+
   async #pause(operation: Operation, durationMs: number, stop: AbortSignal): Promise<void> {
     const woken = new AbortController();
     const loop = this.#loops[operation];
@@ -297,64 +294,11 @@ export class RemoteGate {
     loop.wake = null;
   }
 
-  /** Whether what was seen of the remote lately makes another look pointless. */
-  #isFresh(): boolean {
-    if (this.#down !== null) return false;
-    if (this.#lastGoodMonoMs !== null && this.#context.check.isNoticed) return true;
-    const seenMonoMs = Math.max(this.#lastOpenMonoMs, this.#lastGoodMonoMs ?? Number.NEGATIVE_INFINITY);
-    return this.#nowMs - seenMonoMs < this.#context.settings().interval / 2;
-  }
-
-  /** Looks at the network; both loops share a look under way. */
-  #look(signal: AbortSignal): Promise<NetworkReport> {
-    this.#checking ??= this.#lookNow(signal).finally(() => {
-      this.#checking = null;
-    });
-    return this.#checking;
-  }
-
-  async #lookNow(signal: AbortSignal): Promise<NetworkReport> {
-    const { check, clock, settings } = this.#context;
-    const report = await check.check({ timeoutMs: settings().timeouts.network, signal });
-    if (signal.aborted) return report;
-    this.lastCheck = { ...report, atWallMs: clock.wallMs() };
-    if (report.ok) this.#lastOpenMonoMs = this.#nowMs;
-    const isBack = report.ok && this.#isNetworkDown;
-    this.#isNetworkDown = !report.ok;
-    if (isBack) {
-      this.#step({ kind: "network-is-back" });
-      this.#wake("fetch");
-      this.#wake("push");
-    }
-    return report;
-  }
-
   #settle(permit: Permit, outcome: Outcome, cause: string): void {
     if (outcome !== "excluded") this.cycles[outcome] += 1;
-    this.#step({ kind: "report", permit, outcome, cause: cause.slice(0, 500) });
+    this.#breaker.settle(permit, outcome, cause);
     // The other loop may have been refused while this one probed.
-    if (permit.probe !== null && outcome === "succeeded") {
-      this.#wake("fetch");
-      this.#wake("push");
-    }
-  }
-
-  #step(event: BreakerEvent): Decision | null {
-    const { report, save } = this.#context;
-    const moment = { nowMs: this.#nowMs, random: this.#random() };
-    const step = stepBreaker(this.#breaker, event, moment, this.#breakerSettings());
-    this.#breaker = step.state;
-    for (const { to, openForMs } of step.effects) {
-      report({ kind: "breaker", state: to, openForMs, detail: step.state.causes.at(-1) ?? "" });
-    }
-    if (step.effects.length > 0) save(step.state, this.#isNetworkDown);
-    return step.decision;
-  }
-
-  #breakerSettings(): BreakerSettings {
-    const { failures, open_for: openForMs, successes } = this.#context.settings().breaker;
-    const plain = { permits: 1, leaseMs: PROBE_LEASE_MS, growth: 1, openForMsMax: openForMs, jitter: 0 };
-    return { ...plain, failures, openForMs, successes };
+    if (permit.probe !== null && outcome === "succeeded") this.#wakeBoth();
   }
 
   #intervalMs(): number {
