@@ -51,17 +51,23 @@ export function tellFailure(outcome: FlushOutcome, id: string): void {
   }
 }
 
+/** What a wait for the remote's answer came to. `away`: why the remote cannot be reached, hostile text; null when that is not known. */
+export interface PushWait {
+  readonly isPushed: boolean;
+  readonly away: string | null;
+}
+
 /**
  * Whether the remote confirmed a submitted message, at most `timeoutMs` from now. The daemon that took it pushes it;
  * when that daemon is gone, this process does. What this process has just failed to push is not waited for, nor what
  * the remote refused: the next try is some seconds away, and the reason is worth more now. The same holds for a remote
  * that is away, unless somebody said how long to wait (`isPatient`).
  */
-export async function isPushedWithin(
+export async function waitForPush(
   session: Session,
   submitted: Submitted,
   { timeoutMs, isPatient }: { readonly timeoutMs: number; readonly isPatient: boolean },
-): Promise<boolean> {
+): Promise<PushWait> {
   const { state } = session.mailbox();
   const isPushed = (): boolean => outboxItem(state, submitted.id)?.state === "pushed";
   const away: { known: RemoteDown | null } = { known: null };
@@ -70,13 +76,13 @@ export async function isPushedWithin(
     away.known = isPatient ? null : down;
     return away.known !== null;
   };
-  if (isPushed() || !submitted.throughDaemon) return isPushed();
+  if (isPushed() || !submitted.throughDaemon) return { isPushed: isPushed(), away: null };
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
   const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
   const isDaemonThere = await waitWithDaemon(session, leftMs, isTold);
   if (!isDaemonThere && !isPushed()) await session.flush([], Math.max(1, leftMs()));
   if (away.known !== null) tellAway(away.known);
-  return isPushed();
+  return { isPushed: isPushed(), away: away.known?.why ?? null };
 }
 
 function tellAway({ why, sinceWallMs }: RemoteDown): void {

@@ -70,7 +70,7 @@ describe("exit code 64: usage", () => {
     [["inbox", "--limit", "0"], 'Cannot read --limit "0"'],
     [["inbox", "surplus"], 'Unexpected word "surplus"'],
     [["read"], "Missing ID"],
-    [["read", "zzzz"], 'Cannot read message id "zzzz"'],
+    [["read", "zzzz"], 'Cannot read id "zzzz"'],
     [["wait", "--timeout", "-1"], 'Missing value of "--timeout": found flag "-1"'],
     [["init", "--remote", "/a", "--repo", "/b"], "Cannot use two remotes"],
     [["init", "--server", "A B"], 'Cannot use server id "A B"'],
@@ -85,7 +85,7 @@ describe("exit code 64: usage", () => {
 describe("exit code 65: bad input", () => {
   test("a message id that is not here", async () => {
     const ran = await expectFailure(65, ["read", "abcd1234"], one);
-    expect(ran.stderr).toContain('Cannot find message "abcd1234": it is not here');
+    expect(ran.stderr).toContain('Cannot find "abcd1234": no such message is here');
   });
 
   test("a body that is no UTF-8, missing, or too large", async () => {

@@ -264,6 +264,10 @@ describe.skipIf(!isPosix)("handlers", () => {
       const again = await fleet.run(["handlers", "retry", id], { as: "worker" });
       expect([again.code, again.stderr]).toEqual([65, expect.stringContaining("its run is done")]);
       expect((await fleet.run(["handlers", "retry", "ffffffff"], { as: "worker" })).code).toBe(65);
+      expect(await fleet.run(["handlers", "retry", "xyz"], { as: "worker" })).toMatchObject({
+        code: 64,
+        stderr: expect.stringContaining('Cannot read id "xyz": need at least 4 characters'),
+      });
     },
     TEST_MS,
   );
@@ -390,6 +394,10 @@ describe.skipIf(!isPosix)("rules", () => {
       const short = await fleet.json(["pause", "auto", "--for", "10ms"], { as: "worker" });
       expect(short).toMatchObject({ paused: true, until: expect.any(String) });
       expect(await fleet.json(["resume", "auto"], { as: "worker" })).toMatchObject({ was_paused: false });
+      expect(await fleet.run(["pause", "auto", "--for", "0"], { as: "worker" })).toMatchObject({
+        code: 64,
+        stderr: expect.stringContaining("Cannot pause for 0 seconds"),
+      });
     },
     TEST_MS,
   );

@@ -188,8 +188,11 @@ describe("a remote that nobody listens for", () => {
     const started = gitsStarted();
     await sendAway("first");
     const open = await until((status) => status.breaker.state === "open");
-    expect(open.breaker.causes.at(-1)).toBe(`Cannot connect to 127.0.0.1:${proxy.port}: connection refused`);
-    await sendAway("second");
+    const cause = `Cannot connect to 127.0.0.1:${proxy.port}: connection refused`;
+    expect(open.breaker.causes.at(-1)).toBe(cause);
+    const second = await fleet.run(["send", "second", "--to", "code2", "--json"], { as: "code1", env });
+    expect(second.code).toBe(75);
+    expect(JSON.parse(second.stdout)).toMatchObject({ state: "queued", reason: cause });
     expect(gitsStarted()).toBe(started);
     await proxy.be("pass");
     await arrived(["first", "second"]);

@@ -11,6 +11,7 @@ import {
 } from "../../fleet/messaging/handler-runs.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { parseIdPart, requireOne } from "../id-part.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { formatRelativeTime } from "../output/relative-time.ts";
 import type { Piece } from "../output/safe-text.ts";
@@ -53,7 +54,11 @@ export async function listHandlers(args: HandlersArguments & { readonly limit: s
 export async function retryHandler(args: HandlersArguments & { readonly id: string }): Promise<void> {
   await withSession(args, (session) => {
     const { state } = session.mailbox();
-    const run = requireRun(findRuns(state, args.id.toLowerCase()), args.id);
+    const run = requireOne(
+      findRuns(state, parseIdPart(args.id)),
+      args.id,
+      "no handler was given such a message",
+    );
     const isReleased = state.transaction(() => releaseRun(state, run, systemClock.wallMs()));
     if (!isReleased) {
       throw new FleetError(
@@ -64,15 +69,6 @@ export async function retryHandler(args: HandlersArguments & { readonly id: stri
     if (args.json) printJson("handlers.retry", { id: run.id, from: run.from, rule: run.rule });
     else printText(`${shortId(run.id)} of ${run.from} waits for the handler of rule ${run.rule} again`);
     return Promise.resolve();
-  });
-}
-
-function requireRun([run, second]: readonly HandlerRun[], part: string): HandlerRun {
-  if (run === undefined)
-    throw new FleetError("BAD_INPUT", `Cannot find message "${part}": no handler was given it`);
-  if (second === undefined) return run;
-  throw new FleetError("BAD_INPUT", `Cannot choose message "${part}": several ids start or end with it`, {
-    hint: "Give more characters of the id",
   });
 }
 

@@ -1,4 +1,5 @@
 import { parseDuration } from "../../base/duration.ts";
+import { FleetError } from "../../base/errors.ts";
 import { pauseAuto, resumeAuto } from "../../fleet/messaging/auto-pause.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { printJson, printText } from "../output/print-answer.ts";
@@ -14,6 +15,7 @@ export interface PauseArguments {
 /** Stops everything automatic; a running monitor asks before every act, so it holds at once. */
 export async function pause(args: PauseArguments & { readonly for: string | undefined }): Promise<void> {
   const durationMs = args.for === undefined ? null : typed<number>(parseDuration(args.for));
+  if (durationMs === 0) throw new FleetError("USAGE", "Cannot pause for 0 seconds: need a longer time");
   await withSession(args, (session) => {
     const { state, identity } = session.mailbox();
     const { untilWallMs } = state.transaction(() => pauseAuto(state, durationMs, systemClock.wallMs()));

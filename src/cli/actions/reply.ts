@@ -6,7 +6,7 @@ import { refreshIndex } from "../look.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { readBody } from "../read-body.ts";
 import { REMOTE_TIMEOUT_MS, withSession } from "../session.ts";
-import { isPushedWithin, submit } from "../submit.ts";
+import { submit, waitForPush } from "../submit.ts";
 import type { ReadArguments } from "./read.ts";
 
 /** The arguments of `reply`, as typed. */
@@ -25,7 +25,7 @@ export async function reply(args: ReplyArguments): Promise<number> {
     const request = replyRequest(message, body);
     const submitted = await submit(session, request, { push: true, timeoutMs: REMOTE_TIMEOUT_MS });
     const { id } = submitted;
-    const isPushed = await isPushedWithin(session, submitted, {
+    const { isPushed } = await waitForPush(session, submitted, {
       timeoutMs: REMOTE_TIMEOUT_MS,
       isPatient: false,
     });

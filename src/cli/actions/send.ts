@@ -10,7 +10,7 @@ import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { type SafeText, safe, toSafeText } from "../output/safe-text.ts";
 import { queuedText, type SendArguments, unknownNotice, type Wait } from "../send-request.ts";
 import { type Session, typed, withSession } from "../session.ts";
-import { isPushedWithin, type Submitted, submit } from "../submit.ts";
+import { type Submitted, submit, waitForPush } from "../submit.ts";
 import { waitUntil } from "../wait-until.ts";
 
 const PUSH_TIMEOUT_MS = 10_000;
@@ -59,11 +59,15 @@ async function warnUnknown(
   return unknown;
 }
 
-/** What a wait came to: whether the state was reached, the state it is in, and the answer if one was waited for. */
+/**
+ * What a wait came to: whether the state was reached, the state it is in, the answer if one was waited for, and why the
+ * remote could not be reached if that was in the way.
+ */
 interface Reached {
   readonly ok: boolean;
   readonly state: string;
   readonly reply: { readonly from: string; readonly id: string; readonly body: string } | null;
+  readonly away?: string | null;
 }
 
 async function waitFor(
@@ -75,8 +79,8 @@ async function waitFor(
   const plain = (): string => deliveryState(session, id);
   if (asked.wait === "queued") return { ok: true, state: plain(), reply: null };
   if (asked.wait === "pushed") {
-    const ok = await isPushedWithin(session, submitted, asked);
-    return { ok, state: plain(), reply: null };
+    const { isPushed, away } = await waitForPush(session, submitted, asked);
+    return { ok: isPushed, state: plain(), reply: null, away };
   }
   const found = await waitUntil(
     session,
@@ -155,9 +159,9 @@ interface Sent {
 function report(session: Session, sent: Sent): void {
   const { id, args, reached, unknown } = sent;
   if (args.json) {
-    const { reply, state } = reached;
+    const { reply, state, away } = reached;
     const { server } = session.mailbox().identity;
-    const reason = outboxItem(session.mailbox().state, id)?.reason ?? "";
+    const reason = outboxItem(session.mailbox().state, id)?.reason || (away ?? "");
     printJson("send", { id, server, to: args.to.split(","), state, reply, reason, unknown });
     return;
   }
