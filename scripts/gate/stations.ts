@@ -50,6 +50,7 @@ export function listStations({ long }: { readonly long: boolean }): Station[] {
     { kind: "tests", name: "integration tests", folder: "test/integration", options: OUTSIDE_WORLD },
     { kind: "check", name: "build", words: ["scripts/build.ts", "--single"] },
     { kind: "tests", name: "e2e tests", folder: "test/e2e", options: OUTSIDE_WORLD },
+    { kind: "tests", name: "fault tests", folder: "test/faults", options: OUTSIDE_WORLD },
   ];
   if (long) stations.push({ kind: "tests", name: "long tests", folder: "test/long", options: LONG });
   return stations;

@@ -1,4 +1,4 @@
-// As test/e2e/handler-kills.test.ts, with as many kills as FLEETD_KILLS says.
+// As test/faults/handler-kills.test.ts, with as many kills as FLEETD_KILLS says.
 import { test } from "bun:test";
 import { defineHandlerKillTests } from "../helpers/handler-kill-suite.ts";
 

@@ -1,4 +1,4 @@
-// As test/e2e/kills.test.ts, with as many kills as FLEETD_KILLS says.
+// As test/faults/kills.test.ts, with as many kills as FLEETD_KILLS says.
 import { test } from "bun:test";
 import { defineKillTests } from "../helpers/kill-suite.ts";
 

@@ -62,6 +62,7 @@ describe("listStations()", () => {
       "integration tests",
       "build",
       "e2e tests",
+      "fault tests",
     ]);
   });
 
