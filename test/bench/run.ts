@@ -14,6 +14,7 @@ import { day } from "./day.ts";
 import { flush } from "./flush.ts";
 import { idle } from "./idle.ts";
 import { LargeRemotes } from "./large-remote.ts";
+import { million } from "./million.ts";
 import { catchUp, poll } from "./receive.ts";
 import { renderTable } from "./render.ts";
 import { reply } from "./reply.ts";
@@ -33,6 +34,7 @@ const BENCHES: readonly Bench[] = [
   catchUp,
   idle,
   day,
+  million,
 ];
 const QUICK_DIVISOR = 3;
 const EXIT_USAGE = 64;

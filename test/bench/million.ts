@@ -1,0 +1,115 @@
+import { readFileSync } from "node:fs";
+import { flushNow, queueDrafts } from "../../src/daemon/flush-now.ts";
+import { serverFacts } from "../../src/daemon/server-facts.ts";
+import { receiveMessages } from "../../src/fleet/messaging/receive-messages.ts";
+import { draftMessage } from "../../src/fleet/messaging/send-message.ts";
+import { DEFAULT_SETTINGS } from "../../src/fleet/settings/defaults.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import { systemCryptography } from "../../src/platform/cryptography.ts";
+import type { Bench, Context } from "./context.ts";
+import { timed } from "./measure.ts";
+import { absoluteRow, type Row } from "./row.ts";
+import { type BenchServer, makeServer, startDaemon } from "./servers.ts";
+import { canSeeUsage } from "./usage.ts";
+
+const MESSAGES = Number(process.env["FLEETD_MILLION"] ?? 1_000_000);
+/** As many as a batch holds. */
+const PER_BATCH = 1000;
+
+/** A million messages of one writer: how they are taken in, what they weigh, and what compaction leaves of them. */
+export const million: Bench = {
+  name: "million",
+  async run(context) {
+    if (!context.long || !canSeeUsage("a million messages")) return [];
+    const remote = context.temp.bare();
+    const writer = await makeServer(context, "million-writer", remote);
+    const reader = await makeServer(context, "million-reader", remote);
+    const rows: Row[] = [row("send", "queued and pushed", "s", await sendAll(writer))];
+    rows.push(...(await takeIn(context, reader)));
+    rows.push(row("remote", "remote, as pushed", "MB", sizeMb(remote)));
+    context.temp.git(remote, "gc", "-q", "--prune=now");
+    rows.push(row("remote.packed", "remote, after git gc", "MB", sizeMb(remote)));
+    rows.push(row("poll", "no-op poll", "ms", await pollMs(context, reader)));
+    return rows;
+  },
+};
+
+const row = (name: string, what: string, unit: string, value: number): Row =>
+  absoluteRow(
+    {
+      name: `million.${name}`,
+      what: `${MESSAGES.toLocaleString("en")} messages: ${what}`,
+      unit,
+      direction: "at-most",
+      limit: null,
+    },
+    [value],
+  );
+
+/** Sends everything in this process, a batch a push; seconds. */
+async function sendAll(writer: BenchServer): Promise<number> {
+  const mailbox = writer.open();
+  const signal = new AbortController().signal;
+  const facts = serverFacts("0.0.0", { groups: [], labels: {} }, null);
+  try {
+    const durationMs = await timed(async () => {
+      for (let sent = 0; sent < MESSAGES; sent += PER_BATCH) {
+        const drafts = Array.from({ length: PER_BATCH }, (_, number) => draft(writer.name, sent + number));
+        queueDrafts(mailbox, drafts, systemClock.wallMs());
+        const request = { drafts: [], facts, rules: DEFAULT_SETTINGS, timeoutMs: 60_000, signal };
+        const { status } = await flushNow(mailbox, request);
+        if (status !== "pushed") throw new Error(`flush ended ${status}`);
+      }
+    });
+    return durationMs / 1000;
+  } finally {
+    await mailbox.close();
+  }
+}
+
+function draft(server: string, number: number) {
+  const subject = `Deployment ${number} finished`;
+  const body = `Everything of step ${number} is done; the next step waits for its turn.`;
+  const from = { server, clock: systemClock, cryptography: systemCryptography };
+  const made = draftMessage({ to: ["all"], subject, body }, from);
+  if (!made.ok) throw new Error(made.error);
+  return made.value;
+}
+
+/** A daemon that finds all of them at its first look. */
+async function takeIn(context: Context, reader: BenchServer): Promise<Row[]> {
+  const startMs = performance.now();
+  const daemon = await startDaemon(context, reader);
+  const mailbox = reader.open();
+  const sql = "SELECT count(*) AS count FROM entries WHERE type = 'message'";
+  const taken = (): number => mailbox.index().get<{ count: number }>(sql)?.count ?? 0;
+  while (taken() < MESSAGES) await Bun.sleep(200);
+  const seconds = (performance.now() - startMs) / 1000;
+  await mailbox.close();
+  const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${daemon.pid}/status`, "latin1"))?.[1];
+  await daemon.stop();
+  return [
+    row("catch-up", "fetched, verified and indexed by a daemon", "s", seconds),
+    row("memory", "its memory at most (RSS)", "MB", Number(peak) / 1024),
+  ];
+}
+
+async function pollMs({ runs }: Context, reader: BenchServer): Promise<number> {
+  const mailbox = reader.open();
+  const options = { timeoutMs: 60_000, signal: new AbortController().signal };
+  const values: number[] = [];
+  try {
+    for (let turn = 0; turn <= runs(9); turn += 1) {
+      const durationMs = await timed(() => receiveMessages(mailbox.receivePorts(), options));
+      if (turn > 0) values.push(durationMs);
+    }
+  } finally {
+    await mailbox.close();
+  }
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+function sizeMb(folder: string): number {
+  const du = Bun.spawnSync(["du", "-sk", folder]).stdout.toString();
+  return Number.parseInt(du, 10) / 1024;
+}
