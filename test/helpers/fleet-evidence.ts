@@ -42,7 +42,7 @@ export function readLogs({ temp, remote }: Pick<FleetSandbox, "temp" | "remote">
     .split("\n")
     .filter((ref) => ref !== "")
     .flatMap((ref) => {
-      const commits = temp.git(remote, "rev-list", "--reverse", ref).split("\n");
+      const commits = temp.git(remote, "rev-list", "--first-parent", "--reverse", ref).split("\n");
       const writer = ref.slice("refs/fleet/log/".length);
       return parseLog(writer, readBlobs(temp, remote, commits));
     });

@@ -1,6 +1,6 @@
 import { firstLineOf } from "../../base/errors.ts";
 import type { GitRemote, RemoteFailure } from "../../base/ports/git-remote.ts";
-import { parseMeta } from "../../fleet/messaging/join-fleet.ts";
+import { parseMeta } from "../../fleet/messaging/fleet-meta.ts";
 import { LIMITS } from "../../fleet/messaging/model.ts";
 import { ownBatchState } from "../../fleet/messaging/take-back.ts";
 import { exists } from "../../platform/files.ts";
