@@ -64,7 +64,9 @@ test("6. own ref rewritten by a stranger: stood beside, nothing forced, readers 
   const stranger = scene.strangersCommit("rewritten");
   scene.git("update-ref", "refs/fleet/log/a", stranger);
   await until("the log goes on", () => scene.logOf("a") !== stranger);
-  expect(scene.git("rev-parse", `${scene.logOf("a")}^1`, `${scene.logOf("a")}^2`)).toBe(`${tip}\n${stranger}`);
+  expect(scene.git("rev-parse", `${scene.logOf("a")}^1`, `${scene.logOf("a")}^2`)).toBe(
+    `${tip}\n${stranger}`,
+  );
   await say("a", "b");
   await say("b", "a");
   await delivered("b", 2);
@@ -162,10 +164,11 @@ test("6. remote replaced by another fleet: nothing is pushed there, and all goes
   await startBoth();
   await say("a", "b");
   const away = `${sandbox.remote}.away`;
-  scene.rename(sandbox.remote, away);
-  sandbox.temp.git(sandbox.folder, "init", "-q", "--bare", sandbox.remote);
-  const founded = await sandbox.run("stranger", ["init", "--remote", sandbox.remote, "--server", "other"]);
+  const theirs = sandbox.temp.bare();
+  const founded = await sandbox.run("stranger", ["init", "--remote", theirs, "--server", "other"]);
   expect(founded.exitCode).toBe(0);
+  scene.rename(sandbox.remote, away);
+  scene.rename(theirs, sandbox.remote);
   const [held] = monitors;
   if (held === undefined) throw new Error("no monitor");
   await told(held, "held");

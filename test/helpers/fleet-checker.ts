@@ -292,8 +292,15 @@ function judgeInbox(
   for (const id of held.keys()) {
     if (!ids.has(id)) violations.push({ rule: "invented", detail: `${server} holds ${id}` });
   }
+  // An epoch counts from 1 again, so it is the place in the log that rises, and not the number alone.
+  const places = new Map(evidence.entries.map((entry, place) => [`${entry.from} ${entry.id}`, place]));
+  const placeIn = ({ from, id, seq }: { from: string; id: string; seq: number }): number =>
+    places.get(`${from} ${id}`) ?? seq;
   for (const [from, messages] of groupBy(inbox, (message) => message.from)) {
-    const late = messages.find((message, place) => message.seq <= (messages[place - 1]?.seq ?? 0));
+    const late = messages.find((message, at) => {
+      const before = messages[at - 1];
+      return before !== undefined && placeIn(message) <= placeIn(before);
+    });
     if (late === undefined) continue;
     violations.push({ rule: "inbox-order", detail: `${server} got ${from}#${late.seq} too late` });
   }

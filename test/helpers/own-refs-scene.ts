@@ -117,5 +117,6 @@ export async function told(monitor: Monitor, kind: string): Promise<void> {
     () => monitor.events().some((event) => event["kind"] === kind || event["event"] === kind),
     WITHIN_MS,
   );
-  if (!isTold) throw new Error(`${monitor.server} did not tell "${kind}": ${JSON.stringify(monitor.events())}`);
+  if (!isTold)
+    throw new Error(`${monitor.server} did not tell "${kind}": ${JSON.stringify(monitor.events())}`);
 }

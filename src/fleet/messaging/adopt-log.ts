@@ -91,7 +91,8 @@ function adoptLine(
     number,
     line.epoch,
     line.seq,
-    nowWallMs,
+    // When the remote confirmed it nobody knows any more; it was not before it was made.
+    Math.min(fromInstant(entry.at), nowWallMs),
   );
   remember(state, entry);
   return 1;

@@ -163,9 +163,10 @@ function fight(ports: RecoverPorts, holder: string): Extract<Recovery, { kind: "
 
 /** What of a log stops this server, in words. */
 export function held(
-  { identity, cryptography }: Pick<RecoverPorts, "identity" | "cryptography">,
+  at: { readonly identity: { readonly server: string }; readonly cryptography: RecoverPorts["cryptography"] },
   place: Extract<OwnPlace, { kind: "unknown" | "forked" | "taken" }>,
 ): Extract<Recovery, { kind: "held" }> {
+  const { identity, cryptography } = at;
   const { server } = identity;
   const whose = "another machine uses this id, or this state is an old copy";
   switch (place.kind) {

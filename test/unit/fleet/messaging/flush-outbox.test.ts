@@ -1,9 +1,9 @@
-import { listOwnAlarms } from "../../../../src/fleet/messaging/own-alarms.ts";
 import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
 import { flushOutbox } from "../../../../src/fleet/messaging/flush-outbox.ts";
 import { loadIdentity } from "../../../../src/fleet/messaging/identity.ts";
 import { loadHead, outboxItem, unpushedBatches } from "../../../../src/fleet/messaging/outbox.ts";
+import { listOwnAlarms } from "../../../../src/fleet/messaging/own-alarms.ts";
 import { loadCardState } from "../../../../src/fleet/messaging/publish-card.ts";
 import {
   FACTS,
