@@ -11,11 +11,11 @@ export function makePrivateFolder(path: string): void {
   }
 }
 
-/** Writes a whole file by rename, so that nobody ever reads half of it. @throws FleetError IO */
+/** Writes a whole file by rename, so that nobody ever reads half of it, not even after a power cut. @throws FleetError IO */
 export function replaceFile(path: string, content: string, mode = 0o600): void {
   const temporary = `${path}.${process.pid}.new`;
   try {
-    writeFileSync(temporary, content, { mode });
+    writeFileSync(temporary, content, { mode, flush: true });
     renameSync(temporary, path);
   } catch (thrown) {
     rmSync(temporary, { force: true });

@@ -1,8 +1,10 @@
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { causedBy, messageOf } from "../base/errors.ts";
 import type { SigningKey } from "../base/ports/cryptography.ts";
 import { generatePkcs8, importSigningKey } from "./cryptography.ts";
 import { replaceFile } from "./files.ts";
+import { syncFile, syncFolder } from "./sync.ts";
 
 /** Makes a new private key in `path` (PKCS8, PEM, 0600). An existing file is never overwritten. @throws FleetError CANNOT_CREATE */
 export async function createKeyFile(path: string): Promise<SigningKey> {
@@ -14,6 +16,9 @@ export async function createKeyFile(path: string): Promise<SigningKey> {
       flag: "wx",
     });
     chmodSync(path, 0o600);
+    // What is signed with it is on the remote soon, and nobody else could ever go on with that log.
+    syncFile(path);
+    syncFolder(dirname(path));
   } catch (thrown) {
     throw causedBy("CANNOT_CREATE", `Cannot create key "${path}": ${messageOf(thrown)}`, thrown);
   }

@@ -39,7 +39,7 @@ export interface KillCounts {
 export type Kill = (pid: number) => Promise<void>;
 
 export class KillRun {
-  readonly sandbox = new FleetSandbox(SETTINGS);
+  readonly sandbox: FleetSandbox;
   readonly counts: KillCounts;
   readonly #random: () => number;
   #scope: KillScope = "tree";
@@ -47,9 +47,11 @@ export class KillRun {
   constructor(
     seed: number,
     counts: KillCounts = { landed: 0, missed: 0, notYet: 0, locksAged: 0, faults: [] },
+    sandbox = new FleetSandbox(SETTINGS),
   ) {
     this.#random = createRandom(seed);
     this.counts = counts;
+    this.sandbox = sandbox;
   }
 
   /** Another fleet whose faults count here. */

@@ -123,7 +123,8 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
   const { state } = ports;
   const refs = ownRefs(ports);
   const card = target.card ? await buildNextCard(ports, round.facts) : null;
-  if (card !== null) ports.store.writeObjects(card.objects, false);
+  // Its bytes are nowhere else, and what the remote has of it is compared with what is here at each push.
+  if (card !== null) ports.store.writeObjects(card.objects, true);
   const last = loadCardState(ports);
   const updates: RefUpdate[] = [];
   if (target.tip !== null) updates.push({ ref: refs.log, id: target.tip });

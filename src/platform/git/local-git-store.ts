@@ -8,10 +8,11 @@ import type {
   ReadObject,
 } from "../../base/ports/git-store.ts";
 import { ioError } from "../io-error.ts";
+import { syncFolder } from "../sync.ts";
 import { createBareRepository, readRepositoryFormat } from "./bare-repository.ts";
 import { COMMIT_BYTES_MAX, walkCommits } from "./commit-walk.ts";
 import { gitEnvironment } from "./git-environment.ts";
-import { syncFolder, writeLooseObject } from "./loose-objects.ts";
+import { writeLooseObject } from "./loose-objects.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { isObjectId, readRefFiles, writeRefFile } from "./ref-files.ts";
 

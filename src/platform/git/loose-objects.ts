@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import type { GitObject, ObjectFormat } from "../../base/ports/git-store.ts";
 import { hasCode, ioError } from "../io-error.ts";
+import { syncFile, syncFolder } from "../sync.ts";
 
 /** An inflated object: its header read, its content not yet checked against any id. */
 export interface LooseObject {
@@ -65,8 +66,9 @@ function parseLooseObject(bytes: Uint8Array): LooseObject | null {
 }
 
 /**
- * Writes one object into `objectsFolder`. An intact file is kept, a damaged one (power cut) replaced. With
- * `durable`, the file and its folder are on the disk when this returns.
+ * Writes one object into `objectsFolder`. An intact file is kept, a damaged one (power cut) replaced. What bears the
+ * name of an object is whole on the disk; with `durable` its name is there too when this returns, as soon as the caller
+ * has synced its folder.
  */
 export function writeLooseObject(objectsFolder: string, object: GitObject, durable: boolean): void {
   const path = looseObjectPath(objectsFolder, object.id);
@@ -76,11 +78,6 @@ export function writeLooseObject(objectsFolder: string, object: GitObject, durab
   } else {
     writeNew(path, deflateZlib(bytes), durable);
   }
-}
-
-/** Brings the entries of a folder to the disk; Windows has no such call and needs none. */
-export function syncFolder(folder: string): void {
-  if (process.platform !== "win32") syncFile(folder);
 }
 
 function withHeader(object: GitObject): Uint8Array {
@@ -99,7 +96,8 @@ function writeNew(path: string, compressed: Uint8Array, durable: boolean): void 
   const file = openInFolder(folder, temporary, durable);
   try {
     writeAll(file, compressed);
-    if (durable) fsyncSync(file);
+    // Always: after a power cut a file may bear its name and lack its content, and git stumbles over it for ever.
+    fsyncSync(file);
   } catch (thrown) {
     closeSync(file);
     unlinkSync(temporary);
@@ -120,17 +118,6 @@ function openInFolder(folder: string, path: string, durable: boolean): number {
 function writeAll(file: number, bytes: Uint8Array): void {
   let written = 0;
   while (written < bytes.length) written += writeSync(file, bytes, written);
-}
-
-function syncFile(path: string): void {
-  // A read-only handle cannot be flushed on Windows, where the writer's own flush has to do.
-  if (process.platform === "win32") return;
-  const file = openSync(path, "r");
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
 }
 
 /** A zlib stream around Bun's raw deflate: importing node:zlib would cost 16 ms of start-up. */

@@ -125,7 +125,7 @@ export function writeRefFile(folder: string, name: string, id: string | null): v
         removeIfThere(path);
         unlinkSync(lockPath);
       } else {
-        writeFileSync(lockPath, `${id}\n`);
+        writeFileSync(lockPath, `${id}\n`, { flush: true });
         renameOverRef(lockPath, path);
       }
     });
@@ -197,7 +197,7 @@ function removeFromPackedRefs(folder: string, name: string): void {
     const lines = (readTextIfThere(path) ?? "").split("\n");
     const at = lines.findIndex((line) => line.endsWith(` ${name}`));
     if (at !== -1) lines.splice(at, lines[at + 1]?.startsWith("^") === true ? 2 : 1);
-    writeFileSync(lockPath, lines.join("\n"), "latin1");
+    writeFileSync(lockPath, lines.join("\n"), { encoding: "latin1", flush: true });
     renameSync(lockPath, path);
   });
 }
