@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readdirSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Brings the content of a file to the disk. A no-op on Windows, where only a handle that may write can be flushed. */
@@ -23,4 +23,19 @@ export function syncTree(path: string): void {
     else if (entry.isFile()) syncFile(name);
   }
   syncFolder(path);
+}
+
+/** Writes a whole file and brings it to the disk. `flush` of node:fs would do both, and say nothing when the latter fails. */
+export function writeSynced(
+  path: string,
+  content: string | Uint8Array,
+  options: { mode?: number; exclusive?: boolean } = {},
+): void {
+  const file = openSync(path, options.exclusive === true ? "wx" : "w", options.mode);
+  try {
+    writeFileSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }

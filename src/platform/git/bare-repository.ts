@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { FleetError } from "../../base/errors.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
 import { creationError, hasCode, ioError } from "../io-error.ts";
 import { syncFolder, syncTree } from "../sync.ts";
@@ -34,7 +34,7 @@ export function createBareRepository(folder: string, format: ObjectFormat, setti
     syncFolder(dirname(folder));
   } catch (thrown) {
     rmSync(temporary, { recursive: true, force: true });
-    const state = existsSync(folder) ? "it is already there" : "it cannot be written";
+    const state = existsSync(folder) ? "it is already there" : messageOf(thrown);
     throw creationError(`Cannot create the repository "${folder}": ${state}`, thrown);
   }
 }

@@ -67,7 +67,7 @@ class LocalGitStore implements GitStore {
 
   writeObjects(objects: readonly GitObject[], durable: boolean): void {
     const objectsFolder = `${this.#folder}/objects`;
-    const folders = new Set<string>();
+    const folders = new Set([objectsFolder]);
     for (const object of objects) {
       assert(isObjectId(object.id, this.format), `"${object.id}" is a ${this.format} id`);
       try {
@@ -77,7 +77,12 @@ class LocalGitStore implements GitStore {
       }
       folders.add(`${objectsFolder}/${object.id.slice(0, 2)}`);
     }
-    if (durable) for (const folder of folders) syncFolder(folder);
+    if (!durable || objects.length === 0) return;
+    try {
+      for (const folder of folders) syncFolder(folder);
+    } catch (thrown) {
+      throw ioError(`Cannot bring "${objectsFolder}" to the disk`, thrown);
+    }
   }
 
   verifyObject(id: string): Promise<boolean> {

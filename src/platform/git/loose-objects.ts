@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import type { GitObject, ObjectFormat } from "../../base/ports/git-store.ts";
 import { hasCode, ioError } from "../io-error.ts";
-import { syncFile, syncFolder } from "../sync.ts";
+import { syncFile } from "../sync.ts";
 
 /** An inflated object: its header read, its content not yet checked against any id. */
 export interface LooseObject {
@@ -67,8 +67,8 @@ function parseLooseObject(bytes: Uint8Array): LooseObject | null {
 
 /**
  * Writes one object into `objectsFolder`. An intact file is kept, a damaged one (power cut) replaced. What bears the
- * name of an object is whole on the disk; with `durable` its name is there too when this returns, as soon as the caller
- * has synced its folder.
+ * name of an object is whole on the disk. With `durable` that holds for what was there before, too; the names are
+ * there when the caller has synced the folders.
  */
 export function writeLooseObject(objectsFolder: string, object: GitObject, durable: boolean): void {
   const path = looseObjectPath(objectsFolder, object.id);
@@ -76,7 +76,7 @@ export function writeLooseObject(objectsFolder: string, object: GitObject, durab
   if (holds(path, bytes)) {
     if (durable) syncFile(path);
   } else {
-    writeNew(path, deflateZlib(bytes), durable);
+    writeNew(path, deflateZlib(bytes));
   }
 }
 
@@ -89,11 +89,11 @@ function holds(path: string, bytes: Uint8Array): boolean {
   return existing !== null && Buffer.compare(existing.bytes, bytes) === 0;
 }
 
-function writeNew(path: string, compressed: Uint8Array, durable: boolean): void {
+function writeNew(path: string, compressed: Uint8Array): void {
   const folder = path.slice(0, path.lastIndexOf("/"));
   // git's own name for half-written objects, so that its housekeeping also removes ours.
   const temporary = `${folder}/tmp_obj_${crypto.randomUUID().slice(0, 8)}`;
-  const file = openInFolder(folder, temporary, durable);
+  const file = openInFolder(folder, temporary);
   try {
     writeAll(file, compressed);
     // Always: after a power cut a file may bear its name and lack its content, and git stumbles over it for ever.
@@ -107,10 +107,9 @@ function writeNew(path: string, compressed: Uint8Array, durable: boolean): void 
   renameSync(temporary, path);
 }
 
-function openInFolder(folder: string, path: string, durable: boolean): number {
+function openInFolder(folder: string, path: string): number {
   if (statSync(folder, { throwIfNoEntry: false }) === undefined) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    if (durable) syncFolder(folder.slice(0, folder.lastIndexOf("/")));
   }
   return openSync(path, "wx", 0o444);
 }
