@@ -130,7 +130,8 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
   const { state } = ports;
   const refs = ownRefs(ports);
   const card = target.card ? await buildNextCard(ports, round.facts) : null;
-  if (card !== null) ports.store.writeObjects(card.objects, false);
+  // Its bytes are nowhere else, and what the remote has of it is compared with what is here at each push.
+  if (card !== null) ports.store.writeObjects(card.objects, true);
   const last = loadCardState(ports);
   // The remote has to be the fleet's at the very moment of the push; what stands as it should costs nothing.
   const updates: RefUpdate[] = metaLease(ports);
