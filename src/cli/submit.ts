@@ -4,6 +4,7 @@ import type { Database } from "../base/ports/database.ts";
 import { queueDrafts } from "../daemon/flush-now.ts";
 import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
 import { outboxItem } from "../fleet/messaging/outbox.ts";
+import { holdOf } from "../fleet/messaging/own-alarms.ts";
 import { draftMessage, type SendRequest } from "../fleet/messaging/send-message.ts";
 import type { RemoteDown } from "../http/protocol.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -81,11 +82,16 @@ export async function waitForPush(
   const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
   const isDaemonThere = await waitWithDaemon(session, leftMs, isTold);
   if (!isDaemonThere && !isPushed()) await session.flush([], Math.max(1, leftMs()));
-  if (away.known !== null) tellAway(away.known);
+  if (away.known !== null) tellAway(state, away.known);
   return { isPushed: isPushed(), away: away.known?.why ?? null };
 }
 
-function tellAway({ why, sinceWallMs }: RemoteDown): void {
+function tellAway(state: Database, { why, sinceWallMs }: RemoteDown): void {
+  const hold = holdOf(state);
+  if (hold !== null) {
+    printNotice(`fleetd: held: ${firstLineOf(hold.detail)}`);
+    return;
+  }
   const away = formatDuration(Math.max(0, systemClock.wallMs() - sinceWallMs));
   printNotice(`fleetd: the remote has been away for ${away}: ${firstLineOf(why)}`);
 }

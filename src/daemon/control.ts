@@ -4,9 +4,17 @@ import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import { findById } from "../fleet/messaging/mailbox-queries.ts";
 import { markMessage } from "../fleet/messaging/mark-message.ts";
 import { enqueue } from "../fleet/messaging/outbox.ts";
+import { holdOf } from "../fleet/messaging/own-alarms.ts";
 import { unknownAmong } from "../fleet/messaging/peers.ts";
 import { draftMessage } from "../fleet/messaging/send-message.ts";
-import type { DaemonStatus, MarkCall, RemoteStatus, SendAnswer, SendCall } from "../http/protocol.ts";
+import type {
+  DaemonStatus,
+  MarkCall,
+  RemoteDown,
+  RemoteStatus,
+  SendAnswer,
+  SendCall,
+} from "../http/protocol.ts";
 import { type ControlServer, startControlServer } from "../http/server/control-server.ts";
 import { clearSocket, makeSocketFolder, protectSocket } from "../platform/socket.ts";
 import type { MonitorContext } from "./monitor-context.ts";
@@ -36,11 +44,17 @@ export function openControl(context: MonitorContext): ControlServer {
     },
     changes: async (call) => {
       const revision = await daemon.waitForChange(call.since, call.timeoutMs, signal);
-      return { revision, down: context.gate.down };
+      return { revision, down: heldDown(context) ?? context.gate.down };
     },
   });
   protectSocket(mailbox.paths.socket);
   return control;
+}
+
+/** What holds this server is news to whoever waits for a push. */
+function heldDown({ mailbox }: MonitorContext): RemoteDown | null {
+  const hold = holdOf(mailbox.state);
+  return hold === null ? null : { why: hold.detail, sinceWallMs: hold.firstWallMs };
 }
 
 /** What the running monitor says of itself. */

@@ -29,6 +29,10 @@ export class DaemonState {
   /** Heartbeats since the start. */
   heartbeats = 0;
   autoReplies = 0;
+  /** Whether messages may be answered and given to handlers; not before the own refs were seen, nor while held. */
+  mayAct = true;
+  /** Why this server is held, as last told; null while it is not. */
+  held: string | null = null;
   /** What the last health round made of this server; null before the first. */
   health: HealthReport | null = null;
   /** The last time the wall clock was set, and both clocks as the last health round read them. */

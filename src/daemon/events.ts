@@ -53,6 +53,8 @@ export type MonitorEvent =
     }
   | { readonly kind: "quarantined"; readonly count: number }
   | { readonly kind: "notice"; readonly text: string }
+  /** Nothing is pushed, answered or handled any more, and why. */
+  | { readonly kind: "held"; readonly reason: string; readonly detail: string }
   | {
       readonly kind: "health";
       readonly verdict: Verdict;

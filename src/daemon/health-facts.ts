@@ -11,6 +11,7 @@ import type {
   ClockSample,
   HealthFacts,
   MonitorFacts,
+  OwnRefsFact,
   QueueFacts,
   RemoteFacts,
   StoreFacts,
@@ -18,8 +19,10 @@ import type {
 import { lastLookWallMs } from "../fleet/messaging/last-look.ts";
 import { listCards } from "../fleet/messaging/message-index.ts";
 import { lastPushedWallMs } from "../fleet/messaging/outbox.ts";
+import { holdOf, listOwnAlarms } from "../fleet/messaging/own-alarms.ts";
 import { listPeers } from "../fleet/messaging/peers.ts";
 import { queueSummary } from "../fleet/messaging/queue.ts";
+import { hintOfHold } from "../fleet/messaging/recover-log.ts";
 import type { DaemonStatus } from "../http/protocol.ts";
 import { systemClock } from "../platform/clock.ts";
 import { readDiskSpace } from "../platform/disk-space.ts";
@@ -63,6 +66,7 @@ export async function gatherHealth(source: HealthSource): Promise<HealthFacts> {
     // A monitor of an older version has none, or tells of it in another way.
     breaker: breaker.ok ? breaker.value : null,
     queue: await attempt(() => queueOf(mailbox())),
+    ownRefs: await attempt(() => ownRefsOf(mailbox(), nowWallMs)),
     state: source.mailbox.ok ? ok(paths.state) : source.mailbox,
     store: await attempt(() => storeOf(mailbox(), nowWallMs)),
     git,
@@ -120,6 +124,16 @@ async function remoteOf(source: HealthSource, mailbox: Mailbox, nowWallMs: numbe
 function queueOf({ state }: Mailbox): QueueFacts {
   const { waiting, oldestWallMs, dead, reason } = queueSummary(state);
   return { waiting, oldestWallMs, dead, reason: reason === "" ? null : reason };
+}
+
+const ALARM_FIX = "fleetd doctor";
+
+function ownRefsOf({ state }: Mailbox, nowWallMs: number): OwnRefsFact[] {
+  const hold = holdOf(state);
+  return listOwnAlarms(state, nowWallMs).map(({ held, kind, detail }) => {
+    const fix = hold !== null && held ? hintOfHold(hold.kind) : ALARM_FIX;
+    return { held, kind, detail, fix };
+  });
 }
 
 function storeOf({ paths, identity }: Mailbox, nowWallMs: number): StoreFacts {

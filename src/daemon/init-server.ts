@@ -7,7 +7,7 @@
  */
 
 import { renameSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { FleetError } from "../base/errors.ts";
 import type { GitRemote } from "../base/ports/git-remote.ts";
 import { type FlushOutcome, flushOutbox } from "../fleet/messaging/flush-outbox.ts";
@@ -29,6 +29,7 @@ import { probeGit } from "../platform/git/probe-git.ts";
 import { createKeyFile, writePublicKey } from "../platform/key-file.ts";
 import { embeddedRemotePath, type ServerPaths, serverFolders, serverPaths } from "../platform/paths.ts";
 import { tryLock } from "../platform/process-lock.ts";
+import { syncFolder } from "../platform/sync.ts";
 import { findLeftovers } from "./leftovers.ts";
 import { openMailbox, openState } from "./open-mailbox.ts";
 import { serverFacts } from "./server-facts.ts";
@@ -163,6 +164,7 @@ function moveInPlace(staging: ServerPaths, paths: ServerPaths): void {
     throw new FleetError("CANNOT_CREATE", `Cannot create "${paths.folder}": there is a folder already`);
   }
   renameSync(staging.folder, paths.folder);
+  syncFolder(dirname(paths.folder));
 }
 
 function whyNotPushed(outcome: FlushOutcome): string | null {

@@ -59,6 +59,8 @@ export function describeEvent(event: MonitorEvent): LoggedEvent {
       });
     case "notice":
       return line("WARNING", "notice", { detail: event.text });
+    case "held":
+      return line("CRITICAL", "held", { detail: event.detail, metadata: { reason: event.reason } });
     case "health":
       return describeHealth(event);
     case "configured":

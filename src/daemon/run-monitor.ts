@@ -11,6 +11,7 @@ import { noteLook } from "../fleet/messaging/last-look.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { renewRun } from "../fleet/messaging/publish-card.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
+import { OwnRefsWatch } from "../fleet/messaging/watch-own-refs.ts";
 import { readBoot } from "../platform/boot.ts";
 import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
 import { openHandlerRunner } from "../platform/handler-process.ts";
@@ -57,6 +58,8 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
     observed = observe(mailbox, given);
     const options: MonitorOptions = { ...given, report: observed.report };
     const daemon = new DaemonState(sendPorts.clock, options.settings);
+    // Another machine may have done what is still to do here: that is known after the first look.
+    daemon.mayAct = false;
     const { settings, report } = options;
     const check = mailbox.networkCheck();
     const gate = openGate({ ports: sendPorts, daemon, check, boot: readBoot, settings, report });
@@ -139,6 +142,7 @@ async function runLoops(context: MonitorContext): Promise<void> {
     gate: context.gate,
     ports: receivePorts,
     settings: options.settings,
+    ownRefs: new OwnRefsWatch(receivePorts, () => tryLock(context.mailbox.paths.flushLock)),
     watch: watch.refresh,
   };
   const push = pushContext(context);

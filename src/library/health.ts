@@ -60,6 +60,7 @@ export async function getSystemHealth(path = "."): Promise<SystemHealth> {
       remote: none,
       breaker: null,
       queue: none,
+      ownRefs: none,
       state: none,
       store: none,
       git: none,

@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { causedBy, messageOf } from "../base/errors.ts";
+import { writeSynced } from "./sync.ts";
 
 /** Makes a folder for this user only, with its parents. @throws FleetError CANNOT_CREATE */
 export function makePrivateFolder(path: string): void {
@@ -11,11 +12,11 @@ export function makePrivateFolder(path: string): void {
   }
 }
 
-/** Writes a whole file by rename, so that nobody ever reads half of it. @throws FleetError IO */
+/** Writes a whole file by rename, so that nobody ever reads half of it, not even after a power cut. @throws FleetError IO */
 export function replaceFile(path: string, content: string, mode = 0o600): void {
   const temporary = `${path}.${process.pid}.new`;
   try {
-    writeFileSync(temporary, content, { mode });
+    writeSynced(temporary, content, { mode });
     renameSync(temporary, path);
   } catch (thrown) {
     rmSync(temporary, { force: true });

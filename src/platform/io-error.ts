@@ -1,8 +1,8 @@
-import { FleetError } from "../base/errors.ts";
+import { causedBy, FleetError, messageOf } from "../base/errors.ts";
 
-/** A FleetError IO (exit code 74) caused by `thrown`. */
+/** A FleetError IO (exit code 74) caused by `thrown`, in whose own words the message ends. */
 export const ioError = (message: string, thrown: unknown): FleetError =>
-  new FleetError("IO", message, { cause: thrown });
+  causedBy("IO", `${message}: ${messageOf(thrown)}`, thrown);
 
 /** A FleetError CANNOT_CREATE (exit code 73) caused by `thrown`. */
 export const creationError = (message: string, thrown: unknown): FleetError =>

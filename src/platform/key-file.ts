@@ -1,19 +1,21 @@
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { causedBy, messageOf } from "../base/errors.ts";
 import type { SigningKey } from "../base/ports/cryptography.ts";
 import { generatePkcs8, importSigningKey } from "./cryptography.ts";
 import { replaceFile } from "./files.ts";
+import { syncFolder, writeSynced } from "./sync.ts";
 
 /** Makes a new private key in `path` (PKCS8, PEM, 0600). An existing file is never overwritten. @throws FleetError CANNOT_CREATE */
 export async function createKeyFile(path: string): Promise<SigningKey> {
   const pkcs8 = await generatePkcs8();
   const lines = pkcs8.toBase64().replace(/.{64}(?=.)/g, "$&\n");
   try {
-    writeFileSync(path, `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`, {
-      mode: 0o600,
-      flag: "wx",
-    });
+    const text = `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`;
+    // What is signed with it is on the remote soon, and nobody else could ever go on with that log.
+    writeSynced(path, text, { mode: 0o600, exclusive: true });
     chmodSync(path, 0o600);
+    syncFolder(dirname(path));
   } catch (thrown) {
     throw causedBy("CANNOT_CREATE", `Cannot create key "${path}": ${messageOf(thrown)}`, thrown);
   }

@@ -5,6 +5,8 @@
  * The judge knows nothing of how fleetd works. It is pure, so that forged histories can prove that it does find what it
  * is there to find.
  */
+import { judgePlaces } from "./judge-order.ts";
+import { judgeWork, type WorkEvidence } from "./judge-work.ts";
 
 /** One message that a test asked a server to send. The body is unique, so it can be found whatever its id became. */
 export interface SendRecord {
@@ -32,6 +34,8 @@ export interface RemoteEntry {
   readonly body: string;
   readonly auto: boolean;
   readonly inReplyTo: string | null;
+  /** Of a receipt: the message, and what became of it. */
+  readonly receipt?: { readonly message: string; readonly state: string } | undefined;
 }
 
 /** A row of a server's outbox. */
@@ -48,6 +52,8 @@ export interface ServerEvidence {
   readonly journal: readonly { readonly from: string; readonly id: string; readonly reply: string }[];
   readonly inbox: readonly { readonly id: string; readonly from: string; readonly seq: number }[] | null;
   readonly quarantined: readonly string[];
+  /** What its handler did; left out where it has none. */
+  readonly work?: WorkEvidence | undefined;
 }
 
 /** What was found after everything came to rest. Entries stand in the order of their writer's log. */
@@ -76,7 +82,9 @@ export type Rule =
   | "order"
   | "invented"
   | "handled-twice"
+  | "not-handled"
   | "answer-lost"
+  | "storm"
   | "not-delivered"
   | "delivered-twice"
   | "inbox-order"
@@ -86,8 +94,19 @@ export type Rule =
   | "lock"
   | "process";
 
+/** What a schedule bounds. `automaticMax`: how many automatic messages may follow from it. */
+export interface Bounds {
+  readonly automaticMax: number;
+}
+
+const UNBOUNDED: Bounds = { automaticMax: Number.POSITIVE_INFINITY };
+
 /** Everything that is wrong, in a stable order; empty when the fleet kept its promises. */
-export function judge(sends: readonly SendRecord[], evidence: Evidence): Violation[] {
+export function judge(
+  sends: readonly SendRecord[],
+  evidence: Evidence,
+  bounds: Bounds = UNBOUNDED,
+): Violation[] {
   return [
     ...judgeAcknowledged(sends, evidence),
     ...judgeUniqueness(sends, evidence),
@@ -95,6 +114,7 @@ export function judge(sends: readonly SendRecord[], evidence: Evidence): Violati
     ...judgeOrder(sends, evidence),
     ...judgeOrigin(sends, evidence),
     ...judgeAnswers(evidence),
+    ...judgeSilence(evidence, bounds),
     ...evidence.servers.flatMap((server) => judgeServer(server, evidence)),
     ...leftOver("fsck", evidence.fsck),
     ...leftOver("lock", evidence.locks),
@@ -196,28 +216,6 @@ function judgeOrder(sends: readonly SendRecord[], evidence: Evidence): Violation
   });
 }
 
-type Placed = { readonly send: SendRecord; readonly place: number };
-
-/** Pairs of sends of which the first had ended before the second started, and stands behind it. */
-function judgePlaces(placed: readonly Placed[]): { before: SendRecord; after: SendRecord }[] {
-  const ended = placed.toSorted((a, b) => a.send.endedWallMs - b.send.endedWallMs);
-  const pairs: { before: SendRecord; after: SendRecord }[] = [];
-  let next = 0;
-  // Of all that had ended, the one furthest in the log is the one to compare with.
-  let furthest: Placed | undefined;
-  for (const one of placed.toSorted((a, b) => a.send.startedWallMs - b.send.startedWallMs)) {
-    for (let past = ended[next]; past !== undefined; past = ended[next]) {
-      if (past.send.endedWallMs >= one.send.startedWallMs) break;
-      furthest = furthest === undefined || past.place > furthest.place ? past : furthest;
-      next += 1;
-    }
-    if (furthest !== undefined && furthest.place > one.place) {
-      pairs.push({ before: furthest.send, after: one.send });
-    }
-  }
-  return pairs;
-}
-
 /** Every message on the remote was asked for by a test, or is an automatic answer to one that is there. */
 function judgeOrigin(sends: readonly SendRecord[], evidence: Evidence): Violation[] {
   const asked = new Set(sends.map((send) => `${send.server} ${send.body}`));
@@ -258,8 +256,15 @@ function judgeAnswers(evidence: Evidence): Violation[] {
   ];
 }
 
+/** Automatic messages come to an end. */
+function judgeSilence(evidence: Evidence, { automaticMax }: Bounds): Violation[] {
+  const count = messagesOf(evidence).filter((entry) => entry.auto).length;
+  if (count <= automaticMax) return [];
+  return [{ rule: "storm", detail: `${count} automatic messages, ${automaticMax} at most` }];
+}
+
 function judgeServer(evidenceOfOne: ServerEvidence, evidence: Evidence): Violation[] {
-  const { server, outbox, inbox, quarantined } = evidenceOfOne;
+  const { server, outbox, inbox, quarantined, work } = evidenceOfOne;
   const waiting = outbox.filter((item) => item.state !== "pushed");
   return [
     ...waiting.map(
@@ -267,6 +272,7 @@ function judgeServer(evidenceOfOne: ServerEvidence, evidence: Evidence): Violati
     ),
     ...quarantined.map((detail): Violation => ({ rule: "quarantined", detail: `${server}: ${detail}` })),
     ...(inbox === null ? [] : judgeInbox(server, inbox, evidence)),
+    ...(work === undefined ? [] : judgeWork(server, work)),
   ];
 }
 
@@ -292,8 +298,15 @@ function judgeInbox(
   for (const id of held.keys()) {
     if (!ids.has(id)) violations.push({ rule: "invented", detail: `${server} holds ${id}` });
   }
+  // An epoch counts from 1 again, so it is the place in the log that rises, and not the number alone.
+  const places = new Map(evidence.entries.map((entry, place) => [`${entry.from} ${entry.id}`, place]));
+  const placeIn = ({ from, id, seq }: { from: string; id: string; seq: number }): number =>
+    places.get(`${from} ${id}`) ?? seq;
   for (const [from, messages] of groupBy(inbox, (message) => message.from)) {
-    const late = messages.find((message, place) => message.seq <= (messages[place - 1]?.seq ?? 0));
+    const late = messages.find((message, at) => {
+      const before = messages[at - 1];
+      return before !== undefined && placeIn(message) <= placeIn(before);
+    });
     if (late === undefined) continue;
     violations.push({ rule: "inbox-order", detail: `${server} got ${from}#${late.seq} too late` });
   }

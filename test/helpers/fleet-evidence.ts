@@ -3,10 +3,11 @@
  * `fleetd inbox --json` answers. Nothing of fleetd's own reading code takes part.
  */
 import { Database } from "bun:sqlite";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { Evidence, RemoteEntry, ServerEvidence } from "./fleet-checker.ts";
 import type { FleetSandbox } from "./fleet-sandbox.ts";
 import { inParallel } from "./in-parallel.ts";
+import type { WorkEvidence } from "./judge-work.ts";
 import { processesLeft } from "./kill.ts";
 
 /** A git that lost its parent ends with its push; chosen, far above the slowest seen. */
@@ -20,18 +21,20 @@ export async function gather(
   sandbox: FleetSandbox,
   readers: readonly string[] = sandbox.servers,
 ): Promise<Evidence> {
-  const processes = await processesLeft(sandbox.folder, PROCESSES_WITHIN_MS);
+  const places = [sandbox.folder, sandbox.serversFolder];
+  const processes = await Promise.all(places.map((place) => processesLeft(place, PROCESSES_WITHIN_MS)));
+  const entries = readLogs(sandbox);
   const servers = await inParallel(sandbox.servers, 4, (server) =>
-    readServer(sandbox, server, readers.includes(server)),
+    readServer(sandbox, { server, isReader: readers.includes(server), entries }),
   );
   const repositories = [sandbox.remote, ...sandbox.servers.map((server) => sandbox.filesOf(server).store)];
   const fsck = await inParallel(repositories, 4, (folder) => checkRepository(sandbox, folder));
   return {
-    entries: readLogs(sandbox),
+    entries,
     servers,
     fsck: fsck.flat(),
     locks: repositories.flatMap(listLocks),
-    processes,
+    processes: [...new Set(processes.flat())],
   };
 }
 
@@ -42,7 +45,7 @@ export function readLogs({ temp, remote }: Pick<FleetSandbox, "temp" | "remote">
     .split("\n")
     .filter((ref) => ref !== "")
     .flatMap((ref) => {
-      const commits = temp.git(remote, "rev-list", "--reverse", ref).split("\n");
+      const commits = temp.git(remote, "rev-list", "--first-parent", "--reverse", ref).split("\n");
       const writer = ref.slice("refs/fleet/log/".length);
       return parseLog(writer, readBlobs(temp, remote, commits));
     });
@@ -76,6 +79,8 @@ interface WireEntry {
   readonly body?: string;
   readonly auto?: boolean;
   readonly in_reply_to?: string;
+  readonly message?: string;
+  readonly state?: string;
 }
 
 function parseLog(writer: string, blobs: readonly Buffer[]): RemoteEntry[] {
@@ -94,13 +99,20 @@ function parseLog(writer: string, blobs: readonly Buffer[]): RemoteEntry[] {
       body = "",
       auto = false,
       in_reply_to: inReplyTo = null,
+      message,
+      state,
     } = entry;
+    const receipt = message === undefined || state === undefined ? undefined : { message, state };
     const hash = `sha256:${new Bun.CryptoHasher("sha256").update(line).digest("hex")}`;
-    return { writer, epoch, hash, id, seq, prev, type, from, to, body, auto, inReplyTo };
+    return { writer, epoch, hash, id, seq, prev, type, from, to, body, auto, inReplyTo, receipt };
   });
 }
 
-async function readServer(sandbox: FleetSandbox, server: string, isReader: boolean): Promise<ServerEvidence> {
+async function readServer(
+  sandbox: FleetSandbox,
+  what: { server: string; isReader: boolean; entries: readonly RemoteEntry[] },
+): Promise<ServerEvidence> {
+  const { server, isReader, entries } = what;
   const inbox = isReader ? await readInbox(sandbox, server) : null;
   const files = sandbox.filesOf(server);
   const state = readDatabase(files.state);
@@ -109,6 +121,7 @@ async function readServer(sandbox: FleetSandbox, server: string, isReader: boole
     return {
       server,
       inbox,
+      work: readWork(sandbox, { server, state, entries }),
       outbox: state
         .query<{ id: string; state: string; pushedWallMs: number | null }, []>(
           "SELECT id, state, pushed_wall_ms AS pushedWallMs FROM outbox",
@@ -130,6 +143,31 @@ async function readServer(sandbox: FleetSandbox, server: string, isReader: boole
     state.close();
     index.close();
   }
+}
+
+/** What the handler of a server did, from its own file, from the journal, and from the receipts on the remote. */
+function readWork(
+  sandbox: FleetSandbox,
+  what: { server: string; state: Database; entries: readonly RemoteEntry[] },
+): WorkEvidence | undefined {
+  const { server, state, entries } = what;
+  const handler = sandbox.handlers.get(server);
+  if (handler === undefined) return undefined;
+  const lines = existsSync(handler.file) ? readFileSync(handler.file, "utf8").split("\n") : [];
+  const noted = (word: string): string[] =>
+    lines.flatMap((line) => (line.startsWith(`${word} `) ? [line.split(" ")[1] ?? ""] : []));
+  const isWanted = ({ type, to, from, auto, body }: RemoteEntry): boolean =>
+    type === "message" && !auto && from !== server && to.includes(server) && handler.isWanted(body);
+  return {
+    wanted: entries.filter(isWanted).map((entry) => entry.id),
+    began: noted("began"),
+    ended: noted("ended"),
+    rows: state.query<{ id: string; state: string }, []>("SELECT message_id AS id, state FROM runs").all(),
+    receipts: entries.flatMap(({ writer, receipt }) =>
+      writer === server && receipt?.state === "handled" ? [receipt.message] : [],
+    ),
+    runsMax: handler.runsMax,
+  };
 }
 
 async function readInbox(sandbox: FleetSandbox, server: string): Promise<ServerEvidence["inbox"]> {

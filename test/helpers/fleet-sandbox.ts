@@ -35,6 +35,26 @@ export interface Monitor {
   stop(): Promise<void>;
 }
 
+/** A handler that writes down what it does; `test/helpers/fixtures/handlers/noting.sh` does. */
+export interface NotingHandler {
+  /** Where it writes. */
+  readonly file: string;
+  /** Whether the rule gives a message with this text to it. */
+  isWanted(body: string): boolean;
+  /** How often it may be started for a message. */
+  readonly runsMax: number;
+}
+
+/** Where a sandbox lies, and how it runs fleetd. */
+export interface SandboxOptions {
+  /** The text of a configuration file that every server of the sandbox uses. */
+  readonly settings?: string;
+  /** A folder for the servers and for the remote that `founder` makes; beside everything else when left out. */
+  readonly disk?: { readonly folder: string; readonly founder: string };
+  /** Words before each call of fleetd. */
+  readonly wrapper?: readonly string[];
+}
+
 /** A monitor that is not ready after this time never will be; chosen, far above the slowest seen. */
 const READY_WITHIN_MS = 30_000;
 
@@ -44,15 +64,26 @@ const READY_WITHIN_MS = 30_000;
  */
 export class FleetSandbox {
   readonly temp = new TempGit();
-  readonly remote = this.temp.bare();
+  readonly remote: string;
   readonly servers: string[] = [];
   readonly sends: SendRecord[] = [];
+  /** Handlers that the judge is to ask about, by their server. */
+  readonly handlers = new Map<string, NotingHandler>();
+  /** Words before each call of fleetd. */
+  wrapper: readonly string[];
+  readonly #servers: string;
+  readonly #founder: string | undefined;
   readonly #running = new Map<number, Promise<unknown>>();
   #bodies = 0;
   #monitors = 0;
 
-  /** `settings`: the text of a configuration file that every server of the sandbox uses. */
-  constructor(settings = "") {
+  /** The text of a configuration file that every server of the sandbox uses, or more than that. */
+  constructor(given: string | SandboxOptions = "") {
+    const { settings = "", disk, wrapper = [] } = typeof given === "string" ? { settings: given } : given;
+    this.wrapper = wrapper;
+    this.#servers = join(disk?.folder ?? this.folder, "servers");
+    this.#founder = disk?.founder;
+    this.remote = disk === undefined ? this.temp.bare() : join(this.#homeOf(disk.founder), "remote.git");
     writeFileSync(join(this.folder, "fleetd.yaml"), settings);
   }
 
@@ -60,9 +91,14 @@ export class FleetSandbox {
     return this.temp.folder;
   }
 
+  /** Where its servers are, and with a disk of its own its remote. */
+  get serversFolder(): string {
+    return this.#servers;
+  }
+
   /** The private files of one server. */
   filesOf(server: string): { folder: string; state: string; index: string; store: string } {
-    const folder = join(this.folder, "servers", server, server);
+    const folder = join(this.#homeOf(server), server);
     const file = (name: string): string => join(folder, name);
     return { folder, state: file("state.db"), index: file("index.db"), store: file("fleet.git") };
   }
@@ -75,7 +111,7 @@ export class FleetSandbox {
   /** Starts `fleetd <args>` as `server`. */
   start(server: string, args: readonly string[]): Command {
     const startedWallMs = Date.now();
-    const child = Bun.spawn([FLEETD, ...args], {
+    const child = Bun.spawn([...this.wrapper, FLEETD, ...args], {
       env: this.#environment(server),
       cwd: this.folder,
       stdio: ["ignore", "pipe", "pipe"],
@@ -103,7 +139,8 @@ export class FleetSandbox {
 
   /** The words that make a server. */
   initWords(server: string): string[] {
-    return ["init", "--remote", this.remote, "--server", server];
+    const isFounder = server === this.#founder && !existsSync(this.remote);
+    return ["init", ...(isFounder ? [] : ["--remote", this.remote]), "--server", server];
   }
 
   /** Makes a server; throws when that fails. */
@@ -152,7 +189,7 @@ export class FleetSandbox {
   startMonitor(server: string, more: readonly string[] = []): Monitor {
     this.#monitors += 1;
     const log = join(this.folder, `monitor-${this.#monitors}.log`);
-    const child = Bun.spawn([FLEETD, "monitor", "--json", ...more], {
+    const child = Bun.spawn([...this.wrapper, FLEETD, "monitor", "--json", ...more], {
       env: this.#environment(server),
       cwd: this.folder,
       stdio: ["ignore", Bun.file(log), Bun.file(`${log}.err`)],
@@ -183,17 +220,26 @@ export class FleetSandbox {
     return monitor;
   }
 
-  async close(): Promise<void> {
-    for (const pid of this.#running.keys()) killHard(pid, "alone");
+  /** Ends everything that runs, as a power cut does, with whatever it has started. */
+  async killAll(): Promise<void> {
+    for (const pid of this.#running.keys()) killHard(pid, "tree");
     await Promise.all(this.#running.values());
+  }
+
+  async close(): Promise<void> {
+    await this.killAll();
     this.temp.remove();
+  }
+
+  #homeOf(server: string): string {
+    return join(this.#servers, server);
   }
 
   #environment(server: string): Record<string, string> {
     return {
       HOME: this.temp.home,
       PATH: process.env["PATH"] ?? "",
-      FLEETD_HOME: join(this.folder, "servers", server),
+      FLEETD_HOME: this.#homeOf(server),
       FLEETD_CONFIG: join(this.folder, "fleetd.yaml"),
     };
   }

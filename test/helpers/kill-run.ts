@@ -11,6 +11,7 @@ import { percentile } from "./figures.ts";
 import { listLocks, readLogs } from "./fleet-evidence.ts";
 import { type CommandResult, FleetSandbox, type Monitor } from "./fleet-sandbox.ts";
 import { type KillScope, killHard } from "./kill.ts";
+import { phaseOfReceive, phaseOfSend } from "./kill-phases.ts";
 import { createRandom } from "./random.ts";
 import { eventually } from "./temp-git.ts";
 
@@ -31,6 +32,8 @@ export interface KillCounts {
   /** Sends after a kill that were told "not yet", because the killed push had left a lock on the remote. */
   notYet: number;
   locksAged: number;
+  /** How many kills met each phase. */
+  readonly phases: Map<string, number>;
   /** What should not have been. */
   readonly faults: string[];
 }
@@ -39,17 +42,26 @@ export interface KillCounts {
 export type Kill = (pid: number) => Promise<void>;
 
 export class KillRun {
-  readonly sandbox = new FleetSandbox(SETTINGS);
+  readonly sandbox: FleetSandbox;
   readonly counts: KillCounts;
   readonly #random: () => number;
   #scope: KillScope = "tree";
 
   constructor(
     seed: number,
-    counts: KillCounts = { landed: 0, missed: 0, notYet: 0, locksAged: 0, faults: [] },
+    counts: KillCounts = {
+      landed: 0,
+      missed: 0,
+      notYet: 0,
+      locksAged: 0,
+      phases: new Map(),
+      faults: [],
+    },
+    sandbox = new FleetSandbox(SETTINGS),
   ) {
     this.#random = createRandom(seed);
     this.counts = counts;
+    this.sandbox = sandbox;
   }
 
   /** Another fleet whose faults count here. */
@@ -111,6 +123,11 @@ export class KillRun {
     return locks.length > 0;
   }
 
+  /** Counts the phase that a kill met. */
+  met(phase: string): void {
+    this.counts.phases.set(phase, (this.counts.phases.get(phase) ?? 0) + 1);
+  }
+
   /** Notes what ended in a way that no promise allows. */
   fault(what: string): void {
     this.counts.faults.push(what);
@@ -147,6 +164,7 @@ export async function killSends(run: KillRun, wanted: number): Promise<void> {
     const result = await command.ended;
     run.expectExit("a send", result, [0, 75, null]);
     if (result.exitCode !== null) return 0;
+    run.met(phaseOfSend(sandbox, "a", command.body));
     await run.sendAfter("a", "b");
     return 1;
   });
@@ -177,6 +195,7 @@ export async function killSendersDaemon(run: KillRun, wanted: number): Promise<v
     const counted = landed;
     run.expectExit("a send through a daemon that was killed", await ended, [0, 75]);
     await monitor.ended;
+    // The command has pushed by itself meanwhile, so there is no phase of the daemon to be read.
     await run.sendAfter("a", "b");
     monitor = await sandbox.monitor("a");
     return counted;
@@ -208,11 +227,13 @@ export async function killReceiver(run: KillRun, wanted: number): Promise<void> 
     await kill(monitor.pid);
     run.expectExit("a send to a daemon that was killed", await asked.ended, [0]);
     await monitor.ended;
+    run.met(phaseOfReceive(sandbox, { sender: "a", body: asked.body }, "b"));
     const isTwice = questions % 2 === 0;
     if (isTwice) {
       const successor = sandbox.startMonitor("b");
       await kill(successor.pid);
       await successor.ended;
+      run.met(phaseOfReceive(sandbox, { sender: "a", body: asked.body }, "b"));
     }
     await run.sendAfter("b", "a");
     monitor = await sandbox.monitor("b");

@@ -28,12 +28,13 @@ export function defineKillTests(plan: KillPlan): void {
   });
 
   const note = (kind: string, run: KillRun, startedMs: number): void => {
-    const { landed, missed, notYet, locksAged } = run.counts;
+    const { landed, missed, notYet, locksAged, phases } = run.counts;
     total += landed;
     figures.add(
       kind,
       `${landed} kills in ${seconds(performance.now() - startedMs)}, ${missed} came too late, ${notYet} times "not yet", ${locksAged} locks left`,
     );
+    for (const [phase, count] of [...phases].toSorted()) figures.add(`  ${phase}`, count);
   };
 
   /** One fleet, its kills, and the judgement. */

@@ -370,12 +370,18 @@ class Connection implements GitRemote {
 
   /** As git asks it: from what the pusher has, so a tip that he never fetched is no ancestor. */
   #isAncestor(ancestor: string, id: string): boolean {
-    let next: string | undefined = id;
-    while (next !== undefined && next !== ancestor) {
+    const waiting = [id];
+    const seen = new Set(waiting);
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      if (next === ancestor) return true;
       const object = this.#store.objects.get(next);
-      next = object === undefined ? undefined : parentsOf(object)[0];
+      const parents = object === undefined ? [] : parentsOf(object);
+      for (const parent of parents.filter((one) => !seen.has(one))) {
+        seen.add(parent);
+        waiting.push(parent);
+      }
     }
-    return next === ancestor;
+    return false;
   }
 
   #apply({ ref, id }: RefUpdate): void {

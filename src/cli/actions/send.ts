@@ -3,6 +3,7 @@ import { EXIT_CODES, firstLineOf } from "../../base/errors.ts";
 import { deliveryOf, sentState } from "../../fleet/messaging/delivery.ts";
 import { findReply, shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
+import { HOLDS, holdOf } from "../../fleet/messaging/own-alarms.ts";
 import { unknownAmong } from "../../fleet/messaging/peers.ts";
 import type { SendRequest } from "../../fleet/messaging/send-message.ts";
 import { refreshIndex } from "../look.ts";
@@ -39,6 +40,8 @@ export async function sendAndWait(args: SendArguments, request: SendRequest): Pr
     const reached = await waitFor(session, submitted, { wait: args.wait, timeoutMs, isPatient });
     report(session, { id, args, reached, unknown });
     if (reached.ok) return 0;
+    const hold = holdOf(session.mailbox().state);
+    if (hold !== null) return EXIT_CODES[HOLDS[hold.kind]];
     return isLost(reached.state) ? EXIT_CODES.FAILED : EXIT_CODES.NOT_YET;
   });
 }

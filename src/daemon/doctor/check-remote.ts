@@ -1,11 +1,11 @@
 import { firstLineOf } from "../../base/errors.ts";
 import type { GitRemote, RemoteFailure } from "../../base/ports/git-remote.ts";
-import { parseMeta } from "../../fleet/messaging/join-fleet.ts";
+import { knownMeta, parseMeta } from "../../fleet/messaging/fleet-meta.ts";
 import { LIMITS } from "../../fleet/messaging/model.ts";
-import { ownBatchState } from "../../fleet/messaging/take-back.ts";
 import { exists } from "../../platform/files.ts";
 import { findOldLocks } from "../../platform/git/inspect-store.ts";
 import type { Mailbox } from "../open-mailbox.ts";
+import { checkOwnRefs } from "./check-own-refs.ts";
 import { type Diagnosis, healthy, mendable, type Patient, trouble } from "./diagnosis.ts";
 
 /** The remote: whether it answers, whether it is still this fleet's, who writes on our refs, locks on them. */
@@ -28,7 +28,7 @@ export async function checkRemote(
     ...found,
     await checkFleet(mailbox, refs),
     ...checkNamespace(mailbox),
-    checkOwnRef(mailbox, refs),
+    ...(await checkOwnRefs(mailbox, refs, patient.ask)),
     ...checkOwnLocks(mailbox, remote, nowWallMs),
   ];
 }
@@ -67,33 +67,19 @@ async function checkFleet(mailbox: Mailbox, refs: ReadonlyMap<string, string>): 
 }
 
 // A look fetches whatever `meta` the remote has: what it says counts, and its id only where it is not here.
-async function otherFleet({ identity, store }: Mailbox, meta: string): Promise<string | null> {
+async function otherFleet({ identity, state, store }: Mailbox, meta: string): Promise<string | null> {
   const [json] = await store().readObjects([`${meta}:meta.json`], LIMITS.cardBytesMax);
   if (json?.status === "found") {
     const fleet = parseMeta(json.content)?.fleet;
     return fleet === identity.fleet ? null : `of ${fleet ?? "another format"}, not of ${identity.fleet}`;
   }
-  const known = store().readRefs("refs/fleet/").get("refs/fleet/meta");
-  return known === undefined || meta === known ? null : `${meta.slice(0, 12)}, not ${known.slice(0, 12)}`;
+  const known = knownMeta(state);
+  return known === null || meta === known ? null : `${meta.slice(0, 12)}, not ${known.slice(0, 12)}`;
 }
 
 function checkNamespace({ identity }: Mailbox): Diagnosis[] {
   if (identity.namespace === "refs/fleet/") return [healthy("namespace", "the host takes refs/fleet/")];
   return [healthy("namespace", `the host refuses refs of its users' own; ${identity.namespace} is used`)];
-}
-
-function checkOwnRef(mailbox: Mailbox, refs: ReadonlyMap<string, string>): Diagnosis {
-  const { identity, state } = mailbox;
-  const ref = `${identity.namespace}log/${identity.server}`;
-  const tip = refs.get(ref);
-  if (tip === undefined) {
-    const evidence = `${ref} is not on the remote; a monitor pushes it again by itself`;
-    return trouble("own-ref", "warn", { evidence, fix: "fleetd monitor" });
-  }
-  if (ownBatchState(state, tip) !== "foreign") return healthy("own-ref", `${ref} is what this server pushed`);
-  const evidence = `${ref} holds ${tip.slice(0, 12)}, which this machine did not write: another machine uses the id "${identity.server}", or this state is an old copy`;
-  const fix = `Stop the other machine, or take another id here: fleetd init --server ID`;
-  return trouble("own-ref", "critical", { evidence, fix });
 }
 
 function checkOwnLocks(mailbox: Mailbox, remote: GitRemote, nowWallMs: number): Diagnosis[] {

@@ -24,6 +24,7 @@ export async function examineMachine(root: string, settings: ServerSettings): Pr
     remote: none,
     breaker: null,
     queue: none,
+    ownRefs: none,
     state: none,
     store: none,
     git: await gitVersion(),

@@ -91,8 +91,9 @@ export class HandlerWork {
 
   /** Starts what is due. Answers how long to wait for the next look, ms. */
   round(): number {
-    const { ports, settings } = this.#context;
+    const { ports, daemon, settings } = this.#context;
     const { handlers, rules } = settings();
+    if (!daemon.mayAct) return LOOK_MS_IDLE;
     for (;;) {
       const lookMs = rules.some((rule) => rule.run !== undefined) ? LOOK_MS : LOOK_MS_IDLE;
       if (this.#active.size >= handlers.concurrency) return lookMs;

@@ -5,6 +5,7 @@ import { fail, ok, type Result } from "../../base/result.ts";
 import { flushOutbox } from "../../fleet/messaging/flush-outbox.ts";
 import type { SendPorts } from "../../fleet/messaging/mailbox-ports.ts";
 import { hasQueued, hasUnpushed, untilQueuedDue } from "../../fleet/messaging/outbox.ts";
+import { holdOf } from "../../fleet/messaging/own-alarms.ts";
 import { listPeers } from "../../fleet/messaging/peers.ts";
 import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../../fleet/messaging/queue.ts";
@@ -38,6 +39,8 @@ export interface PushLoopContext {
 /** One round of pushing: what is queued and due goes to the remote. Answers how long to wait for the next, ms. */
 export async function pushRound(context: PushLoopContext): Promise<number> {
   const { daemon, gate, report, signal, stop } = context;
+  // Whoever looks at the remote finds out when this is over, and rings.
+  if (holdOf(context.ports.state) !== null) return LOOK_MS;
   const due = nextDue(context);
   if (due.waitMs > 0) return due.waitMs;
   try {

@@ -8,6 +8,7 @@ import {
 import type { ReceivePorts } from "../../fleet/messaging/mailbox-ports.ts";
 import { listPeers } from "../../fleet/messaging/peers.ts";
 import { type ReceiveReport, receiveMessages } from "../../fleet/messaging/receive-messages.ts";
+import type { OwnRefsWatch } from "../../fleet/messaging/watch-own-refs.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import { jitteredMs } from "../../resilience/backoff.ts";
 import type { DaemonState } from "../daemon-state.ts";
@@ -30,6 +31,7 @@ export interface ReceiveLoopContext {
   readonly settings: () => ServerSettings;
   readonly report: Report;
   readonly signal: AbortSignal;
+  readonly ownRefs: Pick<OwnRefsWatch, "look">;
   /**
    * Watches what can be watched of the remote. Called before a look, so that nothing falls between look and watch, and
    * after one that reached the remote, when there may be new folders.
@@ -41,12 +43,13 @@ export interface ReceiveLoopContext {
 export async function receiveRound(context: ReceiveLoopContext): Promise<number> {
   const { ports, daemon, gate, signal } = context;
   context.watch();
+  const startedMonoMs = ports.clock.monotonicMs();
   const signals = { work: signal, stop: signal };
   const cycle = await gate.run("fetch", (options) => look(context, options), signals);
   if (cycle.status === "waiting") return cycle.pauseMs;
   context.watch();
   daemon.lastFetchWallMs = ports.clock.wallMs();
-  await takeIn(context, cycle.value);
+  await takeIn(context, cycle.value, startedMonoMs);
   return jittered(ports, pauseMs(context));
 }
 
@@ -64,12 +67,20 @@ const look = (
         : { success: false, metadata: { failure: looked.error.kind } },
   );
 
-async function takeIn(context: ReceiveLoopContext, received: ReceiveReport): Promise<void> {
+async function takeIn(
+  context: ReceiveLoopContext,
+  received: ReceiveReport,
+  startedMonoMs: number,
+): Promise<void> {
   const { ports, daemon, answers, report, signal } = context;
-  const { acceptedLines, quarantined, cardsTaken, ownRefBehind } = received;
+  const { acceptedLines, quarantined, cardsTaken } = received;
   if (quarantined > 0) report({ kind: "quarantined", count: quarantined });
-  if (ownRefBehind) daemon.wantCard(0);
   if (acceptedLines > 0) daemon.noteArrival();
+  await watchOwnRefs(context, startedMonoMs);
+  if (!daemon.mayAct) {
+    if (acceptedLines + quarantined + cardsTaken > 0) daemon.bump();
+    return;
+  }
   const handled = await measured(
     { clock: ports.clock, report, signal },
     "handle",
@@ -79,6 +90,30 @@ async function takeIn(context: ReceiveLoopContext, received: ReceiveReport): Pro
   for (const one of handled) report({ kind: "message", handled: one });
   noteHandled(daemon, handled);
   if (acceptedLines + quarantined + cardsTaken + handled.length > 0) daemon.bump();
+}
+
+/** Before anything is done by itself: does anybody else write what only this server may? */
+async function watchOwnRefs(context: ReceiveLoopContext, startedMonoMs: number): Promise<void> {
+  const { ports, daemon, report } = context;
+  const nowMonoMs = ports.clock.monotonicMs();
+  const look = await context.ownRefs.look({ nowMonoMs, silentMs: silentMs(context) });
+  for (const text of look.notices) report({ kind: "notice", text });
+  const why = look.held?.detail ?? null;
+  if (look.held !== null && why !== daemon.held) {
+    report({ kind: "held", reason: look.held.kind, detail: look.held.detail });
+  }
+  if (why !== daemon.held) daemon.bump();
+  daemon.held = why;
+  if (!daemon.mayAct && why === null) daemon.handlerBell.ring();
+  daemon.mayAct = why === null;
+  // What was pushed while this look was under way may not have been in it yet.
+  if (look.wantsPush && (daemon.lastPushMonoMs ?? -1) < startedMonoMs) daemon.wantCard(0);
+}
+
+/** Whoever lives shows itself once a heartbeat; two of them missed is silence. */
+function silentMs({ ports, gate, settings }: ReceiveLoopContext): number {
+  const { idle, every } = settings().heartbeat;
+  return 2 * Math.max(idle, every, gate.budget.heartbeatMs(listPeers(ports.state).length + 1));
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   type HealthFacts,
   type HealthReport,
   type MonitorFacts,
+  type OwnRefsFact,
   type QueueFacts,
   type RemoteFacts,
   type StoreFacts,
@@ -42,6 +43,7 @@ export function judgeHealth(
     ),
     ...(breaker === null ? [] : [{ id: "breaker" as const, ...judgeBreaker(breaker, nowWallMs) }]),
     judged("queue", facts.queue, (queue) => judgeQueue(queue, thresholds, nowWallMs)),
+    judged("own-refs", facts.ownRefs, judgeOwnRefs),
     { id: "state", ...judgeState(facts.state) },
     judged("store", facts.store, judgeStore),
     { id: "git", ...judgeGit(facts.git) },
@@ -160,6 +162,16 @@ function judgeQueue(queue: QueueFacts, thresholds: HealthThresholds, nowWallMs: 
     return { verdict: "warn", figure, threshold, evidence, fix: "fleetd doctor" };
   }
   return fine(figure, queue.waiting === 0 ? "nothing waits to be sent" : `${waiting}${age}`, threshold);
+}
+
+function judgeOwnRefs(troubles: readonly OwnRefsFact[]): Judged {
+  const threshold = "nobody else's";
+  const [first] = troubles;
+  if (first === undefined) return fine("ours alone", "nobody else writes the refs of this server", threshold);
+  const { held, kind, fix } = first;
+  const more = troubles.length === 1 ? "" : `; and ${troubles.length - 1} more`;
+  const evidence = `${held ? "held: " : ""}${firstLineOf(first.detail)}${more}`;
+  return { verdict: held ? "critical" : "warn", figure: held ? "held" : kind, threshold, evidence, fix };
 }
 
 function judgeState(state: Result<string>): Judged {

@@ -14,6 +14,7 @@ export const CHECK_IDS = [
   "remote",
   "breaker",
   "queue",
+  "own-refs",
   "state",
   "store",
   "git",
@@ -69,6 +70,15 @@ export interface QueueFacts {
   readonly reason: string | null;
 }
 
+/** What is wrong with the own refs on the remote. `held`: nothing is pushed or done by itself because of it. */
+export interface OwnRefsFact {
+  readonly held: boolean;
+  /** One word. */
+  readonly kind: string;
+  readonly detail: string;
+  readonly fix: string;
+}
+
 /** The circuit breaker around the remote. */
 export interface BreakerFacts {
   readonly state: "closed" | "open" | "half-open";
@@ -112,6 +122,7 @@ export interface HealthFacts {
   readonly remote: Result<RemoteFacts>;
   readonly breaker: BreakerFacts | null;
   readonly queue: Result<QueueFacts>;
+  readonly ownRefs: Result<readonly OwnRefsFact[]>;
   /** Whether `state.db` can be used: its path, or why not. */
   readonly state: Result<string>;
   readonly store: Result<StoreFacts>;

@@ -9,10 +9,11 @@
  */
 
 import type { Database } from "../../base/ports/database.ts";
+import { formerCursor } from "./adopt-log.ts";
 import { autoPause } from "./auto-pause.ts";
 import { isAnswered, loadBucket, queueReply, saveBuckets } from "./auto-reply.ts";
 import type { ReplyBudgets } from "./decide-reply.ts";
-import { findRun, queueRun } from "./handler-runs.ts";
+import { findRun, parkRun, queueRun } from "./handler-runs.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
 import { noteMark } from "./mark-message.ts";
 import { type MatchedRule, type Rule, renderTemplate } from "./match-rules.ts";
@@ -151,7 +152,13 @@ function handleMessage(
       return handled({ rule, act: noteMark(ports, received, "acked") ? act : "nothing" });
     case "run": {
       const { openMax } = settings;
-      const isParked = queueRun(state, { message, rule: plan.rule.name, openMax }, nowMs) === "parked";
+      const { name: rule } = plan.rule;
+      let isParked = queueRun(state, { message, rule, openMax }, nowMs) === "parked";
+      if (plan.rule.rule?.on_crash !== "retry" && wasSeenBefore(ports, received)) {
+        const reason = "it may have been handled before this state was restored";
+        parkRun(state, message, { reason, nowWallMs: nowMs });
+        isParked = true;
+      }
       return handled({ rule, act: isParked ? "park" : act });
     }
     case "answer": {
@@ -161,6 +168,19 @@ function handleMessage(
       return handled({ rule, act, replyId });
     }
   }
+}
+
+/** Whether a former life of this server had come past a message: nobody knows then whether its handler ran. */
+function wasSeenBefore({ state, index }: ReceivePorts, { message, position }: IndexedMessage): boolean {
+  const former = formerCursor(state, message.from);
+  if (former === null) return false;
+  const row = index.get<{ position: number | null }>(
+    "SELECT max(position) AS position FROM entries WHERE writer = ? AND epoch = ? AND seq <= ?",
+    message.from,
+    former.epoch,
+    former.seq,
+  );
+  return position <= (row?.position ?? 0);
 }
 
 function textOf(

@@ -46,6 +46,12 @@ export interface BatchTools {
   readonly key: SigningKey;
 }
 
+/** A stranger's commit that a batch has to stand beside, and when it says that it was made. */
+export interface Beside {
+  readonly tip: string;
+  readonly committedMs: number;
+}
+
 /** As many of `drafts` as fit into one batch, counted from the front; at least one. */
 export function countForBatch(drafts: readonly EntryDraft[]): number {
   let bytes = 0;
@@ -59,22 +65,23 @@ export function countForBatch(drafts: readonly EntryDraft[]): number {
   return lines;
 }
 
-/** Builds the batch that holds all `drafts` in order. Throws a plain `Error` when they exceed the limits. */
+/** Builds the batch that holds all `drafts` in order; `beside` is its second parent. Throws a plain `Error` when they exceed the limits. */
 export async function buildBatch(
   drafts: readonly EntryDraft[],
   head: LogHead,
   nowMs: number,
-  tools: BatchTools,
+  tools: BatchTools & { readonly beside?: Beside | null },
 ): Promise<Batch> {
   const chain = chainLines(drafts, head, tools);
   const lines = concatBytes(chain.lines);
   assert(drafts.length > 0 && drafts.length <= LIMITS.batchLinesMax, `batch of ${drafts.length} lines`);
   assert(lines.length <= LIMITS.batchBytesMax, `batch of ${lines.length} bytes`);
   const signature = await signSsh(lines, "fleetd-log", tools);
-  const committedMs = Math.max(nowMs, head.committedMs);
+  const committedMs = Math.max(nowMs, head.committedMs, tools.beside?.committedMs ?? 0);
   const objects = toObjects({ "entries.jsonl": lines, "entries.sig": signature }, tools, (tree) => ({
     tree,
     parent: head.tip,
+    beside: tools.beside?.tip ?? null,
     server: tools.server,
     committedMs,
     message: commitMessage(tools.server, drafts),

@@ -1,5 +1,6 @@
 /** Making batches of what is queued. The caller holds the flush lock. */
 import { type Batch, buildBatch, countForBatch, type EntryDraft, type LogHead } from "./build-batch.ts";
+import { graftFor, isRootOfGraft } from "./graft.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { LIMITS } from "./model.ts";
 import { enqueue, loadHead, queuedAmong, queuedDrafts, recordBatch } from "./outbox.ts";
@@ -11,7 +12,10 @@ import { enqueue, loadHead, queuedAmong, queuedDrafts, recordBatch } from "./out
 export async function commitDrafts(ports: SendPorts, drafts: readonly EntryDraft[]): Promise<void> {
   const { state, clock } = ports;
   const head = headOf(ports);
-  const isDirectWay = queuedDrafts(state, 1).length === 0 && countForBatch(drafts) === drafts.length;
+  const isDirectWay =
+    queuedDrafts(state, 1).length === 0 &&
+    countForBatch(drafts) === drafts.length &&
+    !isRootOfGraft(state, head.tip);
   const batch = isDirectWay && drafts.length > 0 ? await buildNext(ports, drafts, head) : null;
   state.transaction(() => {
     const added = drafts.filter((draft) => enqueue(state, draft, clock.wallMs()));
@@ -51,7 +55,8 @@ export async function buildDrafts(ports: SendPorts, drafts: readonly EntryDraft[
 /** As many of `drafts` as one batch takes; null when one of them was dropped meanwhile. */
 async function record(ports: SendPorts, drafts: readonly EntryDraft[], head: LogHead): Promise<Batch | null> {
   const { state, clock } = ports;
-  const batch = await buildNext(ports, drafts.slice(0, countForBatch(drafts)), head);
+  const count = isRootOfGraft(state, head.tip) ? 1 : countForBatch(drafts);
+  const batch = await buildNext(ports, drafts.slice(0, count), head);
   return state.transaction(() => recordBatch(state, batch, head, clock.wallMs())) ? batch : null;
 }
 
@@ -60,10 +65,9 @@ function headOf(ports: SendPorts): LogHead {
   return head ?? { epoch: ports.identity.epoch, seq: 0, hash: "", tip: null, committedMs: 0 };
 }
 
-const buildNext = (ports: SendPorts, drafts: readonly EntryDraft[], head: LogHead): Promise<Batch> =>
-  buildBatch(drafts, head, ports.clock.wallMs(), {
-    server: ports.identity.server,
-    format: ports.store.format,
-    cryptography: ports.cryptography,
-    key: ports.key,
-  });
+function buildNext(ports: SendPorts, drafts: readonly EntryDraft[], head: LogHead): Promise<Batch> {
+  const { clock, cryptography, identity, key, state, store } = ports;
+  const beside = graftFor(state, head.tip);
+  const tools = { server: identity.server, format: store.format, cryptography, key, beside };
+  return buildBatch(drafts, head, clock.wallMs(), tools);
+}

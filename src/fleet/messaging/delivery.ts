@@ -1,7 +1,7 @@
 import type { Database } from "../../base/ports/database.ts";
 import { hasPassed } from "./card.ts";
 import { listCards } from "./message-index.ts";
-import type { ReceiptState } from "./model.ts";
+import type { Cursor, ReceiptState } from "./model.ts";
 import { type OutboxItem, outboxItem } from "./outbox.ts";
 import { passedAt } from "./peers.ts";
 
@@ -74,7 +74,9 @@ export function deliveryOf(state: Database, index: Database, own: OwnMessage): D
   const recipients = [...servers].sort().map((server): Recipient => {
     const said = receipts.filter((row) => row.server === server);
     const card = cards.get(server);
-    const isSeen = sent === "pushed" && hasPassed(card?.cursors[own.server], place);
+    const passed = card?.cursors[own.server];
+    const isSeen =
+      sent === "pushed" && (hasPassed(passed, place) || isPastEpoch(index, own, { place, passed }));
     const unseen = sent === "pushed" && own.expired === true ? "expired" : sent;
     return {
       server,
@@ -100,6 +102,23 @@ function timesOf(said: readonly ReceiptRow[], seenAt: string | null): Recipient[
   const times: Partial<Record<"seen" | ReceiptState, string>> = seenAt === null ? {} : { seen: seenAt };
   for (const { state, at } of said) times[state] ??= at;
   return times;
+}
+
+/** Whoever reads a later epoch has read all of the earlier ones. */
+function isPastEpoch(
+  index: Database,
+  { server }: OwnMessage,
+  { place, passed }: { readonly place: { readonly epoch: string }; readonly passed: Cursor | undefined },
+): boolean {
+  if (passed === undefined || passed.epoch === place.epoch) return false;
+  const begin = (epoch: string): number | null =>
+    index.get<{ position: number | null }>(
+      "SELECT min(position) AS position FROM entries WHERE writer = ? AND epoch = ?",
+      server,
+      epoch,
+    )?.position ?? null;
+  const [own, theirs] = [begin(place.epoch), begin(passed.epoch)];
+  return own !== null && theirs !== null && own < theirs;
 }
 
 function placeOf(

@@ -9,6 +9,7 @@
 import { firstLineOf } from "../../base/errors.ts";
 import type { RemoteFailure } from "../../base/ports/git-remote.ts";
 import { buildQueued } from "./build-queued.ts";
+import { graftOf } from "./graft.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { hasUnpushed, loadHead } from "./outbox.ts";
 import type { ServerFacts } from "./publish-card.ts";
@@ -49,7 +50,7 @@ const TURNS_MAX = 4;
 
 /**
  * Builds, pushes and confirms.
- * @throws FleetError NOT_AUTHORISED when the remote's log of this server was written by somebody else
+ * @throws FleetError NOT_AUTHORISED when somebody else writes the log with this server's key, or has its id
  */
 export async function flushOutbox(
   ports: SendPorts,
@@ -82,7 +83,9 @@ async function takeTurn(round: FlushRound): Promise<TurnEnd> {
   const hasBatches = hasUnpushed(state);
   const tip = loadHead(state)?.tip ?? null;
   if (tip === null || !(hasBatches || options.card)) return { kind: "pushed" };
-  const end = await pushOwnRefs(round, { tip, card: true });
+  // What strangers put on the log is in the way of nothing as long as there is nothing to say.
+  const isBelowStrangers = !hasBatches && graftOf(state) !== null;
+  const end = await pushOwnRefs(round, { tip: isBelowStrangers ? null : tip, card: true });
   if (end.kind === "refused") return await settleRefusal(round, end);
   return end.kind === "confirmed" ? { kind: "pushed" } : end;
 }
@@ -98,7 +101,7 @@ async function expire(round: FlushRound): Promise<TurnEnd | null> {
   if (hasExpired(state, { state: "built", nowWallMs }, options.rules)) {
     const place = await findLogPlace(round);
     if (!place.ok) return { kind: "waiting", failure: place.error };
-    if (place.value === "adopted") return { kind: "changed" };
+    if (place.value === "changed") return { kind: "changed" };
     if (place.value === "confirmed") state.transaction(() => takeBack(state, round.uncertain));
   }
   if (hasExpired(state, { state: "queued", nowWallMs }, options.rules)) {

@@ -22,6 +22,8 @@ export function encodeTree(files: Readonly<Record<string, string>>): Uint8Array 
 export interface CommitFacts {
   readonly tree: string;
   readonly parent: string | null;
+  /** A second parent: it makes the commit a fast-forward of a stranger's, and means nothing to readers. */
+  readonly beside?: string | null;
   /** The server id; the mail address is `<server>@fleet.invalid`, a name that can never be one (RFC 2606). */
   readonly server: string;
   readonly committedMs: number;
@@ -33,7 +35,9 @@ export function encodeCommit(facts: CommitFacts): Uint8Array {
   const who = `${facts.server} <${facts.server}@fleet.invalid> ${Math.floor(facts.committedMs / 1000)} +0000`;
   const lines = [
     `tree ${facts.tree}`,
-    ...(facts.parent === null ? [] : [`parent ${facts.parent}`]),
+    ...[facts.parent, facts.beside ?? null].flatMap((parent) =>
+      parent === null ? [] : [`parent ${parent}`],
+    ),
     `author ${who}`,
     `committer ${who}`,
     "",

@@ -1,21 +1,16 @@
 /**
  * Joining: find the fleet on a remote or found it, take the server's id, and tell what was found.
  */
-import { fromUtf8, toUtf8 } from "../../base/bytes.ts";
 import { FleetError, firstLineOf } from "../../base/errors.ts";
 import { toInstant } from "../../base/instant.ts";
 import type { GitRemote, RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
-import { parseStrictJson } from "../../base/strict-json.ts";
-import { toObjects } from "./build-batch.ts";
+import { encodeMeta, type Meta, NAMESPACES, noteMeta, parseMeta } from "./fleet-meta.ts";
 import { type Identity, JOINING, saveIdentity, writeSetting } from "./identity.ts";
-import type { SendPorts } from "./mailbox-ports.ts";
+import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
 import { FORMAT, LIMITS } from "./model.ts";
 import { enqueue } from "./outbox.ts";
 import { renewRun } from "./publish-card.ts";
 import { toOpenSsh } from "./ssh-signature.ts";
-
-/** Where refs may live on a remote: the second where a host refuses refs of its users' own making. */
-export const NAMESPACES = ["refs/fleet/", "refs/heads/fleet/"] as const;
 
 /** What joining found out about the remote. */
 export interface JoinReport {
@@ -25,9 +20,13 @@ export interface JoinReport {
   readonly customRefs: boolean;
 }
 
-interface Meta {
-  readonly fleet: string;
-  readonly namespace: string;
+/** A fleet with the commit of its `meta`. */
+interface FoundMeta extends Meta {
+  readonly commit: string;
+}
+
+interface Founded extends FoundMeta {
+  readonly founded: boolean;
 }
 
 type JoinPorts = Omit<SendPorts, "identity">;
@@ -42,8 +41,8 @@ export async function joinFleet(
   options: RemoteOptions,
 ): Promise<JoinReport> {
   const present = await findMeta(ports, options);
-  const { meta, founded } =
-    present === null ? await foundFleet(ports, wanted.server, options) : { meta: present, founded: false };
+  const meta: Founded =
+    present === null ? await foundFleet(ports, wanted.server, options) : { ...present, founded: false };
   await requireFreeId(ports, { server: wanted.server, namespace: meta.namespace }, options);
   const nowMs = ports.clock.wallMs();
   const identity: Identity = {
@@ -59,12 +58,13 @@ export async function joinFleet(
   ports.state.transaction(() => {
     saveIdentity(ports.state, identity);
     writeSetting(ports.state, JOINING, "1");
+    noteMeta(ports.state, meta.commit);
     renewRun(ports);
     const { fleet, epoch, publicKey } = identity;
     const body = { type: "key", fleet, epoch, public_key: publicKey, format: FORMAT } as const;
     enqueue(ports.state, { id: ports.cryptography.uuidV7(nowMs), at: toInstant(nowMs), body }, nowMs);
   });
-  return { identity, founded, customRefs: meta.namespace === NAMESPACES[0] };
+  return { identity, founded: meta.founded, customRefs: meta.namespace === NAMESPACES[0] };
 }
 
 /** The failure of a remote operation as the error of a command that cannot go on without it. */
@@ -81,59 +81,36 @@ export function toRemoteError(
   );
 }
 
-async function findMeta(ports: JoinPorts, options: RemoteOptions): Promise<Meta | null> {
+async function findMeta(ports: JoinPorts, options: RemoteOptions): Promise<FoundMeta | null> {
   const refs = NAMESPACES.map((namespace) => `${namespace}meta`);
   const listed = await ports.remote.listRefs(refs, options);
   if (!listed.ok) throw toRemoteError("read", ports.remote, listed.error);
   const ref = refs.find((name) => listed.value.refs.has(name));
   const commit = ref === undefined ? undefined : listed.value.refs.get(ref);
   if (ref === undefined || commit === undefined) return null;
-  const fetched = await ports.remote.fetch([`+${ref}:refs/fleet/meta`], options);
+  const fetched = await ports.remote.fetch([`+${ref}:${TRACKING.meta}`], options);
   if (!fetched.ok) throw toRemoteError("read", ports.remote, fetched.error);
   const [json] = await ports.store.readObjects([`${commit}:meta.json`], LIMITS.cardBytesMax);
   const meta = json?.status === "found" ? parseMeta(json.content) : null;
-  if (meta !== null) return meta;
+  if (meta !== null) return { ...meta, commit };
   throw new FleetError(
     "BAD_INPUT",
     `Cannot join the fleet on "${ports.remote.displayUrl}": "${ref}" is not of format ${FORMAT}`,
   );
 }
 
-/** The fleet and the namespace that `meta.json` names, `null` where it is not of this format. */
-export function parseMeta(bytes: Uint8Array): Meta | null {
-  const text = fromUtf8(bytes);
-  const json = text === null ? null : parseStrictJson(text, LIMITS.jsonDepthMax);
-  if (json?.ok !== true || typeof json.value !== "object" || json.value === null) return null;
-  const value: Partial<Record<string, unknown>> = { ...json.value };
-  const { v, format, fleet, namespace } = value as {
-    v: unknown;
-    format: unknown;
-    fleet: unknown;
-    namespace: unknown;
-  };
-  if (v !== FORMAT || format !== FORMAT || typeof fleet !== "string" || !/^[0-9a-f-]{36}$/.test(fleet))
-    return null;
-  const known = NAMESPACES.find((one) => one === namespace);
-  return known === undefined ? null : { fleet, namespace: known };
-}
-
 /** Pauses while somebody else has `meta` locked: whoever it is, he is founding the fleet that we shall join. */
 const LOCKED_PAUSES_MS = [20, 40, 80, 160, 320, 640];
 
 /** Creates `meta` where the host lets us; whoever creates it first decides, so a lost race means joining. */
-async function foundFleet(
-  ports: JoinPorts,
-  server: string,
-  options: RemoteOptions,
-): Promise<{ readonly meta: Meta; readonly founded: boolean }> {
+async function foundFleet(ports: JoinPorts, server: string, options: RemoteOptions): Promise<Founded> {
   const nowMs = ports.clock.wallMs();
   const fleet = ports.cryptography.uuidV7(nowMs);
   let refusal = "";
   for (const namespace of NAMESPACES) {
     const meta = { fleet, namespace };
     const outcome = await createMeta(ports, { meta, server, nowMs }, options);
-    if (outcome === "created") return { meta, founded: true };
-    if ("fleet" in outcome) return { meta: outcome, founded: false };
+    if ("fleet" in outcome) return outcome;
     // Only a refusal sends us elsewhere: in another namespace we would found a second fleet beside the first.
     refusal = outcome.refusal;
   }
@@ -146,24 +123,19 @@ async function createMeta(
   ports: JoinPorts,
   wanted: { readonly meta: Meta; readonly server: string; readonly nowMs: number },
   options: RemoteOptions,
-): Promise<"created" | Meta | { readonly refusal: string }> {
-  const { meta, server, nowMs } = wanted;
-  const { fleet, namespace } = meta;
-  const json = toUtf8(`${JSON.stringify({ v: FORMAT, fleet, format: FORMAT, namespace })}\n`);
-  const tools = { format: ports.store.format, cryptography: ports.cryptography };
-  const describe = (tree: string) => {
-    return { tree, parent: null, server, committedMs: nowMs, message: `fleet ${fleet}` };
-  };
-  const commit = toObjects({ "meta.json": json }, tools, describe);
+): Promise<Founded | { readonly refusal: string }> {
+  const commit = encodeMeta(ports, wanted);
   ports.store.writeObjects(commit.all, true);
-  const update = { ref: `${namespace}meta`, id: commit.commitId, expected: null };
+  const update = { ref: `${wanted.meta.namespace}meta`, id: commit.commitId, expected: null };
   for (const pauseMs of LOCKED_PAUSES_MS) {
     const pushed = await ports.remote.push([update], { ...options, atomic: false });
     if (!pushed.ok) throw toRemoteError("write to", ports.remote, pushed.error);
     const [report] = pushed.value;
-    if (report?.status === "pushed" || report?.status === "up-to-date") return "created";
+    if (report?.status === "pushed" || report?.status === "up-to-date") {
+      return { ...wanted.meta, commit: commit.commitId, founded: true };
+    }
     const other = await findMeta(ports, options);
-    if (other !== null) return other;
+    if (other !== null) return { ...other, founded: false };
     if (report?.status === "refused") return { refusal: report.reason };
     // A fleet that was never founded has no server whose lock it could be but a founder that was killed.
     ports.remote.clearStaleLock(update.ref, ports.clock.wallMs());

@@ -24,8 +24,11 @@ export interface ReadBatch {
   readonly trouble: string;
 }
 
+/** What reading and judging need. */
+export type JudgePorts = Pick<ReceivePorts, "identity" | "cryptography" | "store">;
+
 /** Reads the two files of each commit, sizes before contents. */
-export async function readBatches(ports: ReceivePorts, commits: readonly string[]): Promise<ReadBatch[]> {
+export async function readBatches(ports: JudgePorts, commits: readonly string[]): Promise<ReadBatch[]> {
   const [entries, signatures] = await Promise.all([
     ports.store.readObjects(
       commits.map((id) => `${id}:entries.jsonl`),
@@ -69,7 +72,7 @@ export interface AcceptedBatch {
 
 /** Judges batches in the order of the log. `known` null: of a writer that nobody pinned yet. */
 export async function judgeBatches(
-  ports: ReceivePorts,
+  ports: JudgePorts,
   server: string,
   { batches, known }: { readonly batches: readonly ReadBatch[]; readonly known: Chain | null },
 ): Promise<Judgement> {
@@ -91,7 +94,7 @@ export async function judgeBatches(
 }
 
 function judgeBatch(
-  ports: ReceivePorts,
+  ports: JudgePorts,
   batch: ReadBatch,
   at: { readonly server: string; readonly chain: Chain; readonly isSigned: boolean },
 ): BatchVerdict {
@@ -119,7 +122,7 @@ function firstClaim(batches: readonly ReadBatch[]): string | null {
 
 /** Whether each batch is signed with `publicKey`. They are asked for all at once: the checks run beside each other. */
 async function checkSignatures(
-  ports: ReceivePorts,
+  ports: JudgePorts,
   batches: readonly ReadBatch[],
   publicKey: string,
 ): Promise<readonly boolean[]> {

@@ -11,6 +11,11 @@ export const TRACKING = {
   state: "refs/fleet/state/",
   kept: "refs/kept/log/",
   own: "refs/own/log",
+  meta: "refs/remote/meta",
+  conflict: "refs/remote/conflict/",
+  /** What a look after a refused push found on the own refs. */
+  foundLog: "refs/own/found-log",
+  foundCard: "refs/own/card",
 };
 
 /** What a server's mailbox needs from the machine to send. */

@@ -92,8 +92,18 @@ CREATE TABLE counters(
   minute INTEGER NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY(minute, name)) WITHOUT ROWID;
 `;
 
+/**
+ * What is wrong with the own refs: `held` while nothing may be pushed or done by itself for it, `ended_wall_ms` once its
+ * cause is gone, so that it can be shown for a while.
+ */
+const OWN_REFS = `
+CREATE TABLE own_alarms(
+  kind TEXT PRIMARY KEY, held INTEGER NOT NULL, detail TEXT NOT NULL, first_wall_ms INTEGER NOT NULL,
+  ended_wall_ms INTEGER) WITHOUT ROWID;
+`;
+
 /** Each step leads from the layout of its position to the next; a file of an older fleetd takes those it lacks. */
-const STATE_STEPS: readonly string[] = [MESSAGES, QUEUE, HANDLERS, METRICS];
+const STATE_STEPS: readonly string[] = [MESSAGES, QUEUE, HANDLERS, METRICS, OWN_REFS];
 
 const INDEX_TABLES = `
 CREATE TABLE entries(

@@ -85,6 +85,10 @@ const INSERT_ENTRY = `INSERT OR IGNORE INTO entries(writer, epoch, seq, hash, id
 function insertEntry(index: Database, line: AcceptedLine, entry: Entry, reader: Reader): void {
   for (const receipt of receiptsIn(entry)) insertReceipt(index, receipt);
   const isHistory = line.epoch === reader.history.epoch && line.seq <= reader.history.seq;
+  if (isHistory && entry.type === "key") {
+    // What stands before an epoch of which a part is history is history as a whole.
+    index.run("UPDATE entries SET history = 1 WHERE writer = ? AND history = 0", entry.from);
+  }
   index.run(
     INSERT_ENTRY,
     entry.from,

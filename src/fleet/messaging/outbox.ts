@@ -55,6 +55,21 @@ export function enqueue(state: Database, draft: EntryDraft, nowWallMs: number): 
   return true;
 }
 
+/**
+ * Puts the entry that begins an epoch before everything that waits: what comes after a change is of the new epoch.
+ * Inside the caller's transaction.
+ */
+export function enqueueFirst(state: Database, draft: EntryDraft, nowWallMs: number): void {
+  state.run(
+    `INSERT INTO outbox(position, id, type, draft, created_wall_ms)
+     VALUES((SELECT coalesce(min(position), 1) - 1 FROM outbox), ?, ?, ?, ?)`,
+    draft.id,
+    draft.body.type,
+    JSON.stringify({ at: draft.at, body: draft.body }),
+    nowWallMs,
+  );
+}
+
 const EXPECT_PEERS = `INSERT OR IGNORE INTO expected(message_id, server, via)
   SELECT ?, server, ? FROM peers WHERE forgotten_wall_ms IS NULL`;
 
@@ -62,7 +77,7 @@ const EXPECT_PEERS = `INSERT OR IGNORE INTO expected(message_id, server, via)
  * Named servers first, then everybody known, then the members of groups. A server alone decides in which groups it is:
  * those are expected whose last card says so, and `via` tells that it is only what was known here.
  */
-function expectRecipients(state: Database, id: string, to: readonly string[]): void {
+export function expectRecipients(state: Database, id: string, to: readonly string[]): void {
   for (const server of to) {
     if (server === "all" || server.startsWith("@")) continue;
     state.run("INSERT OR IGNORE INTO expected(message_id, server) VALUES(?, ?)", id, server);

@@ -1,34 +1,64 @@
+/** The card that stands on the own state ref: whose it is, and what follows from that. */
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import { ok, type Result } from "../../base/result.ts";
-import { parseCard } from "./card.ts";
-import type { SendPorts } from "./mailbox-ports.ts";
-import { loadCardState, saveCardState } from "./publish-card.ts";
+import { type Card, parseCard } from "./card.ts";
+import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
+import { raiseOwnAlarm } from "./own-alarms.ts";
+import { loadCardState, ownRuns, saveCardState } from "./publish-card.ts";
 import { readCard } from "./receive-cards.ts";
 import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
 
+type CardPorts = Pick<SendPorts, "identity" | "state" | "store" | "cryptography">;
+
 /**
- * Makes the card that stands on the own state ref the one to replace next, if this server signed it: a push that was
- * cut off may have arrived. False when the card is somebody else's. Numbers continue above the adopted card's.
+ * `known`: the one that was published last, or none. `mine`: of a daemon of this state. `other`: signed with our key by
+ * a daemon that this state does not know. `stranger`: anything else.
+ */
+export type OwnCard =
+  | { readonly kind: "known" | "stranger" }
+  | { readonly kind: "mine" | "other"; readonly card: Card };
+
+/** Judges the card of a commit that is in the store; null for a ref that is not there. */
+export async function judgeOwnCard(ports: CardPorts, commit: string | null): Promise<OwnCard> {
+  if (commit === null || commit === loadCardState(ports).commitId) return { kind: "known" };
+  const { json, signature } = await readCard(ports.store, commit);
+  const publicKey = fromOpenSsh(ports.identity.publicKey);
+  if (json === null || signature === null || publicKey === null) return { kind: "stranger" };
+  const expected = { namespace: "fleetd-card", publicKey, cryptography: ports.cryptography } as const;
+  const card = parseCard(json, ports.identity.server);
+  if (!card.ok || !(await verifySsh(json, signature, expected))) return { kind: "stranger" };
+  return { kind: ownRuns(ports).includes(card.value.run) ? "mine" : "other", card: card.value };
+}
+
+/**
+ * Makes the card that stands on the own state ref the one to replace next: a push that was cut off may have arrived, and
+ * what a stranger put there is replaced like anything else. Numbers continue above an own one's. A card of another
+ * machine with our key is answered and left as it is.
  */
 export async function adoptOwnCard(
   ports: SendPorts,
   found: { readonly commit: string | null; readonly ref: string },
   options: RemoteOptions,
-): Promise<Result<boolean, RemoteFailure>> {
+): Promise<Result<OwnCard, RemoteFailure>> {
   const last = loadCardState(ports);
-  if (found.commit === null || found.commit === last.commitId) {
-    ports.state.relaxedTransaction(() => saveCardState(ports, { ...last, commitId: found.commit }));
-    return ok(true);
+  if (found.commit !== null && found.commit !== last.commitId) {
+    const fetched = await ports.remote.fetch([`+${found.ref}:${TRACKING.foundCard}`], options);
+    if (!fetched.ok) return fetched;
   }
-  const fetched = await ports.remote.fetch([`+${found.ref}:refs/own/card`], options);
-  if (!fetched.ok) return fetched;
-  const { json, signature } = await readCard(ports.store, found.commit);
-  const publicKey = fromOpenSsh(ports.identity.publicKey);
-  if (json === null || signature === null || publicKey === null) return ok(false);
-  const expected = { namespace: "fleetd-card", publicKey, cryptography: ports.cryptography } as const;
-  const card = parseCard(json, ports.identity.server);
-  if (!card.ok || !(await verifySsh(json, signature, expected))) return ok(false);
-  const adopted = { ...last, n: Math.max(last.n, card.value.n), commitId: found.commit };
-  ports.state.relaxedTransaction(() => saveCardState(ports, adopted));
-  return ok(true);
+  const judged = await judgeOwnCard(ports, found.commit);
+  if (judged.kind === "other") return ok(judged);
+  const n = judged.kind === "mine" ? Math.max(last.n, judged.card.n) : last.n;
+  ports.state.relaxedTransaction(() => saveCardState(ports, { ...last, n, commitId: found.commit }));
+  if (judged.kind === "stranger") {
+    const detail = `a card that this server did not sign stood on its state ref (${found.commit?.slice(0, 12)}) and is replaced`;
+    raiseOwnAlarm(ports.state, { kind: "card", detail }, ports.clock.wallMs());
+  }
+  return ok(judged);
+}
+
+/** A card of another machine as the reason why nothing is pushed. */
+export function heldByCard(server: string, card: Card): { kind: "other-machine"; detail: string } {
+  const of = `made at ${card.at} by fleetd ${card.version}, run ${card.run}`;
+  const detail = `the card of "${server}" on the remote is signed with its key and of another daemon (${of}): another machine uses this id, or this state is an old copy`;
+  return { kind: "other-machine", detail };
 }

@@ -37,9 +37,22 @@ export const saveCardState = (ports: Pick<SendPorts, "state">, card: CardState):
 export const loadRun = (ports: Pick<SendPorts, "state">): string =>
   readSetting(ports.state, "run") ?? "0".repeat(16);
 
+/** So many runs are known as the own ones. Chosen: a card is of the last one or, rarely, of the one before it. */
+const RUNS_MAX = 50;
+
 /** Draws a new nonce; every start of a daemon does. Inside the caller's transaction. */
-export const renewRun = (ports: Pick<SendPorts, "state" | "cryptography">): void =>
-  writeSetting(ports.state, "run", ports.cryptography.randomBytes(8).toHex());
+export function renewRun(ports: Pick<SendPorts, "state" | "cryptography">): void {
+  const run = ports.cryptography.randomBytes(8).toHex();
+  const runs = [...ownRuns(ports), run].slice(-RUNS_MAX);
+  writeSetting(ports.state, "runs", JSON.stringify(runs));
+  writeSetting(ports.state, "run", run);
+}
+
+/** The nonces of this state's daemons: a card with any other was made by somebody else with the same key. */
+export function ownRuns(ports: Pick<SendPorts, "state">): readonly string[] {
+  const json = readSetting(ports.state, "runs");
+  return json === null ? [loadRun(ports)] : (JSON.parse(json) as string[]);
+}
 
 /** Builds the next card from what is in `state.db` now. Its number is taken, even if it is never pushed. */
 export async function buildNextCard(
@@ -65,7 +78,7 @@ export async function buildNextCard(
     groups: [...facts.groups],
     ...(Object.keys(facts.labels).length === 0 ? {} : { labels: facts.labels }),
     health: facts.health,
-    log: { epoch: identity.epoch, seq: head?.seq ?? 0, hash: head?.hash ?? "" },
+    log: { epoch: head?.epoch ?? identity.epoch, seq: head?.seq ?? 0, hash: head?.hash ?? "" },
     cursors: cursorsOf(ports),
   };
   const tools = {

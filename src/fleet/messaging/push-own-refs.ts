@@ -2,16 +2,21 @@
  * One push of the own refs and what the remote answered. A push that was cut off may have arrived, which is why
  * everything but a clear answer is followed by a look at what the remote really holds.
  */
-import { FleetError } from "../../base/errors.ts";
+import type { FleetError } from "../../base/errors.ts";
 import type { RefReport, RefUpdate, RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
-import { ok, type Result } from "../../base/result.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import { announceConflict } from "./conflict-ref.ts";
+import { fetchMeta, metaLease, restoreMeta } from "./fleet-meta.ts";
 import type { CardMode } from "./identity.ts";
 import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
+import { noteOtherFleet } from "./other-fleet.ts";
 import { loadHead, markPushed, unpushedBatches } from "./outbox.ts";
-import { adoptOwnCard } from "./own-card.ts";
+import { endOwnAlarms, HOLDS, type HoldKind, type OwnAlarmKind, raiseOwnAlarm } from "./own-alarms.ts";
+import { adoptOwnCard, heldByCard } from "./own-card.ts";
+import { judgeKnownTip } from "./own-place.ts";
 import { buildNextCard, loadCardState, type ServerFacts, saveCardState } from "./publish-card.ts";
 import type { QueueRules } from "./queue.ts";
-import { adoptBatch, confirmedBatch, ownBatchState } from "./take-back.ts";
+import { holdError, recoverLog } from "./recover-log.ts";
 
 /** How a flush goes about it. `card`: whether the card is published even when no entry waits. */
 export interface FlushOptions extends RemoteOptions {
@@ -57,7 +62,7 @@ const ATTEMPTS_MAX = 6;
 
 /**
  * Pushes until the remote has answered.
- * @throws FleetError NOT_AUTHORISED when the remote's log of this server was written by somebody else
+ * @throws FleetError NOT_AUTHORISED when somebody else writes the log with this server's key, or has its id
  */
 export async function pushOwnRefs(round: FlushRound, target: PushTarget): Promise<PushEnd> {
   const { ports, options } = round;
@@ -104,11 +109,13 @@ function clearStaleLocks({ identity, remote, clock }: SendPorts): string[] {
 }
 
 interface OwnRefs {
+  readonly meta: string;
   readonly log: string;
   readonly card: string;
 }
 
 const ownRefs = ({ identity: { namespace, server } }: SendPorts): OwnRefs => ({
+  meta: `${namespace}meta`,
   log: `${namespace}log/${server}`,
   card: `${namespace}state/${server}`,
 });
@@ -123,9 +130,11 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
   const { state } = ports;
   const refs = ownRefs(ports);
   const card = target.card ? await buildNextCard(ports, round.facts) : null;
-  if (card !== null) ports.store.writeObjects(card.objects, false);
+  // Its bytes are nowhere else, and what the remote has of it is compared with what is here at each push.
+  if (card !== null) ports.store.writeObjects(card.objects, true);
   const last = loadCardState(ports);
-  const updates: RefUpdate[] = [];
+  // The remote has to be the fleet's at the very moment of the push; what stands as it should costs nothing.
+  const updates: RefUpdate[] = metaLease(ports);
   if (target.tip !== null) updates.push({ ref: refs.log, id: target.tip });
   if (card !== null) {
     const lease = last.mode === "chain" ? {} : { expected: last.commitId };
@@ -143,11 +152,28 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
     }
     if (card !== null && hasArrived(cardReport)) saveCardState(ports, { ...last, commitId: card.commitId });
   });
-  if (hasArrived(log) && hasArrived(cardReport)) return { kind: "confirmed" };
+  if (hasArrived(log) && hasArrived(cardReport)) {
+    // What arrived proves that nothing of others is in the way any more.
+    if (card !== null) endOwnAlarms(state, HOLD_KINDS, ports.clock.wallMs());
+    return { kind: "confirmed" };
+  }
   const refusal = { log: refusalOf(log), card: refusalOf(cardReport) };
+  return await afterRefusal(round, refs, refusal);
+}
+
+const HOLD_KINDS: readonly OwnAlarmKind[] = [...(Object.keys(HOLDS) as HoldKind[]), "card"];
+
+/** What was not taken: because of the remote's policy, or because a ref is not what it was. */
+async function afterRefusal(
+  round: FlushRound,
+  refs: OwnRefs,
+  refusal: { readonly log: string | null; readonly card: string | null },
+): Promise<PushEnd | "again"> {
+  const { ports } = round;
+  const last = loadCardState(ports);
   if (refusal.card !== null && refusal.log === null && last.mode === "replace" && last.commitId !== null) {
     // Most hosts that refuse a replacement take a card that follows the one before it.
-    state.relaxedTransaction(() => saveCardState(ports, { ...last, mode: "chain" }));
+    ports.state.relaxedTransaction(() => saveCardState(ports, { ...last, mode: "chain" }));
   } else if (refusal.log !== null || refusal.card !== null) {
     return { kind: "refused", ...refusal };
   }
@@ -167,27 +193,48 @@ const refusalOf = (report: RefReport | null | undefined): string | null =>
 async function lookAfterPush(round: FlushRound, refs: OwnRefs): Promise<PushEnd | "again"> {
   const { ports } = round;
   const options = callOptions(round);
-  const listed = await ports.remote.listRefs([refs.log, refs.card], options);
+  const listed = await ports.remote.listRefs([refs.meta, refs.log, refs.card], options);
   if (!listed.ok) return { kind: "waiting", failure: listed.error };
+  const fleet = await settleMeta(round, listed.value.refs.get(refs.meta) ?? null);
+  if (!fleet.ok) return { kind: "waiting", failure: fleet.error };
   const place = await judgeTip(round, listed.value.refs.get(refs.log) ?? null);
   if (!place.ok) return { kind: "waiting", failure: place.error };
   const card = listed.value.refs.get(refs.card) ?? null;
   const adopted = await adoptOwnCard(ports, { commit: card, ref: refs.card }, options);
   if (!adopted.ok) return { kind: "waiting", failure: adopted.error };
-  if (!adopted.value) throw conflict(ports, card ?? "");
-  return place.value === "adopted" ? { kind: "changed" } : "again";
+  const { server } = ports.identity;
+  if (adopted.value.kind === "other") throw stop(ports, heldByCard(server, adopted.value.card));
+  if (adopted.value.kind === "stranger") {
+    round.notices.push(`a card of somebody else stood on the state ref of "${server}" and is replaced`);
+  }
+  return place.value === "changed" ? { kind: "changed" } : "again";
+}
+
+/** Whether the remote is this fleet's; where `meta` vanished it is written again. */
+async function settleMeta(round: FlushRound, commit: string | null): Promise<Result<null, RemoteFailure>> {
+  const { ports } = round;
+  const options = callOptions(round);
+  const fleet = await fetchMeta(ports, commit, options);
+  if (!fleet.ok) return fleet;
+  if (fleet.value === "ours") return ok(null);
+  if (fleet.value === "gone") {
+    round.notices.push("the remote had no meta any more, as if it was emptied; it is written again");
+    return await restoreMeta(ports, options);
+  }
+  const other = fleet.value === "unread" ? "of another format" : fleet.value.other;
+  return fail(noteOtherFleet(ports, other));
 }
 
 /**
- * Where the own log stands on the remote. `confirmed`: exactly where it was last confirmed, so that nothing built since
- * is there. `ahead`: some of what was built arrived, and counts as pushed now. `adopted`: a batch that had been taken
- * back arrived. `behind`: the ref vanished, or was taken back to an older commit, by somebody else.
+ * Where the own log stands on the remote. `confirmed`: nothing that was built since is there. `ahead`: some of what was
+ * built arrived, and counts as pushed now. `changed`: the next batch is another one now, since an older one arrived or
+ * strangers' commits are in its way. `behind`: the ref vanished, or was taken back to an older commit, by somebody else.
  */
-export type LogPlace = "confirmed" | "ahead" | "adopted" | "behind";
+export type LogPlace = "confirmed" | "ahead" | "changed" | "behind";
 
 /**
  * Asks the remote where the own log stands.
- * @throws FleetError NOT_AUTHORISED when it holds a commit of somebody else
+ * @throws FleetError NOT_AUTHORISED when somebody else writes it with this server's key, or has its id
  */
 export async function findLogPlace(round: FlushRound): Promise<Result<LogPlace, RemoteFailure>> {
   const { log } = ownRefs(round.ports);
@@ -197,37 +244,34 @@ export async function findLogPlace(round: FlushRound): Promise<Result<LogPlace, 
 
 async function judgeTip(round: FlushRound, tip: string | null): Promise<Result<LogPlace, RemoteFailure>> {
   const { ports } = round;
-  const { state } = ports;
-  const confirmed = confirmedBatch(state);
-  if (tip === (confirmed?.tip ?? null)) return ok("confirmed");
-  if (tip === null) return ok("behind");
-  switch (ownBatchState(state, tip)) {
-    case "built":
-      // Noted at once: what the remote refuses after it could otherwise never be told from what it took.
-      round.entries += state.relaxedTransaction(() => markPushed(state, tip, ports.clock.wallMs()));
-      return ok("ahead");
-    case "pushed":
-      return ok("behind");
-    case "foreign":
-      throw conflict(ports, tip);
-    case "abandoned": {
-      // Its objects may have been cleaned away here since it was taken back.
-      const { log } = ownRefs(ports);
-      const fetched = await ports.remote.fetch([`+${log}:${TRACKING.own}`], callOptions(round));
-      if (!fetched.ok) return fetched;
-      const entries = state.transaction(() => adoptBatch(state, tip, ports.clock.wallMs()));
-      if (entries === null) throw conflict(ports, tip);
-      round.entries += entries;
-      return ok("adopted");
-    }
+  const known = judgeKnownTip(ports.state, tip);
+  // Of a batch that was taken back the objects may have been cleaned away here; of a stranger's there never were any.
+  if (known === null || (known.kind === "ours" && known.state === "abandoned")) {
+    const { log } = ownRefs(ports);
+    const fetched = await ports.remote.fetch([`+${log}:${TRACKING.foundLog}`], callOptions(round));
+    if (!fetched.ok) return fetched;
   }
+  const recovery = await recoverLog(ports, tip);
+  if (recovery.kind === "held") {
+    if (recovery.hold === "id-taken") {
+      const told = await announceConflict(ports, round.facts, callOptions(round));
+      if (!told.ok) return told;
+    }
+    throw stop(ports, { kind: recovery.hold, detail: recovery.detail });
+  }
+  round.entries += recovery.entries;
+  if (recovery.kind === "changed") {
+    round.notices.push(
+      `the log of "${ports.identity.server}" on the remote was changed by somebody; it goes on`,
+    );
+  } else if (recovery.kind === "behind") {
+    round.notices.push(`the log of "${ports.identity.server}" was taken off the remote; it is pushed again`);
+  }
+  return ok(recovery.kind);
 }
 
-function conflict(ports: SendPorts, commit: string): FleetError {
-  const { server } = ports.identity;
-  return new FleetError(
-    "NOT_AUTHORISED",
-    `Cannot push as "${server}": its ref on the remote holds ${commit.slice(0, 12)}, which this machine did not write`,
-    { hint: `Another machine may use the id "${server}"; choose another one with "fleetd init --server ID"` },
-  );
+/** Writes down why this server may not go on, and words it for a command. */
+function stop(ports: SendPorts, hold: { readonly kind: HoldKind; readonly detail: string }): FleetError {
+  raiseOwnAlarm(ports.state, hold, ports.clock.wallMs());
+  return holdError(ports.identity.server, hold);
 }

@@ -9,6 +9,7 @@ import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.t
 import type { Result } from "../../base/result.ts";
 import type { Chain } from "./accept-batch.ts";
 import { fetchRefs, noteOddRefs } from "./fetch-refs.ts";
+import { judgeMeta } from "./fleet-meta.ts";
 import { JOINING, readSetting } from "./identity.ts";
 import { createIndexWriter, type IndexWriter } from "./index-writer.ts";
 import { type Judgement, judgeBatches, knownChain, readBatches } from "./judge-log.ts";
@@ -27,6 +28,7 @@ import {
   serversWithAlarm,
 } from "./message-index.ts";
 import { parseServerId } from "./model.ts";
+import { noteOtherFleet, noteOwnFleet } from "./other-fleet.ts";
 import { hasUnpushed } from "./outbox.ts";
 import { findPeer, listPeers, pinPeer, setHistory } from "./peers.ts";
 import { receiveCards } from "./receive-cards.ts";
@@ -39,6 +41,8 @@ export interface ReceiveReport {
   readonly cardsTaken: number;
   /** True when the remote does not hold what was pushed to the own ref. */
   readonly ownRefBehind: boolean;
+  /** True when the remote is another fleet's: nothing of it was taken. */
+  readonly otherFleet: boolean;
 }
 
 /** Batches that are read, verified and committed together. Chosen: bounds memory at a few MB of usual batches. */
@@ -54,10 +58,27 @@ export async function receiveMessages(
 ): Promise<Result<ReceiveReport, RemoteFailure>> {
   const fetched = await fetchRefs(ports, options);
   if (!fetched.ok) return fetched;
+  const fleet = await judgeMeta(ports, remoteMeta(ports));
+  if (typeof fleet !== "string") {
+    noteOtherFleet(ports, fleet.other);
+    return { ok: true, value: NOTHING_RECEIVED };
+  }
+  noteOwnFleet(ports);
   const report = await ingestStore(ports);
   if (readSetting(ports.state, JOINING) !== null) declareHistory(ports);
   return { ok: true, value: report };
 }
+
+const remoteMeta = ({ store }: ReceivePorts): string | null =>
+  store.readRefs("refs/remote/").get(TRACKING.meta) ?? null;
+
+const NOTHING_RECEIVED: ReceiveReport = {
+  acceptedLines: 0,
+  quarantined: 0,
+  cardsTaken: 0,
+  ownRefBehind: false,
+  otherFleet: true,
+};
 
 /** What was there before this server joined is readable and is never handled. */
 function declareHistory({ state, index }: ReceivePorts): void {
@@ -75,7 +96,9 @@ function declareHistory({ state, index }: ReceivePorts): void {
 /** Takes in what the store holds, without the network: after a fetch, or to make the index anew. */
 export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const { identity, store } = ports;
-  const logs = store.readRefs(TRACKING.log);
+  // What was fetched last may be another fleet's; what was accepted before is of this one and stays.
+  const otherFleet = typeof (await judgeMeta(ports, remoteMeta(ports))) !== "string";
+  const logs = otherFleet ? new Map<string, string>() : store.readRefs(TRACKING.log);
   const remoteOwn = logs.get(TRACKING.log + identity.server) ?? null;
   // What the remote did not confirm may still be taken back, so it is not in the index yet.
   const own = confirmedBatch(ports.state)?.tip ?? null;
@@ -88,7 +111,7 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   // Those logs are read on from there below, so their progress has to be in the index.
   writer.commit();
   const kept = store.readRefs(TRACKING.kept);
-  noteOddRefs(ports, [...logs, ...store.readRefs(TRACKING.state)]);
+  if (!otherFleet) noteOddRefs(ports, [...logs, ...store.readRefs(TRACKING.state)]);
   const others = [...logs].filter(([ref]) => ref !== TRACKING.log + identity.server).values();
   const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
   // While one log waits for git or for its signatures, another one is judged.
@@ -106,10 +129,10 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   writer.commit();
   for (const { name, tip } of taken) if (kept.get(name) !== tip) store.writeRef(name, tip);
   for (const one of ended) if (one.status === "rejected") throw one.reason;
-  const cardsTaken = await receiveCards(ports);
+  const cardsTaken = otherFleet ? 0 : await receiveCards(ports);
   // While a push is under way the remote is behind by right; it is news only when everything counts as pushed.
-  const ownRefBehind = own !== null && remoteOwn !== own && !hasUnpushed(ports.state);
-  return { acceptedLines, quarantined, cardsTaken, ownRefBehind };
+  const ownRefBehind = !otherFleet && own !== null && remoteOwn !== own && !hasUnpushed(ports.state);
+  return { acceptedLines, quarantined, cardsTaken, ownRefBehind, otherFleet };
 }
 
 /**

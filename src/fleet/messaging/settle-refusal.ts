@@ -35,7 +35,7 @@ export async function settleRefusal(round: FlushRound, refusal: Refusal): Promis
   if (!hasUnpushed(state)) return waiting(refusal.log);
   const place = await findLogPlace(round);
   if (!place.ok) return { kind: "waiting", failure: place.error };
-  if (place.value === "adopted" || place.value === "ahead") return { kind: "changed" };
+  if (place.value === "changed" || place.value === "ahead") return { kind: "changed" };
   // Somebody moved the ref back and now it may not be restored: nothing is known against any entry.
   if (place.value === "behind") return waiting(refusal.log);
   if (!state.transaction(() => takeBack(state, round.uncertain))) return waiting(refusal.log);

@@ -1,7 +1,9 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { FleetError } from "../../base/errors.ts";
+import { dirname } from "node:path";
+import { FleetError, messageOf } from "../../base/errors.ts";
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
 import { creationError, hasCode, ioError } from "../io-error.ts";
+import { syncFolder, syncTree } from "../sync.ts";
 
 /** What a repository says of itself. `files` is the only ref format whose files are read in-process. */
 export interface RepositoryFormat {
@@ -26,10 +28,13 @@ export function createBareRepository(folder: string, format: ObjectFormat, setti
     }
     writeFileSync(`${temporary}/HEAD`, "ref: refs/heads/main\n");
     writeFileSync(`${temporary}/config`, configText(format, settings));
+    // A repository without its HEAD or its settings is none, and this one may hold a whole fleet.
+    syncTree(temporary);
     renameSync(temporary, folder);
+    syncFolder(dirname(folder));
   } catch (thrown) {
     rmSync(temporary, { recursive: true, force: true });
-    const state = existsSync(folder) ? "it is already there" : "it cannot be written";
+    const state = existsSync(folder) ? "it is already there" : messageOf(thrown);
     throw creationError(`Cannot create the repository "${folder}": ${state}`, thrown);
   }
 }

@@ -1,6 +1,5 @@
-import { FleetError, messageOf } from "../../base/errors.ts";
+import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
 import { ByteReader } from "../byte-reader.ts";
-import { ioError } from "../io-error.ts";
 import { endGroup, HAS_PROCESS_GROUPS } from "../process-group.ts";
 import { gitCommand, spawnError } from "./git-process.ts";
 
@@ -100,7 +99,7 @@ export class BatchReader {
       return await this.#askOnce(names);
     } catch (thrown) {
       if (thrown instanceof FleetError) throw thrown;
-      throw ioError(`Cannot read objects in "${this.#folder}": ${await this.#discard()}`, thrown);
+      throw causedBy("IO", `Cannot read objects in "${this.#folder}": ${await this.#discard()}`, thrown);
     }
   }
 

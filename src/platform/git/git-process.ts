@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { FleetError } from "../../base/errors.ts";
+import { causedBy, errorCodeOf, FleetError } from "../../base/errors.ts";
 import { waitForGroup } from "../group-run.ts";
 import { ioError } from "../io-error.ts";
 import { HAS_PROCESS_GROUPS } from "../process-group.ts";
@@ -109,8 +109,9 @@ function spawnGit(call: GitCall): GitChild {
 
 /** Why git could not be started: a missing working folder and a missing git both read ENOENT. */
 export function spawnError(folder: string, thrown: unknown): FleetError {
+  if (errorCodeOf(thrown) === "IO") return ioError(`Cannot run git in "${folder}"`, thrown);
   if (!existsSync(folder)) {
-    return ioError(`Cannot run git in "${folder}": the folder is missing`, thrown);
+    return causedBy("IO", `Cannot run git in "${folder}": the folder is missing`, thrown);
   }
   return new FleetError("UNAVAILABLE", "Cannot run git: it was not found on the PATH", {
     cause: thrown,

@@ -8,10 +8,11 @@ import type {
   ReadObject,
 } from "../../base/ports/git-store.ts";
 import { ioError } from "../io-error.ts";
+import { syncFolder } from "../sync.ts";
 import { createBareRepository, readRepositoryFormat } from "./bare-repository.ts";
 import { COMMIT_BYTES_MAX, walkCommits } from "./commit-walk.ts";
 import { gitEnvironment } from "./git-environment.ts";
-import { syncFolder, writeLooseObject } from "./loose-objects.ts";
+import { writeLooseObject } from "./loose-objects.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { isObjectId, readRefFiles, writeRefFile } from "./ref-files.ts";
 
@@ -66,7 +67,7 @@ class LocalGitStore implements GitStore {
 
   writeObjects(objects: readonly GitObject[], durable: boolean): void {
     const objectsFolder = `${this.#folder}/objects`;
-    const folders = new Set<string>();
+    const folders = new Set([objectsFolder]);
     for (const object of objects) {
       assert(isObjectId(object.id, this.format), `"${object.id}" is a ${this.format} id`);
       try {
@@ -76,7 +77,12 @@ class LocalGitStore implements GitStore {
       }
       folders.add(`${objectsFolder}/${object.id.slice(0, 2)}`);
     }
-    if (durable) for (const folder of folders) syncFolder(folder);
+    if (!durable || objects.length === 0) return;
+    try {
+      for (const folder of folders) syncFolder(folder);
+    } catch (thrown) {
+      throw ioError(`Cannot bring "${objectsFolder}" to the disk`, thrown);
+    }
   }
 
   verifyObject(id: string): Promise<boolean> {

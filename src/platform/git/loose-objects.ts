@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import type { GitObject, ObjectFormat } from "../../base/ports/git-store.ts";
 import { hasCode, ioError } from "../io-error.ts";
+import { syncFile } from "../sync.ts";
 
 /** An inflated object: its header read, its content not yet checked against any id. */
 export interface LooseObject {
@@ -65,8 +66,9 @@ function parseLooseObject(bytes: Uint8Array): LooseObject | null {
 }
 
 /**
- * Writes one object into `objectsFolder`. An intact file is kept, a damaged one (power cut) replaced. With
- * `durable`, the file and its folder are on the disk when this returns.
+ * Writes one object into `objectsFolder`. An intact file is kept, a damaged one (power cut) replaced. What bears the
+ * name of an object is whole on the disk. With `durable` that holds for what was there before, too; the names are
+ * there when the caller has synced the folders.
  */
 export function writeLooseObject(objectsFolder: string, object: GitObject, durable: boolean): void {
   const path = looseObjectPath(objectsFolder, object.id);
@@ -74,13 +76,8 @@ export function writeLooseObject(objectsFolder: string, object: GitObject, durab
   if (holds(path, bytes)) {
     if (durable) syncFile(path);
   } else {
-    writeNew(path, deflateZlib(bytes), durable);
+    writeNew(path, deflateZlib(bytes));
   }
-}
-
-/** Brings the entries of a folder to the disk; Windows has no such call and needs none. */
-export function syncFolder(folder: string): void {
-  if (process.platform !== "win32") syncFile(folder);
 }
 
 function withHeader(object: GitObject): Uint8Array {
@@ -92,14 +89,15 @@ function holds(path: string, bytes: Uint8Array): boolean {
   return existing !== null && Buffer.compare(existing.bytes, bytes) === 0;
 }
 
-function writeNew(path: string, compressed: Uint8Array, durable: boolean): void {
+function writeNew(path: string, compressed: Uint8Array): void {
   const folder = path.slice(0, path.lastIndexOf("/"));
   // git's own name for half-written objects, so that its housekeeping also removes ours.
   const temporary = `${folder}/tmp_obj_${crypto.randomUUID().slice(0, 8)}`;
-  const file = openInFolder(folder, temporary, durable);
+  const file = openInFolder(folder, temporary);
   try {
     writeAll(file, compressed);
-    if (durable) fsyncSync(file);
+    // Always: after a power cut a file may bear its name and lack its content, and git stumbles over it for ever.
+    fsyncSync(file);
   } catch (thrown) {
     closeSync(file);
     unlinkSync(temporary);
@@ -109,10 +107,9 @@ function writeNew(path: string, compressed: Uint8Array, durable: boolean): void 
   renameSync(temporary, path);
 }
 
-function openInFolder(folder: string, path: string, durable: boolean): number {
+function openInFolder(folder: string, path: string): number {
   if (statSync(folder, { throwIfNoEntry: false }) === undefined) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    if (durable) syncFolder(folder.slice(0, folder.lastIndexOf("/")));
   }
   return openSync(path, "wx", 0o444);
 }
@@ -120,17 +117,6 @@ function openInFolder(folder: string, path: string, durable: boolean): number {
 function writeAll(file: number, bytes: Uint8Array): void {
   let written = 0;
   while (written < bytes.length) written += writeSync(file, bytes, written);
-}
-
-function syncFile(path: string): void {
-  // A read-only handle cannot be flushed on Windows, where the writer's own flush has to do.
-  if (process.platform === "win32") return;
-  const file = openSync(path, "r");
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
 }
 
 /** A zlib stream around Bun's raw deflate: importing node:zlib would cost 16 ms of start-up. */

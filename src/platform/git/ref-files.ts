@@ -7,12 +7,12 @@ import {
   renameSync,
   rmdirSync,
   unlinkSync,
-  writeFileSync,
 } from "node:fs";
 import { assert } from "../../base/assert.ts";
-import { FleetError } from "../../base/errors.ts";
+import { causedBy, FleetError } from "../../base/errors.ts";
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
 import { hasCode, ioError } from "../io-error.ts";
+import { writeSynced } from "../sync.ts";
 import { removeAbandonedLock } from "./ref-locks.ts";
 
 // git itself waits 100 ms for the lock of a ref (core.filesRefLockTimeout).
@@ -107,6 +107,7 @@ function readPackedRefs(folder: string, prefix: string, format: ObjectFormat): M
   return refs;
 }
 
+const latin1ToBytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 const latin1ToUtf8 = (text: string): string => Buffer.from(text, "latin1").toString("utf8");
 
 /**
@@ -125,7 +126,7 @@ export function writeRefFile(folder: string, name: string, id: string | null): v
         removeIfThere(path);
         unlinkSync(lockPath);
       } else {
-        writeFileSync(lockPath, `${id}\n`);
+        writeSynced(lockPath, `${id}\n`);
         renameOverRef(lockPath, path);
       }
     });
@@ -168,7 +169,7 @@ function createLock(folder: string, lockPath: string): number {
       if (!hasCode(thrown, "EEXIST")) throw thrown;
       if (performance.now() >= deadlineMs) {
         if (isLastWait || !removeAbandonedLock(folder, lockPath, Date.now())) {
-          throw ioError(`Cannot lock "${lockPath}": another process holds it`, thrown);
+          throw causedBy("IO", `Cannot lock "${lockPath}": another process holds it`, thrown);
         }
         isLastWait = true;
         deadlineMs = performance.now() + LOCK_WAIT_MS_MAX;
@@ -197,7 +198,7 @@ function removeFromPackedRefs(folder: string, name: string): void {
     const lines = (readTextIfThere(path) ?? "").split("\n");
     const at = lines.findIndex((line) => line.endsWith(` ${name}`));
     if (at !== -1) lines.splice(at, lines[at + 1]?.startsWith("^") === true ? 2 : 1);
-    writeFileSync(lockPath, lines.join("\n"), "latin1");
+    writeSynced(lockPath, latin1ToBytes(lines.join("\n")));
     renameSync(lockPath, path);
   });
 }

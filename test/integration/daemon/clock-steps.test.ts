@@ -1,11 +1,13 @@
 // The wall clock of a machine is set back or forward by a day while a fleet talks: what people see of time is wrong
 // then, and nothing else may be.
+
 import { beforeEach, describe, expect, test } from "bun:test";
 import { DaemonState } from "../../../src/daemon/daemon-state.ts";
 import { pushRound } from "../../../src/daemon/loops/push-loop.ts";
 import { receiveRound } from "../../../src/daemon/loops/receive-loop.ts";
 import { deliveryOf } from "../../../src/fleet/messaging/delivery.ts";
 import { listPeers } from "../../../src/fleet/messaging/peers.ts";
+import { OwnRefsWatch } from "../../../src/fleet/messaging/watch-own-refs.ts";
 import { ANSWERS, FACTS, MemoryFleet, type MemoryServer } from "../../helpers/memory-fleet.ts";
 import { MemoryGate } from "../../helpers/memory-gate.ts";
 import { MemoryLock } from "../../helpers/memory-lock.ts";
@@ -53,6 +55,7 @@ class Daemon {
         if (event.kind === "message") this.bodies.push(event.handled.message.body);
       },
       signal: new AbortController().signal,
+      ownRefs: new OwnRefsWatch(this.me.receivePorts, () => ({ release: () => undefined })),
       watch: () => undefined,
     });
   }

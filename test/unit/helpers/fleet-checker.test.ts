@@ -220,6 +220,43 @@ test("judge() finds damage, locks and processes that were left behind", () => {
   expect(rulesBroken(() => left)).toEqual(["fsck", "lock", "process"]);
 });
 
+/** The handler of b was given "two" and did it once. */
+const goodWork = {
+  wanted: ["a-3"],
+  began: ["a-3"],
+  ended: ["a-3"],
+  rows: [{ id: "a-3", state: "done" }],
+  receipts: ["a-3"],
+  runsMax: 1,
+};
+
+test("judge() finds nothing wrong with a handler that did everything once, or was put aside", () => {
+  expect(rulesBroken((fleet) => withB(fleet, { work: goodWork }))).toEqual([]);
+  const parked = { ...goodWork, ended: [], rows: [{ id: "a-3", state: "parked" }], receipts: [] };
+  expect(rulesBroken((fleet) => withB(fleet, { work: parked }))).toEqual([]);
+});
+
+for (const [what, rule, change] of [
+  ["a run more than the rule allows", "handled-twice", { began: ["a-3", "a-3"] }],
+  ["a second receipt", "handled-twice", { receipts: ["a-3", "a-3"] }],
+  ["a message that was never given to the handler", "not-handled", { rows: [], began: [], ended: [] }],
+  ["a run that never ended", "not-handled", { rows: [{ id: "a-3", state: "started" }] }],
+  ["a run that is done and that nobody did", "not-handled", { ended: [] }],
+  ["a run that is done without a receipt", "not-handled", { receipts: [] }],
+  ["a run that nobody asked for", "invented", { began: ["a-3", "a-9"] }],
+] as const) {
+  test(`judge() finds ${what}`, () => {
+    const work = { ...goodWork, ...change };
+    expect(rulesBroken((fleet) => withB(fleet, { work }))).toEqual([rule]);
+  });
+}
+
+test("judge() finds more automatic messages than the schedule allows", () => {
+  const { sends, evidence } = goodFleet();
+  expect(judge(sends, evidence, { automaticMax: 1 })).toEqual([]);
+  expect(judge(sends, evidence, { automaticMax: 0 }).map(({ rule }) => rule)).toEqual(["storm"]);
+});
+
 test("describe() counts each rule and gives an example", () => {
   const lost = (detail: string) => ({ rule: "lost", detail }) as const;
   expect(describe([lost("x"), lost("y"), { rule: "fsck", detail: "z" }])).toBe("lost 2 (x); fsck 1 (z)");

@@ -28,6 +28,7 @@ const facts = (): HealthFacts => ({
   }),
   breaker: null,
   queue: ok({ waiting: 0, oldestWallMs: null, dead: 0, reason: null }),
+  ownRefs: ok([]),
   state: ok("s"),
   store: ok({ path: "p", problem: null, oldLocks: [] }),
   git: ok("2.39.5"),

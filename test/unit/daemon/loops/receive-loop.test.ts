@@ -3,6 +3,7 @@ import { toUtf8 } from "../../../../src/base/bytes.ts";
 import { DaemonState } from "../../../../src/daemon/daemon-state.ts";
 import type { MonitorEvent } from "../../../../src/daemon/events.ts";
 import { receiveRound } from "../../../../src/daemon/loops/receive-loop.ts";
+import { OwnRefsWatch } from "../../../../src/fleet/messaging/watch-own-refs.ts";
 import { DEFAULT_SETTINGS } from "../../../../src/fleet/settings/defaults.ts";
 import { ANSWERS, MemoryFleet, type MemoryServer, strangersCommit } from "../../../helpers/memory-fleet.ts";
 import { MemoryGate } from "../../../helpers/memory-gate.ts";
@@ -40,6 +41,7 @@ const round = (): Promise<number> =>
       if (event.kind !== "operation") events.push(event);
     },
     signal: new AbortController().signal,
+    ownRefs: new OwnRefsWatch(me.receivePorts, () => ({ release: () => undefined })),
     watch: () => {
       watched.push(fleet.remote.calls);
     },

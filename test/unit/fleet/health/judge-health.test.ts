@@ -30,6 +30,7 @@ const HEALTHY: HealthFacts = {
   remote: ok(REMOTE),
   breaker: { state: "closed", untilWallMs: null },
   queue: ok(QUEUE),
+  ownRefs: ok([]),
   state: ok("/state/state.db"),
   store: ok({ path: "/state/fleet.git", problem: null, oldLocks: [] }),
   git: ok("2.39.5"),

@@ -3,6 +3,7 @@ import { toUtf8 } from "../../../../src/base/bytes.ts";
 import { flushOutbox } from "../../../../src/fleet/messaging/flush-outbox.ts";
 import { loadIdentity } from "../../../../src/fleet/messaging/identity.ts";
 import { loadHead, outboxItem, unpushedBatches } from "../../../../src/fleet/messaging/outbox.ts";
+import { listOwnAlarms } from "../../../../src/fleet/messaging/own-alarms.ts";
 import { loadCardState } from "../../../../src/fleet/messaging/publish-card.ts";
 import {
   FACTS,
@@ -30,7 +31,11 @@ describe("flushOutbox()", () => {
     const ids = [me.queue({ to: ["code2"] }), me.queue({ to: ["code2"] })];
     expect(await me.flush()).toEqual({ status: "pushed", entries: 2, notices: [] });
     expect(fleet.remote.pushes.length).toBe(pushes + 1);
-    expect(fleet.remote.pushes.at(-1)?.map((update) => update.ref)).toEqual([me.logRef, me.cardRef]);
+    expect(fleet.remote.pushes.at(-1)?.map((update) => update.ref)).toEqual([
+      "refs/fleet/meta",
+      me.logRef,
+      me.cardRef,
+    ]);
     expect(ids.map((id) => outboxItem(me.state, id)?.state)).toEqual(["pushed", "pushed"]);
     expect(tipOnRemote()).toBe(loadHead(me.state)?.tip ?? "");
   });
@@ -114,24 +119,24 @@ describe("flushOutbox()", () => {
     expect(tipOnRemote()).toBe(tip ?? "");
   });
 
-  test("ends with NOT_AUTHORISED over a log that somebody else wrote, and forces nothing", async () => {
-    const stranger = strangersCommit({ "entries.jsonl": toUtf8("{}\n") }, tipOnRemote() ?? null);
+  test("stands beside what somebody else put on its log, and forces nothing", async () => {
+    const before = tipOnRemote() ?? "";
+    const stranger = strangersCommit({ "entries.jsonl": toUtf8("{}\n") }, before);
     fleet.remote.put(me.logRef, stranger.all, stranger.commitId);
     const id = me.queue({ to: ["code2"] });
-    const card = cardOnRemote();
-    const thrown = await me.flush().catch((reason: unknown) => reason);
-    expect(thrown).toMatchObject({ code: "NOT_AUTHORISED" });
-    expect(String(thrown)).toContain(stranger.commitId.slice(0, 12));
-    expect(tipOnRemote()).toBe(stranger.commitId);
-    expect(cardOnRemote()).toBe(card ?? "");
-    expect(outboxItem(me.state, id)?.state).toBe("built");
+    expect(await me.flush()).toMatchObject({ status: "pushed", entries: 1 });
+    const [last] = await me.store.listCommits(tipOnRemote() ?? "", before, 1);
+    expect(last?.parents).toEqual([before, stranger.commitId]);
+    expect(outboxItem(me.state, id)?.state).toBe("pushed");
+    expect(listOwnAlarms(me.state, fleet.clock.wallMs())).toMatchObject([{ kind: "stranger", held: false }]);
   });
 
-  test("ends with NOT_AUTHORISED over a card that somebody else wrote, and forces nothing", async () => {
+  test("replaces a card that somebody else wrote", async () => {
     const stranger = strangersCommit({ "card.json": toUtf8("{}"), "card.sig": toUtf8("x") }, null);
     fleet.remote.put(me.cardRef, stranger.all, stranger.commitId);
-    expect(await me.flush().catch((reason: unknown) => reason)).toMatchObject({ code: "NOT_AUTHORISED" });
-    expect(cardOnRemote()).toBe(stranger.commitId);
+    expect(await me.flush()).toMatchObject({ status: "pushed" });
+    expect(cardOnRemote()).not.toBe(stranger.commitId);
+    expect(listOwnAlarms(me.state, fleet.clock.wallMs())).toMatchObject([{ kind: "card", held: false }]);
   });
 
   test("ends with NOT_AUTHORISED when another machine with the same id joined first", async () => {

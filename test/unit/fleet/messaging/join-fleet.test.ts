@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
+import { NAMESPACES } from "../../../../src/fleet/messaging/fleet-meta.ts";
 import { loadIdentity, readSetting } from "../../../../src/fleet/messaging/identity.ts";
-import { joinFleet, NAMESPACES, toRemoteError } from "../../../../src/fleet/messaging/join-fleet.ts";
+import { joinFleet, toRemoteError } from "../../../../src/fleet/messaging/join-fleet.ts";
 import { queuedDrafts } from "../../../../src/fleet/messaging/outbox.ts";
 import { MemoryFleet, PATIENTLY, strangersCommit } from "../../../helpers/memory-fleet.ts";
 

@@ -1,7 +1,14 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
+import { writeSetting } from "../../../../src/fleet/messaging/identity.ts";
+import { listOwnAlarms } from "../../../../src/fleet/messaging/own-alarms.ts";
 import { adoptOwnCard } from "../../../../src/fleet/messaging/own-card.ts";
-import { buildNextCard, loadCardState, saveCardState } from "../../../../src/fleet/messaging/publish-card.ts";
+import {
+  buildNextCard,
+  loadCardState,
+  loadRun,
+  saveCardState,
+} from "../../../../src/fleet/messaging/publish-card.ts";
 import {
   FACTS,
   MemoryFleet,
@@ -23,8 +30,8 @@ describe("adoptOwnCard()", () => {
   test("takes the known card and one that vanished without asking the remote", async () => {
     const { commitId } = loadCardState(me.sendPorts);
     const { calls } = fleet.remote;
-    expect(await adopt(commitId)).toEqual({ ok: true, value: true });
-    expect(await adopt(null)).toEqual({ ok: true, value: true });
+    expect(await adopt(commitId)).toMatchObject({ ok: true, value: { kind: "known" } });
+    expect(await adopt(null)).toMatchObject({ ok: true, value: { kind: "known" } });
     expect(loadCardState(me.sendPorts).commitId).toBeNull();
     expect(fleet.remote.calls).toBe(calls);
   });
@@ -34,7 +41,7 @@ describe("adoptOwnCard()", () => {
     const built = await buildNextCard(me.sendPorts, FACTS);
     fleet.remote.put(me.cardRef, built.objects, built.commitId);
     saveCardState(me.sendPorts, { n: 2, commitId: "00".repeat(20), mode: "replace" });
-    expect(await adopt(built.commitId)).toEqual({ ok: true, value: true });
+    expect(await adopt(built.commitId)).toMatchObject({ ok: true, value: { kind: "mine" } });
     expect(loadCardState(me.sendPorts)).toEqual({ n: built.n, commitId: built.commitId, mode: "replace" });
   });
 
@@ -43,23 +50,35 @@ describe("adoptOwnCard()", () => {
     await me.flush();
     const { n } = loadCardState(me.sendPorts);
     fleet.remote.put(me.cardRef, [], old);
-    expect(await adopt(old)).toEqual({ ok: true, value: true });
+    expect(await adopt(old)).toMatchObject({ ok: true, value: { kind: "mine" } });
     expect(loadCardState(me.sendPorts)).toMatchObject({ n, commitId: old });
   });
 
-  test("is false for a card of somebody else, and remembers nothing of it", async () => {
+  test("replaces a card of somebody else, and raises an alarm", async () => {
     const other = await fleet.add("code2");
     const built = await buildNextCard(other.sendPorts, FACTS);
     fleet.remote.put(me.cardRef, built.objects, built.commitId);
-    const before = loadCardState(me.sendPorts);
-    expect(await adopt(built.commitId)).toEqual({ ok: true, value: false });
-    expect(loadCardState(me.sendPorts)).toEqual(before);
+    const { n } = loadCardState(me.sendPorts);
+    expect(await adopt(built.commitId)).toEqual({ ok: true, value: { kind: "stranger" } });
+    expect(loadCardState(me.sendPorts)).toMatchObject({ n, commitId: built.commitId });
+    expect(listOwnAlarms(me.state, fleet.clock.wallMs())).toMatchObject([{ kind: "card", held: false }]);
   });
 
-  test("is false for a commit that holds no card", async () => {
+  test("replaces a commit that holds no card", async () => {
     const commit = strangersCommit({ "a.txt": toUtf8("hello") }, null);
     fleet.remote.put(me.cardRef, commit.all, commit.commitId);
-    expect(await adopt(commit.commitId)).toEqual({ ok: true, value: false });
+    expect(await adopt(commit.commitId)).toEqual({ ok: true, value: { kind: "stranger" } });
+  });
+
+  test("leaves a card alone that is signed with the own key by a daemon that nobody here started", async () => {
+    const run = loadRun(me.sendPorts);
+    writeSetting(me.state, "run", "ab".repeat(8));
+    const built = await buildNextCard(me.sendPorts, FACTS);
+    writeSetting(me.state, "run", run);
+    fleet.remote.put(me.cardRef, built.objects, built.commitId);
+    const before = loadCardState(me.sendPorts);
+    expect(await adopt(built.commitId)).toMatchObject({ ok: true, value: { kind: "other" } });
+    expect(loadCardState(me.sendPorts)).toEqual(before);
   });
 
   test("answers the remote's failure", async () => {

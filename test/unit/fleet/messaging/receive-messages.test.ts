@@ -435,6 +435,7 @@ describe("ingestStore()", () => {
       quarantined: 0,
       cardsTaken: 0,
       ownRefBehind: false,
+      otherFleet: false,
     });
   });
 });

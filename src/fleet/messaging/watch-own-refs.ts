@@ -1,0 +1,203 @@
+/**
+ * What a daemon makes of its own refs after each look at the remote, before anything is answered or handled: whether
+ * they have to be pushed again, whether somebody else writes them, and whether that one has been silent for so long
+ * that what it wrote is taken over.
+ */
+import { FleetError } from "../../base/errors.ts";
+import { adoptLog } from "./adopt-log.ts";
+import type { Card } from "./card.ts";
+import { listConflicts, shownFingerprint } from "./conflict-ref.ts";
+import { graftOf } from "./graft.ts";
+import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
+import { endOwnAlarms, HOLDS, type Hold, type HoldKind, holdOf, raiseOwnAlarm } from "./own-alarms.ts";
+import { heldByCard, judgeOwnCard, type OwnCard } from "./own-card.ts";
+import { judgeKnownTip, judgeOwnTip, type OwnPlace } from "./own-place.ts";
+import { loadCardState, saveCardState } from "./publish-card.ts";
+import { held, mayRecover } from "./recover-log.ts";
+import { confirmedBatch } from "./take-back.ts";
+
+/** When a look was made, and for how long another machine has to be silent. */
+export interface WatchTimes {
+  readonly nowMonoMs: number;
+  readonly silentMs: number;
+}
+
+/**
+ * What a look at the own refs came to. `held`: nothing may be done by itself. `wantsPush`: something has to be pushed
+ * again. `notices`: what an operator should hear of now.
+ */
+export interface OwnLook {
+  readonly held: Hold | null;
+  readonly wantsPush: boolean;
+  readonly notices: readonly string[];
+}
+
+/** Makes sure that nobody of this server pushes meanwhile; null when somebody does. */
+export type TakeTurn = () => { release(): void } | null;
+
+/** The refs as the last look found them. */
+interface Found {
+  readonly tip: string | null;
+  readonly cardCommit: string | null;
+}
+
+/** Somebody else with our key, as last seen. */
+interface Other {
+  readonly place: OwnPlace | null;
+  readonly card: OwnCard;
+}
+
+/** The watch over the own refs of one daemon. */
+export class OwnRefsWatch {
+  readonly #ports: ReceivePorts;
+  readonly #takeTurn: TakeTurn;
+  /** The other machine's refs and since when they have not moved, monotonic ms. */
+  #silence: { readonly key: string; readonly sinceMonoMs: number } | null = null;
+  /** What was judged last, so that a tip that stays is not read again at every look. */
+  #judged: { readonly key: string; readonly place: OwnPlace } | null = null;
+
+  constructor(ports: ReceivePorts, takeTurn: TakeTurn) {
+    this.#ports = ports;
+    this.#takeTurn = takeTurn;
+  }
+
+  /** Judges what the last fetch brought. */
+  async look(times: WatchTimes): Promise<OwnLook> {
+    const { state, store, identity } = this.#ports;
+    const notices = this.#noteConflicts();
+    if (holdOf(state)?.kind === "other-fleet") return { held: holdOf(state), wantsPush: false, notices };
+    const found: Found = {
+      tip: store.readRefs(TRACKING.log).get(TRACKING.log + identity.server) ?? null,
+      cardCommit: store.readRefs(TRACKING.state).get(TRACKING.state + identity.server) ?? null,
+    };
+    const place = await this.#placeOf(found.tip);
+    const card = await judgeOwnCard(this.#ports, found.cardCommit);
+    const look = await this.#act(found, { place, card }, times);
+    const hasMeta = store.readRefs("refs/remote/").has(TRACKING.meta);
+    return { ...look, wantsPush: look.wantsPush || !hasMeta, notices: [...notices, ...look.notices] };
+  }
+
+  async #act(found: Found, other: Other, times: WatchTimes): Promise<OwnLook> {
+    const { state, clock, identity } = this.#ports;
+    const { place, card } = other;
+    if (place?.kind === "taken") {
+      // Whoever pushes finds that out again, tells the holder, and raises the alarm.
+      const standing = holdOf(state);
+      return {
+        held: standing ?? toHold(held(this.#ports, place)),
+        wantsPush: standing === null,
+        notices: [],
+      };
+    }
+    if (place?.kind === "forked") return this.#hold(held(this.#ports, place));
+    if (place?.kind === "unknown" || card.kind === "other")
+      return await this.#watchOther(found, other, times);
+    this.#silence = null;
+    const isStranger = place?.kind === "strangers" && graftOf(state)?.tip !== place.tip;
+    const isFight =
+      place?.kind === "strangers" && place.holder !== null && !mayRecover(state, clock.wallMs());
+    if (isStranger && isFight && holdOf(state)?.kind === "fight") {
+      return { held: holdOf(state), wantsPush: false, notices: [] };
+    }
+    const ended = endOwnAlarms(state, Object.keys(HOLDS) as HoldKind[], clock.wallMs());
+    if (place?.kind === "confirmed") endOwnAlarms(state, ["stranger"], clock.wallMs());
+    const isOff = place !== null && place.kind !== "confirmed" && place.kind !== "ours";
+    const isCardOff = found.cardCommit === null ? loadCardState(this.#ports).n > 0 : card.kind !== "known";
+    const wantsPush = ended || isStranger || (isOff && place.kind !== "strangers") || isCardOff;
+    const notices = ended ? [`nothing is in the way of "${identity.server}" any more; it goes on`] : [];
+    return { held: null, wantsPush, notices };
+  }
+
+  /** Somebody else writes with our key: as long as it moves, this one stands still. */
+  async #watchOther(found: Found, other: Other, times: WatchTimes): Promise<OwnLook> {
+    const key = `${found.tip} ${found.cardCommit}`;
+    if (this.#silence?.key !== key) this.#silence = { key, sinceMonoMs: times.nowMonoMs };
+    const silentMs = times.nowMonoMs - this.#silence.sinceMonoMs;
+    if (silentMs >= times.silentMs) {
+      const adopted = await this.#adopt(found);
+      if (adopted !== null) return adopted;
+    }
+    const { place, card } = other;
+    const { identity } = this.#ports;
+    const hold =
+      place?.kind === "unknown"
+        ? held(this.#ports, place)
+        : heldByCard(identity.server, (card as { readonly card: Card }).card);
+    return this.#hold(hold);
+  }
+
+  /** Takes over what the other one wrote; null where that has to wait for a push under way. */
+  async #adopt(found: Found): Promise<OwnLook | null> {
+    const { state, clock, identity } = this.#ports;
+    const turn = this.#takeTurn();
+    if (turn === null) return null;
+    try {
+      // A push that ended just now may have changed what is ours.
+      const place = await judgeOwnTip(this.#ports, found.tip);
+      const card = await judgeOwnCard(this.#ports, found.cardCommit);
+      const former = card.kind === "other" || card.kind === "mine" ? card.card : null;
+      const batches = place.kind === "unknown" ? place.batches : [];
+      const entries =
+        batches.length === 0 && card.kind !== "other" ? 0 : await adoptLog(this.#ports, batches, former);
+      if (entries === null) return null;
+      const last = loadCardState(this.#ports);
+      if (card.kind !== "stranger") {
+        const n = Math.max(last.n, former?.n ?? 0);
+        state.transaction(() => saveCardState(this.#ports, { ...last, n, commitId: found.cardCommit }));
+      }
+      this.#silence = null;
+      const detail = `${entries} entries of a former life of "${identity.server}" were taken over: this state was an old copy`;
+      raiseOwnAlarm(state, { kind: "adopted", detail }, clock.wallMs());
+      endOwnAlarms(state, [...(Object.keys(HOLDS) as HoldKind[]), "adopted"], clock.wallMs());
+      return { held: null, wantsPush: true, notices: [detail] };
+    } finally {
+      turn.release();
+    }
+  }
+
+  #hold(hold: { readonly kind: string; readonly hold?: HoldKind; readonly detail: string }): OwnLook {
+    const { state, clock } = this.#ports;
+    const alarm = { kind: hold.hold ?? (hold.kind as HoldKind), detail: hold.detail };
+    raiseOwnAlarm(state, alarm, clock.wallMs());
+    return { held: holdOf(state), wantsPush: false, notices: [] };
+  }
+
+  /** Null for a ref of which nothing has to be read. */
+  async #placeOf(tip: string | null): Promise<OwnPlace | null> {
+    const { state } = this.#ports;
+    const known = judgeKnownTip(state, tip);
+    if (known !== null) return known;
+    const key = `${tip} ${confirmedBatch(state)?.tip}`;
+    if (this.#judged?.key === key) return this.#judged.place;
+    try {
+      const place = await judgeOwnTip(this.#ports, tip);
+      this.#judged = { key, place };
+      return place;
+    } catch (thrown) {
+      // A ref that names no commit keeps pushes out, who tell so; it must not keep anybody from reading.
+      if (!(thrown instanceof FleetError)) throw thrown;
+      return null;
+    }
+  }
+
+  /** Others who tried to use this server's id left their fingerprints. */
+  #noteConflicts(): string[] {
+    const { state, store, identity, clock } = this.#ports;
+    const [first, ...more] = listConflicts(store).keys();
+    if (first === undefined) {
+      endOwnAlarms(state, ["conflict"], clock.wallMs());
+      return [];
+    }
+    const others = more.length === 0 ? "" : ` and ${more.length} more`;
+    const detail = `another machine tried to use the id "${identity.server}": its key is ${shownFingerprint(first)}${others}`;
+    return raiseOwnAlarm(state, { kind: "conflict", detail }, clock.wallMs()) ? [detail] : [];
+  }
+}
+
+const toHold = (one: { readonly hold: HoldKind; readonly detail: string }): Hold => ({
+  kind: one.hold,
+  held: true,
+  detail: one.detail,
+  firstWallMs: 0,
+  endedWallMs: null,
+});
