@@ -299,22 +299,46 @@ describe("what somebody has to see to", () => {
       new RegExp(`another fleet is on the remote: refs/fleet/meta is of ${OTHER_FLEET}, not of `),
       /Put the fleet's repository back/,
     ],
-    [
-      "own-ref",
-      () => {
-        const tip = fleet.git.git(remote, "rev-parse", "refs/fleet/log/code1");
-        const other = fleet.git.git(remote, "rev-parse", "refs/fleet/log/code2");
-        fleet.git.git(remote, "update-ref", "refs/fleet/log/code1", other);
-        return () => fleet.git.git(remote, "update-ref", "refs/fleet/log/code1", tip);
-      },
-      /which this machine did not write/,
-      /another id/,
-    ],
   ])("%s", async (id, make, evidence, fix) => {
     const found = findingOf(await during(make), id);
     expect(found.verdict).toBe("critical");
     expect(found.evidence).toMatch(evidence);
     expect(found.fix).toMatch(fix);
+  });
+
+  test("own-ref: what a stranger put in its place is told, and is nothing to despair of", async () => {
+    const found = findingOf(
+      await during(() => {
+        const tip = fleet.git.git(remote, "rev-parse", "refs/fleet/log/code1");
+        const other = fleet.git.git(remote, "rev-parse", "refs/fleet/log/code2");
+        fleet.git.git(remote, "update-ref", "refs/fleet/log/code1", other);
+        return () => fleet.git.git(remote, "update-ref", "refs/fleet/log/code1", tip);
+      }),
+      "own-ref",
+    );
+    expect(found).toMatchObject({
+      verdict: "warn",
+      evidence: expect.stringMatching(
+        /which this server did not sign, stands in the place of refs\/fleet\/log\/code1/,
+      ),
+      fix: expect.stringContaining("nothing is lost"),
+    });
+  });
+
+  test("own-conflict: who else wanted the id is named, and the note is removed only with --yes", async () => {
+    const fingerprint = "ab".repeat(32);
+    const ref = `refs/fleet/conflict/code1/${fingerprint}`;
+    const tip = fleet.git.git(remote, "rev-parse", "refs/fleet/log/code2");
+    fleet.git.git(remote, "update-ref", ref, tip);
+    expect(findingOf(await examine(), "own-conflict")).toMatchObject({
+      verdict: "warn",
+      evidence: expect.stringContaining("SHA256:q6urq6urq6ur"),
+      mend: `remove ${ref}`,
+    });
+    await examine(["--fix"]);
+    expect(fleet.git.git(remote, "for-each-ref", "--format=%(refname)", ref)).toBe(ref);
+    await examine(["--fix", "--yes"]);
+    expect(fleet.git.git(remote, "for-each-ref", "--format=%(refname)", ref)).toBe("");
   });
 
   test("state: damaged bytes are told, and the rest is still examined", async () => {

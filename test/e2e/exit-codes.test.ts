@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { type CallOptions, FLEETD, isAlive, type Ran, TempFleet } from "../helpers/temp-fleet.ts";
-import { catchesSignal, commitObjects, descendantsOf, eventually } from "../helpers/temp-git.ts";
+import { catchesSignal, descendantsOf, eventually } from "../helpers/temp-git.ts";
 
 const fleet = new TempFleet();
 const remote = `${fleet.root}/remote.git`;
@@ -193,14 +193,22 @@ describe("exit code 77: not authorised", () => {
     expect(readdirSync(elsewhere("impostor")["FLEETD_HOME"] ?? "")).toEqual([]);
   });
 
-  test("send when somebody rewrote the own ref on the remote", async () => {
+  test("send from a state that is an old copy", async () => {
+    const env = elsewhere("restored");
+    const home = env["FLEETD_HOME"] ?? "";
     const own = fleet.git.bare();
-    await fleet.init(["mine1"], own);
-    rewriteRef(own, "refs/fleet/log/mine1");
-    const ran = await expectFailure(77, ["send", "hello", "--to", "all"], { as: "mine1" });
-    expect(ran.stderr).toContain("which this machine did not write");
-    // Nothing was forced: the ref is as somebody left it.
-    expect(fleet.git.git(own, "cat-file", "-p", "refs/fleet/log/mine1:entries.jsonl")).toBe("not mine");
+    await fleet.text(["init", "--server", "mine1", "--remote", own], { env });
+    cpSync(home, `${home}.backup`, { recursive: true });
+    await fleet.text(["send", "hello", "--to", "all"], { env });
+    const tip = fleet.git.git(own, "rev-parse", "refs/fleet/log/mine1");
+    rmSync(home, { recursive: true });
+    renameSync(`${home}.backup`, home);
+    const ran = await expectFailure(77, ["send", "hello again", "--to", "all"], { env });
+    expect(ran.stderr).toContain("this machine did not write");
+    expect(ran.stderr).toContain("this state is an old copy");
+    // Nothing was forced, and nothing is lost.
+    expect(fleet.git.git(own, "rev-parse", "refs/fleet/log/mine1")).toBe(tip);
+    expect((await fleet.json(["queue", "list"], { env }))["entries"]).toHaveLength(2);
   });
 });
 
@@ -336,13 +344,3 @@ describe("exit code 74: input or output", () => {
     expect(stderr).toContain(copy);
   });
 });
-
-/** Replaces a ref of a bare repository by a commit that its server never wrote. */
-function rewriteRef(bare: string, ref: string): void {
-  const [blob, tree, commit] = commitObjects("sha1", "not mine", null);
-  for (const object of [blob, tree, commit]) {
-    const words = ["hash-object", "-w", "-t", object.kind, "--stdin"];
-    Bun.spawnSync(["git", "-C", bare, ...words], { env: fleet.git.environment, stdin: object.content });
-  }
-  fleet.git.git(bare, "update-ref", ref, commit.id);
-}

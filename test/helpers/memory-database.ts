@@ -62,6 +62,18 @@ export class MemoryDatabase implements Database {
     this.#trouble = part;
   }
 
+  /** Takes over all rows of another database with the same tables. */
+  copyFrom(other: MemoryDatabase): void {
+    for (const [table, rows] of Object.entries(other.dump())) {
+      this.run(`DELETE FROM ${table}`);
+      for (const row of rows) {
+        const names = Object.keys(row);
+        const marks = names.map(() => "?").join(", ");
+        this.run(`INSERT INTO ${table}(${names.join(", ")}) VALUES(${marks})`, ...Object.values(row));
+      }
+    }
+  }
+
   /** All rows of all tables but SQLite's own, to compare before with after. */
   dump(): Record<string, SqlRow[]> {
     const tables = this.all<{ name: string }>(

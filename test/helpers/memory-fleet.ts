@@ -195,6 +195,17 @@ export class MemoryServer {
     return found;
   }
 
+  /** This server as a backup of now has it, on a machine of its own. */
+  backup(): MemoryServer {
+    const machine = new MemoryMachine(this.machine.fleet, this.name, this.machine.key);
+    machine.state.copyFrom(this.state);
+    for (const [id, object] of this.store.objects) machine.store.objects.set(id, object);
+    for (const [name, id] of this.store.refs) machine.store.refs.set(name, id);
+    const copy = new MemoryServer(machine, this.identity);
+    copy.index.copyFrom(this.index);
+    return copy;
+  }
+
   /** The index is lost and starts empty. */
   loseIndex(): void {
     this.index.close();

@@ -57,6 +57,7 @@ test("judgeHealth() finds nothing wrong with a healthy server", () => {
     "remote",
     "breaker",
     "queue",
+    "own-refs",
     "state",
     "store",
     "git",
@@ -197,4 +198,25 @@ test("levelOf() lets critical win", () => {
     "warn",
     "ok",
   ]);
+});
+
+test("judgeHealth() is critical while the own refs hold the server, and warns of strangers on them", () => {
+  const trouble = {
+    held: true,
+    kind: "other-machine",
+    detail: "another machine uses this id",
+    fix: "Stop it",
+  };
+  const check = (ownRefs: HealthFacts["ownRefs"]) =>
+    judge({ ownRefs }).checks.find(({ id }) => id === "own-refs");
+  expect(check(ok([trouble]))).toMatchObject({
+    verdict: "critical",
+    figure: "held",
+    evidence: "held: another machine uses this id",
+    fix: "Stop it",
+  });
+  const stranger = { held: false, kind: "stranger", detail: "junk", fix: "fleetd doctor" };
+  expect(check(ok([stranger]))).toMatchObject({ verdict: "warn", figure: "stranger", evidence: "junk" });
+  expect(check(ok([trouble, stranger]))?.evidence).toEndWith("; and 1 more");
+  expect(check({ ok: false, error: "gone" })).toMatchObject({ verdict: "unknown" });
 });

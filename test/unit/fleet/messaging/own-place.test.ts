@@ -1,0 +1,125 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { toUtf8 } from "../../../../src/base/bytes.ts";
+import { writeSetting } from "../../../../src/fleet/messaging/identity.ts";
+import { judgeKnownTip, judgeOwnTip } from "../../../../src/fleet/messaging/own-place.ts";
+import { MemoryFleet, type MemoryServer, PATIENTLY, strangersCommit } from "../../../helpers/memory-fleet.ts";
+
+let fleet = new MemoryFleet();
+let me: MemoryServer;
+beforeEach(async () => {
+  fleet = new MemoryFleet();
+  me = await fleet.add("code1");
+});
+
+const tipOf = (server = me): string => fleet.remote.refs.get(server.logRef) ?? "";
+
+/** Judges what the remote holds now. */
+async function judge(server = me) {
+  const listed = fleet.remote.refs.get(server.logRef) ?? null;
+  if (listed !== null) await server.machine.remote.fetch([`+${server.logRef}:refs/own/found-log`], PATIENTLY);
+  return await judgeOwnTip(server.sendPorts, listed);
+}
+
+/** A stranger's commit on the own log. */
+function putJunk(parent: string | null): string {
+  const commit = strangersCommit({ "entries.jsonl": toUtf8("{}\n") }, parent);
+  fleet.remote.put(me.logRef, commit.all, commit.commitId);
+  return commit.commitId;
+}
+
+describe("judgeKnownTip()", () => {
+  test("tells the own commits from each other without reading anything", async () => {
+    const first = tipOf();
+    await me.send({ to: ["code2"] });
+    expect(judgeKnownTip(me.state, tipOf())).toEqual({ kind: "confirmed" });
+    expect(judgeKnownTip(me.state, first)).toEqual({ kind: "behind" });
+    expect(judgeKnownTip(me.state, null)).toEqual({ kind: "behind" });
+    expect(judgeKnownTip(me.state, "ab".repeat(20))).toBeNull();
+    expect(judgeKnownTip((await fleet.join("code2")).state, null)).toEqual({ kind: "confirmed" });
+  });
+});
+
+describe("judgeOwnTip()", () => {
+  test("finds strangers on the log, with the confirmed batch still there", async () => {
+    const junk = putJunk(tipOf());
+    expect(await judge()).toEqual({ kind: "strangers", tip: junk, reachable: true, holder: null });
+  });
+
+  test("finds a batch that was built here below a stranger's commit", async () => {
+    me.queue({ to: ["code2"] });
+    fleet.remote.troubles.nextAnswersLost = 1;
+    await me.flush();
+    const arrived = tipOf();
+    putJunk(arrived);
+    expect(await judge()).toEqual({ kind: "ours", commit: arrived, state: "built" });
+  });
+
+  test("finds a log that a stranger put in the place of ours", async () => {
+    const junk = putJunk(null);
+    expect(await judge()).toEqual({ kind: "strangers", tip: junk, reachable: false, holder: null });
+  });
+
+  test("finds an older part of our log with a stranger's commit on it", async () => {
+    const first = tipOf();
+    await me.send({ to: ["code2"] });
+    const junk = putJunk(first);
+    expect(await judge()).toEqual({ kind: "strangers", tip: junk, reachable: false, holder: null });
+  });
+
+  test("names the key of a whole log of somebody else", async () => {
+    const other = await fleet.machine("code1");
+    const tip = tipOf();
+    fleet.remote.put(me.logRef, [], null);
+    const { identity } = await other.join();
+    const late = Object.assign(Object.create(Object.getPrototypeOf(me)) as MemoryServer, me, {
+      machine: other,
+      identity,
+    });
+    await late.flush();
+    expect(tipOf()).not.toBe(tip);
+    expect(await judge()).toEqual({
+      kind: "strangers",
+      tip: tipOf(),
+      reachable: false,
+      holder: identity.publicKey,
+    });
+  });
+
+  test("finds what another machine with our key wrote on what we know, below a stranger's commit too", async () => {
+    const backup = me.backup();
+    await me.send({ to: ["code2"] });
+    await me.send({ to: ["code2"] });
+    const tip = tipOf();
+    expect(await judge(backup)).toMatchObject({ kind: "unknown", batches: [{}, { commit: tip }] });
+    putJunk(tip);
+    expect(await judge(backup)).toMatchObject({ kind: "unknown", batches: [{}, { commit: tip }] });
+  });
+
+  test("finds what contradicts what we know", async () => {
+    const backup = me.backup();
+    writeSetting(backup.state, "run", "ab".repeat(8));
+    const before = tipOf();
+    await me.send({ to: ["code2"] });
+    fleet.remote.put(me.logRef, [], before);
+    fleet.remote.put(me.cardRef, [], null);
+    await backup.send({ to: ["code2"] });
+    expect(await judge()).toEqual({ kind: "forked" });
+  });
+
+  test("before anything was confirmed: another key's log, our own, or nobody's", async () => {
+    const [first, late] = [await fleet.join("code2"), await fleet.join("code2")];
+    const backup = first.backup();
+    const junk = strangersCommit({ "a.txt": toUtf8("x") }, null);
+    fleet.remote.put(first.logRef, junk.all, junk.commitId);
+    expect(await judge(first)).toEqual({
+      kind: "strangers",
+      tip: junk.commitId,
+      reachable: false,
+      holder: null,
+    });
+    fleet.remote.put(first.logRef, [], null);
+    await first.flush();
+    expect(await judge(late)).toEqual({ kind: "taken", publicKey: first.identity.publicKey });
+    expect(await judge(backup)).toMatchObject({ kind: "unknown", batches: [{ commit: tipOf(first) }] });
+  });
+});

@@ -1,0 +1,166 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { toUtf8 } from "../../../../src/base/bytes.ts";
+import { announceConflict } from "../../../../src/fleet/messaging/conflict-ref.ts";
+import { encodeMeta } from "../../../../src/fleet/messaging/fleet-meta.ts";
+import { holdOf, listOwnAlarms } from "../../../../src/fleet/messaging/own-alarms.ts";
+import { renewRun } from "../../../../src/fleet/messaging/publish-card.ts";
+import { OwnRefsWatch } from "../../../../src/fleet/messaging/watch-own-refs.ts";
+import {
+  FACTS,
+  MemoryFleet,
+  type MemoryServer,
+  PATIENTLY,
+  strangersCommit,
+} from "../../../helpers/memory-fleet.ts";
+
+const SILENT_MS = 600_000;
+const OTHER = "01a20168-a495-7453-a06d-915cb76c4466";
+let fleet = new MemoryFleet();
+let me: MemoryServer;
+let watch: OwnRefsWatch;
+let isBusy = false;
+beforeEach(async () => {
+  fleet = new MemoryFleet();
+  me = await fleet.add("code1");
+  isBusy = false;
+  watch = watchOver(me);
+});
+
+const watchOver = (server: MemoryServer): OwnRefsWatch =>
+  new OwnRefsWatch(server.receivePorts, () => (isBusy ? null : { release: () => undefined }));
+
+async function look(server = me, by = watch) {
+  await server.receive();
+  return await by.look({ nowMonoMs: fleet.clock.monotonicMs(), silentMs: SILENT_MS });
+}
+
+/** A daemon that starts: its card bears a run that no copy of the state knows. */
+const start = (server: MemoryServer): void => server.state.transaction(() => renewRun(server.sendPorts));
+
+describe("look()", () => {
+  test("has nothing to say where the refs are what was pushed", async () => {
+    expect(await look()).toEqual({ held: null, wantsPush: false, notices: [] });
+    await me.send({ to: ["code2"] });
+    expect(await look()).toEqual({ held: null, wantsPush: false, notices: [] });
+  });
+
+  test("wants a push when the log, the card or meta is gone or taken back", async () => {
+    const first = fleet.remote.refs.get(me.logRef) ?? "";
+    await me.send({ to: ["code2"] });
+    for (const [ref, id] of [
+      [me.logRef, null],
+      [me.logRef, first],
+      [me.cardRef, null],
+      ["refs/fleet/meta", null],
+    ] as const) {
+      fleet.remote.put(ref, [], id);
+      expect(await look()).toMatchObject({ held: null, wantsPush: true });
+      expect((await me.flush()).status).toBe("pushed");
+      expect(await look()).toEqual({ held: null, wantsPush: false, notices: [] });
+    }
+  });
+
+  test("wants one push over junk on the log, and rests then", async () => {
+    const junk = strangersCommit({ "a.txt": toUtf8("x") }, fleet.remote.refs.get(me.logRef) ?? null);
+    fleet.remote.put(me.logRef, junk.all, junk.commitId);
+    expect(await look()).toMatchObject({ held: null, wantsPush: true });
+    await me.flush();
+    expect(fleet.remote.refs.get(me.logRef)).toBe(junk.commitId);
+    expect(await look()).toMatchObject({ held: null, wantsPush: false });
+    await me.send({ to: ["code2"] });
+    expect(await look()).toMatchObject({ held: null, wantsPush: false });
+    expect(listOwnAlarms(me.state, fleet.clock.wallMs())).toMatchObject([{ kind: "stranger" }]);
+  });
+
+  test("holds while another machine writes with our key, and takes over once it was silent", async () => {
+    start(me);
+    await me.flush();
+    const backup = me.backup();
+    start(backup);
+    start(me);
+    await me.send({ to: ["code2"] });
+    const by = watchOver(backup);
+    expect(await look(backup, by)).toMatchObject({ held: { kind: "other-machine" }, wantsPush: false });
+    await fleet.clock.advance(SILENT_MS - 1);
+    expect((await look(backup, by)).held).not.toBeNull();
+    await me.flush();
+    await fleet.clock.advance(SILENT_MS - 1);
+    expect((await look(backup, by)).held).not.toBeNull();
+    await fleet.clock.advance(SILENT_MS - 1);
+    expect((await look(backup, by)).held).not.toBeNull();
+    await fleet.clock.advance(1);
+    isBusy = true;
+    expect((await look(backup, by)).held).not.toBeNull();
+    isBusy = false;
+    const taken = await look(backup, by);
+    expect(taken).toMatchObject({
+      held: null,
+      wantsPush: true,
+      notices: [expect.stringContaining("1 entries")],
+    });
+    expect(holdOf(backup.state)).toBeNull();
+    expect((await backup.flush()).status).toBe("pushed");
+    expect(await look(backup, by)).toMatchObject({ held: null, wantsPush: false });
+    expect(await look()).toMatchObject({ held: { kind: "other-machine" } });
+  });
+
+  test("holds for a card of another daemon alone, and goes on after its silence", async () => {
+    const backup = me.backup();
+    start(backup);
+    await backup.flush();
+    expect(await look()).toMatchObject({ held: { kind: "other-machine" }, wantsPush: false });
+    await fleet.clock.advance(SILENT_MS);
+    expect(await look()).toMatchObject({ held: null, wantsPush: true });
+    expect((await me.flush()).status).toBe("pushed");
+    expect(await look()).toMatchObject({ held: null, wantsPush: false });
+  });
+
+  test("holds a newcomer whose id is taken; the first push tells the holder, who tells the operator", async () => {
+    const late = await fleet.join("code3");
+    const first = await fleet.join("code3");
+    await first.flush();
+    const by = watchOver(late);
+    expect(await look(late, by)).toMatchObject({ held: { kind: "id-taken" }, wantsPush: true });
+    await late.flush().catch(() => undefined);
+    expect(await look(late, by)).toMatchObject({ held: { kind: "id-taken" }, wantsPush: false });
+    const told = watchOver(first);
+    expect(await look(first, told)).toMatchObject({
+      held: null,
+      notices: [expect.stringContaining("SHA256:")],
+    });
+    expect(await look(first, told)).toMatchObject({ held: null, notices: [] });
+    expect(listOwnAlarms(first.state, 0)).toMatchObject([{ kind: "conflict", endedWallMs: null }]);
+  });
+
+  test("ends the alarm of a conflict when its note is gone", async () => {
+    const late = await fleet.join("code3");
+    const first = await fleet.join("code3");
+    await first.flush();
+    await announceConflict(late.sendPorts, FACTS, PATIENTLY);
+    const by = watchOver(first);
+    await look(first, by);
+    for (const ref of fleet.remote.refs.keys())
+      if (ref.includes("/conflict/")) fleet.remote.put(ref, [], null);
+    await look(first, by);
+    expect(listOwnAlarms(first.state, 0)).toMatchObject([
+      { kind: "conflict", endedWallMs: expect.any(Number) },
+    ]);
+  });
+
+  test("holds while the remote is another fleet's, and goes on when it is ours again", async () => {
+    const meta = fleet.remote.refs.get("refs/fleet/meta") ?? "";
+    const facts = { meta: { fleet: OTHER, namespace: "refs/fleet/" }, server: "x", nowMs: 1 };
+    const other = encodeMeta(me.sendPorts, facts);
+    fleet.remote.put("refs/fleet/meta", other.all, other.commitId);
+    expect(await look()).toMatchObject({ held: { kind: "other-fleet" }, wantsPush: false });
+    fleet.remote.put("refs/fleet/meta", [], meta);
+    expect(await look()).toMatchObject({ held: null });
+  });
+
+  test("is not made deaf by a ref that names no commit", async () => {
+    const stranger = strangersCommit({ "a.txt": toUtf8("x") }, null);
+    const [blob] = stranger.all;
+    fleet.remote.put(me.logRef, stranger.all, blob?.id ?? null);
+    expect(await look()).toMatchObject({ held: null });
+  });
+});
