@@ -104,9 +104,8 @@ async function judgeWithoutOwn(
   tip: string,
   commits: readonly string[],
 ): Promise<OwnPlace> {
-  const mine = await judge(ports, commits, chainOf(ports.identity.publicKey, null));
-  if (mine.accepted.length > 0) return { kind: "unknown", batches: mine.accepted };
-  const { pin } = await judge(ports, commits, null);
+  const { accepted, pin } = await judgeFromStart(ports, commits);
+  if (accepted.length > 0) return { kind: "unknown", batches: accepted };
   if (pin !== null) return { kind: "taken", publicKey: pin };
   return { kind: "strangers", tip, reachable: false, holder: null };
 }
@@ -117,12 +116,9 @@ async function judgeRewritten(
   { tip, commits }: Found,
   confirmed: ConfirmedBatch,
 ): Promise<OwnPlace> {
-  const { accepted } = await judge(ports, commits, chainOf(ports.identity.publicKey, null));
+  const { accepted, pin } = await judgeFromStart(ports, commits);
   const last = accepted.at(-1);
-  if (last === undefined) {
-    const { pin } = await judge(ports, commits, null);
-    return { kind: "strangers", tip, reachable: false, holder: pin };
-  }
+  if (last === undefined) return { kind: "strangers", tip, reachable: false, holder: pin };
   const hash = confirmed.head?.hash;
   const place = accepted.findIndex((batch) => batch.chain.hash === hash);
   const further = place === -1 ? [] : accepted.slice(place + 1);
@@ -148,6 +144,20 @@ function isShortenedBeyond(first: AcceptedBatch | undefined, { head }: Confirmed
 /** Whether one of the confirmed batches ended with the line of this hash. Asked only of a log that was rewritten. */
 const isKnownHash = (state: Database, hash: string): boolean =>
   state.get("SELECT 1 FROM batches WHERE state = 'pushed' AND instr(head, ?) > 0 LIMIT 1", hash) !== null;
+
+/** What of a log is ours from its very beginning; `pin`: the key of another one that it is instead. */
+async function judgeFromStart(
+  ports: PlacePorts,
+  commits: readonly string[],
+): Promise<Pick<Judgement, "accepted" | "pin">> {
+  const { publicKey } = ports.identity;
+  const mine = await judge(ports, commits, chainOf(publicKey, null));
+  if (mine.accepted.length > 0) return mine;
+  const claimed = await judge(ports, commits, null);
+  // A log may have begun with a key that ours followed.
+  const isOurs = claimed.accepted.at(-1)?.chain.publicKey === publicKey;
+  return isOurs ? { ...claimed, pin: null } : { accepted: [], pin: claimed.pin };
+}
 
 /** Batches that are read and verified together; bounds memory at a few MB of usual ones. Chosen. */
 const CHUNK_COMMITS = 400;

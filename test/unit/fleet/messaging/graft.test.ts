@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 
 describe("graftOf()", () => {
-  test("holds for the batch on its base alone, and is over once the log went on", async () => {
+  test("holds for the batch on its base alone, and is over once the log went on", () => {
     const base = confirmedBatch(me.state)?.tip ?? "";
     expect(graftOf(me.state)).toBeNull();
     saveGraft(me.state, { base, tip: TIP, committedMs: 0 });
