@@ -7,7 +7,7 @@ import {
 } from "../../fleet/messaging/answer-messages.ts";
 import type { ReceivePorts } from "../../fleet/messaging/mailbox-ports.ts";
 import { listPeers } from "../../fleet/messaging/peers.ts";
-import { type ReceiveReport, receiveMessages } from "../../fleet/messaging/receive-messages.ts";
+import { type OwnRefs, type ReceiveReport, receiveMessages } from "../../fleet/messaging/receive-messages.ts";
 import type { OwnRefsWatch } from "../../fleet/messaging/watch-own-refs.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import { jitteredMs } from "../../resilience/backoff.ts";
@@ -76,7 +76,7 @@ async function takeIn(
   const { acceptedLines, quarantined, cardsTaken } = received;
   if (quarantined > 0) report({ kind: "quarantined", count: quarantined });
   if (acceptedLines > 0) daemon.noteArrival();
-  await watchOwnRefs(context, startedMonoMs);
+  await watchOwnRefs(context, received.own, startedMonoMs);
   if (!daemon.mayAct) {
     if (acceptedLines + quarantined + cardsTaken > 0) daemon.bump();
     return;
@@ -93,10 +93,10 @@ async function takeIn(
 }
 
 /** Before anything is done by itself: does anybody else write what only this server may? */
-async function watchOwnRefs(context: ReceiveLoopContext, startedMonoMs: number): Promise<void> {
+async function watchOwnRefs(context: ReceiveLoopContext, own: OwnRefs, startedMonoMs: number): Promise<void> {
   const { ports, daemon, report } = context;
   const nowMonoMs = ports.clock.monotonicMs();
-  const look = await context.ownRefs.look({ nowMonoMs, silentMs: silentMs(context) });
+  const look = await context.ownRefs.look(own, { nowMonoMs, silentMs: silentMs(context) });
   for (const text of look.notices) report({ kind: "notice", text });
   const why = look.held?.detail ?? null;
   if (look.held !== null && why !== daemon.held) {

@@ -159,9 +159,11 @@ function rememberReceipt(state: Database, receipt: ReceiptEntry): void {
 
 const FORMER = "former_cursors";
 
-/** How far a former life had looked at the others' messages, as its card said. Inside the caller's transaction. */
-const noteFormerCursors = (state: Database, cursors: Card["cursors"]): void =>
-  writeSetting(state, FORMER, JSON.stringify(cursors));
+/** Remembers how far a former life had looked at the others' messages, as its card said. */
+export function noteFormerCursors(state: Database, cursors: Card["cursors"]): void {
+  const json = JSON.stringify(cursors);
+  if (readSetting(state, FORMER) !== json) writeSetting(state, FORMER, json);
+}
 
 /** How far a former life had looked at the messages of `server`; null where there was none, or it did not say. */
 export function formerCursor(state: Database, server: string): Cursor | null {

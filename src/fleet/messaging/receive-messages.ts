@@ -34,6 +34,13 @@ import { findPeer, listPeers, pinPeer, setHistory } from "./peers.ts";
 import { receiveCards } from "./receive-cards.ts";
 import { confirmedBatch } from "./take-back.ts";
 
+/** Commits of the own refs and of `meta` on the remote. */
+export interface OwnRefs {
+  readonly tip: string | null;
+  readonly card: string | null;
+  readonly meta: string | null;
+}
+
 /** What one look brought. `acceptedLines` counts entries of others. */
 export interface ReceiveReport {
   readonly acceptedLines: number;
@@ -43,6 +50,8 @@ export interface ReceiveReport {
   readonly ownRefBehind: boolean;
   /** True when the remote is another fleet's: nothing of it was taken. */
   readonly otherFleet: boolean;
+  /** The own refs as the last fetch found them; null for what is not there. */
+  readonly own: OwnRefs;
 }
 
 /** Batches that are read, verified and committed together. Chosen: bounds memory at a few MB of usual batches. */
@@ -78,6 +87,7 @@ const NOTHING_RECEIVED: ReceiveReport = {
   cardsTaken: 0,
   ownRefBehind: false,
   otherFleet: true,
+  own: { tip: null, card: null, meta: null },
 };
 
 /** What was there before this server joined is readable and is never handled. */
@@ -97,7 +107,8 @@ function declareHistory({ state, index }: ReceivePorts): void {
 export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const { identity, store } = ports;
   // What was fetched last may be another fleet's; what was accepted before is of this one and stays.
-  const otherFleet = typeof (await judgeMeta(ports, remoteMeta(ports))) !== "string";
+  const meta = remoteMeta(ports);
+  const otherFleet = typeof (await judgeMeta(ports, meta)) !== "string";
   const logs = otherFleet ? new Map<string, string>() : store.readRefs(TRACKING.log);
   const remoteOwn = logs.get(TRACKING.log + identity.server) ?? null;
   // What the remote did not confirm may still be taken back, so it is not in the index yet.
@@ -111,7 +122,8 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   // Those logs are read on from there below, so their progress has to be in the index.
   writer.commit();
   const kept = store.readRefs(TRACKING.kept);
-  if (!otherFleet) noteOddRefs(ports, [...logs, ...store.readRefs(TRACKING.state)]);
+  const cards = otherFleet ? new Map<string, string>() : store.readRefs(TRACKING.state);
+  noteOddRefs(ports, [...logs, ...cards]);
   const others = [...logs].filter(([ref]) => ref !== TRACKING.log + identity.server).values();
   const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
   // While one log waits for git or for its signatures, another one is judged.
@@ -132,7 +144,14 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const cardsTaken = otherFleet ? 0 : await receiveCards(ports);
   // While a push is under way the remote is behind by right; it is news only when everything counts as pushed.
   const ownRefBehind = !otherFleet && own !== null && remoteOwn !== own && !hasUnpushed(ports.state);
-  return { acceptedLines, quarantined, cardsTaken, ownRefBehind, otherFleet };
+  return {
+    acceptedLines,
+    quarantined,
+    cardsTaken,
+    ownRefBehind,
+    otherFleet,
+    own: { tip: remoteOwn, card: cards.get(TRACKING.state + identity.server) ?? null, meta },
+  };
 }
 
 /**

@@ -4,15 +4,16 @@
  * that what it wrote is taken over.
  */
 import { FleetError } from "../../base/errors.ts";
-import { adoptLog } from "./adopt-log.ts";
+import { adoptLog, noteFormerCursors } from "./adopt-log.ts";
 import type { Card } from "./card.ts";
 import { listConflicts, shownFingerprint } from "./conflict-ref.ts";
 import { graftOf } from "./graft.ts";
-import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
+import type { ReceivePorts } from "./mailbox-ports.ts";
 import { endOwnAlarms, HOLDS, type Hold, type HoldKind, holdOf, raiseOwnAlarm } from "./own-alarms.ts";
 import { heldByCard, judgeOwnCard, type OwnCard } from "./own-card.ts";
 import { judgeKnownTip, judgeOwnTip, type OwnPlace } from "./own-place.ts";
 import { loadCardState, saveCardState } from "./publish-card.ts";
+import type { OwnRefs } from "./receive-messages.ts";
 import { held, mayRecover } from "./recover-log.ts";
 import { confirmedBatch } from "./take-back.ts";
 
@@ -35,12 +36,6 @@ export interface OwnLook {
 /** Makes sure that nobody of this server pushes meanwhile; null when somebody does. */
 export type TakeTurn = () => { release(): void } | null;
 
-/** The refs as the last look found them. */
-interface Found {
-  readonly tip: string | null;
-  readonly cardCommit: string | null;
-}
-
 /** Somebody else with our key, as last seen. */
 interface Other {
   readonly place: OwnPlace | null;
@@ -62,22 +57,20 @@ export class OwnRefsWatch {
   }
 
   /** Judges what the last fetch brought. */
-  async look(times: WatchTimes): Promise<OwnLook> {
-    const { state, store, identity } = this.#ports;
+  async look(own: OwnRefs, times: WatchTimes): Promise<OwnLook> {
+    const { state } = this.#ports;
     const notices = this.#noteConflicts();
     if (holdOf(state)?.kind === "other-fleet") return { held: holdOf(state), wantsPush: false, notices };
-    const found: Found = {
-      tip: store.readRefs(TRACKING.log).get(TRACKING.log + identity.server) ?? null,
-      cardCommit: store.readRefs(TRACKING.state).get(TRACKING.state + identity.server) ?? null,
-    };
-    const place = await this.#placeOf(found.tip);
-    const card = await judgeOwnCard(this.#ports, found.cardCommit);
-    const look = await this.#act(found, { place, card }, times);
-    const hasMeta = store.readRefs("refs/remote/").has(TRACKING.meta);
-    return { ...look, wantsPush: look.wantsPush || !hasMeta, notices: [...notices, ...look.notices] };
+    const place = await this.#placeOf(own.tip);
+    const card = await judgeOwnCard(this.#ports, own.card);
+    // A daemon of ours had come further than this state knows, as after a power cut or a backup.
+    if (card.kind === "mine") noteFormerCursors(state, card.card.cursors);
+    const look = await this.#act(own, { place, card }, times);
+    const wantsPush = look.wantsPush || (look.held === null && own.meta === null);
+    return { ...look, wantsPush, notices: [...notices, ...look.notices] };
   }
 
-  async #act(found: Found, other: Other, times: WatchTimes): Promise<OwnLook> {
+  async #act(found: OwnRefs, other: Other, times: WatchTimes): Promise<OwnLook> {
     const { state, clock, identity } = this.#ports;
     const { place, card } = other;
     if (place?.kind === "taken") {
@@ -102,15 +95,15 @@ export class OwnRefsWatch {
     const ended = endOwnAlarms(state, Object.keys(HOLDS) as HoldKind[], clock.wallMs());
     if (place?.kind === "confirmed") endOwnAlarms(state, ["stranger"], clock.wallMs());
     const isOff = place !== null && place.kind !== "confirmed" && place.kind !== "ours";
-    const isCardOff = found.cardCommit === null ? loadCardState(this.#ports).n > 0 : card.kind !== "known";
+    const isCardOff = found.card === null ? loadCardState(this.#ports).n > 0 : card.kind !== "known";
     const wantsPush = ended || isStranger || (isOff && place.kind !== "strangers") || isCardOff;
     const notices = ended ? [`nothing is in the way of "${identity.server}" any more; it goes on`] : [];
     return { held: null, wantsPush, notices };
   }
 
   /** Somebody else writes with our key: as long as it moves, this one stands still. */
-  async #watchOther(found: Found, other: Other, times: WatchTimes): Promise<OwnLook> {
-    const key = `${found.tip} ${found.cardCommit}`;
+  async #watchOther(found: OwnRefs, other: Other, times: WatchTimes): Promise<OwnLook> {
+    const key = `${found.tip} ${found.card}`;
     if (this.#silence?.key !== key) this.#silence = { key, sinceMonoMs: times.nowMonoMs };
     const silentMs = times.nowMonoMs - this.#silence.sinceMonoMs;
     if (silentMs >= times.silentMs) {
@@ -127,14 +120,14 @@ export class OwnRefsWatch {
   }
 
   /** Takes over what the other one wrote; null where that has to wait for a push under way. */
-  async #adopt(found: Found): Promise<OwnLook | null> {
+  async #adopt(found: OwnRefs): Promise<OwnLook | null> {
     const { state, clock, identity } = this.#ports;
     const turn = this.#takeTurn();
     if (turn === null) return null;
     try {
       // A push that ended just now may have changed what is ours.
       const place = await judgeOwnTip(this.#ports, found.tip);
-      const card = await judgeOwnCard(this.#ports, found.cardCommit);
+      const card = await judgeOwnCard(this.#ports, found.card);
       const former = card.kind === "other" || card.kind === "mine" ? card.card : null;
       const batches = place.kind === "unknown" ? place.batches : [];
       const entries =
@@ -143,7 +136,7 @@ export class OwnRefsWatch {
       const last = loadCardState(this.#ports);
       if (card.kind !== "stranger") {
         const n = Math.max(last.n, former?.n ?? 0);
-        state.transaction(() => saveCardState(this.#ports, { ...last, n, commitId: found.cardCommit }));
+        state.transaction(() => saveCardState(this.#ports, { ...last, n, commitId: found.card }));
       }
       this.#silence = null;
       const detail = `${entries} entries of a former life of "${identity.server}" were taken over: this state was an old copy`;

@@ -436,6 +436,7 @@ describe("ingestStore()", () => {
       cardsTaken: 0,
       ownRefBehind: false,
       otherFleet: false,
+      own: { tip: null, card: null, meta: expect.any(String) },
     });
   });
 });

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
+import { formerCursor } from "../../../../src/fleet/messaging/adopt-log.ts";
 import { announceConflict } from "../../../../src/fleet/messaging/conflict-ref.ts";
 import { encodeMeta } from "../../../../src/fleet/messaging/fleet-meta.ts";
 import { holdOf, listOwnAlarms } from "../../../../src/fleet/messaging/own-alarms.ts";
@@ -30,8 +31,8 @@ const watchOver = (server: MemoryServer): OwnRefsWatch =>
   new OwnRefsWatch(server.receivePorts, () => (isBusy ? null : { release: () => undefined }));
 
 async function look(server = me, by = watch) {
-  await server.receive();
-  return await by.look({ nowMonoMs: fleet.clock.monotonicMs(), silentMs: SILENT_MS });
+  const { own } = await server.receive();
+  return await by.look(own, { nowMonoMs: fleet.clock.monotonicMs(), silentMs: SILENT_MS });
 }
 
 /** A daemon that starts: its card bears a run that no copy of the state knows. */
@@ -155,6 +156,17 @@ describe("look()", () => {
     expect(await look()).toMatchObject({ held: { kind: "other-fleet" }, wantsPush: false });
     fleet.remote.put("refs/fleet/meta", [], meta);
     expect(await look()).toMatchObject({ held: null });
+  });
+
+  test("remembers how far a daemon of ours had come when this state is older than its card", async () => {
+    const other = await fleet.add("code2");
+    const backup = me.backup();
+    await other.send({ to: ["code1"] });
+    await me.receive();
+    me.answer();
+    await me.flush();
+    expect(await look(backup, watchOver(backup))).toMatchObject({ held: null, wantsPush: true });
+    expect(formerCursor(backup.state, "code2")).toMatchObject({ seq: 2 });
   });
 
   test("is not made deaf by a ref that names no commit", async () => {
