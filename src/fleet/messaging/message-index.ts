@@ -194,6 +194,13 @@ export function clearAlarm(index: Database, server: string, kind: string): void 
   if (index.get(`SELECT 1 ${where}`, server, kind) !== null) index.run(`DELETE ${where}`, server, kind);
 }
 
+/** Ends the alarms of a kind that were first raised before `beforeWallMs`. Called at every look. */
+export function endAlarms(index: Database, kind: string, beforeWallMs: number): void {
+  const where = "FROM alarms WHERE kind = ? AND first_wall_ms < ?";
+  if (index.get(`SELECT 1 ${where}`, kind, beforeWallMs) === null) return;
+  index.transaction(() => index.run(`DELETE ${where}`, kind, beforeWallMs));
+}
+
 /** The servers of which an alarm of one of these kinds is known, however often it was so. */
 export function serversWithAlarm(index: Database, kinds: readonly string[]): Set<string> {
   const rows = index.all<{ server: string; kind: string }>("SELECT server, kind FROM alarms");
