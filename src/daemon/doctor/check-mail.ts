@@ -45,6 +45,9 @@ function checkResting(queue: readonly QueueItem[]): Diagnosis[] {
 
 const ALARM_FIXES: Readonly<Record<string, string>> = {
   hidden: "Ask whoever runs the remote: it shows less of this server's log than its card speaks of",
+  gap: "Nothing can bring them back; ask its owner what was in them. compaction.live is how long a silent server is waited for",
+  returned:
+    "If it is who it was, fleetd trust add takes it back; else fleetd servers forget --purge deletes it again",
   rewritten: "Ask its owner; what was accepted before stays here, what was rewritten is not taken",
 };
 

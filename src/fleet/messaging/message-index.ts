@@ -188,6 +188,10 @@ export const isRaised = (index: Database, { server, kind, detail }: Alarm): bool
   index.get("SELECT 1 FROM alarms WHERE server = ? AND kind = ? AND detail = ?", server, kind, detail) !==
   null;
 
+/** Whether an alarm was raised often enough to be listed: whoever raises it at every look need not do so again. */
+export const isLasting = (index: Database, server: string, kind: string): boolean =>
+  index.get("SELECT 1 FROM alarms WHERE server = ? AND kind = ? AND rounds >= 2", server, kind) !== null;
+
 /** Ends an alarm whose cause is gone. Called at every look, so it writes only when there is one. */
 export function clearAlarm(index: Database, server: string, kind: string): void {
   const where = "FROM alarms WHERE server = ? AND kind = ?";

@@ -22,6 +22,7 @@ import {
   clearAlarm,
   endAlarms,
   insertLines,
+  isLasting,
   isRaised,
   listProgress,
   loadProgress,
@@ -116,7 +117,10 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   if (own !== null) await ingestLog(ports, { server: identity.server, tip: own }, writer);
   const kept = store.readRefs(TRACKING.kept);
   if (!otherFleet) noteOddRefs(ports, [...logs, ...store.readRefs(TRACKING.state)]);
-  const others = [...logs].filter(([ref]) => ref !== TRACKING.log + identity.server).values();
+  const purged = notePurged(ports, logs);
+  const isRead = ([ref]: readonly [string, string]): boolean =>
+    ref !== TRACKING.log + identity.server && !purged.has(ref.slice(TRACKING.log.length));
+  const others = [...logs].filter(isRead).values();
   const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
   // While one log waits for git or for its signatures, another one is judged.
   const takeLogs = async (): Promise<void> => {
@@ -137,6 +141,22 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   // While a push is under way the remote is behind by right; it is news only when everything counts as pushed.
   const ownRefBehind = !otherFleet && own !== null && remoteOwn !== own && !hasUnpushed(ports.state);
   return { acceptedLines, quarantined, cardsTaken, ownRefBehind, otherFleet };
+}
+
+/** The servers whose refs were deleted from here; one of them that is on the remote again is an alarm, and not read. */
+function notePurged({ state, index, clock }: ReceivePorts, logs: ReadonlyMap<string, string>): Set<string> {
+  const purged = new Set(listPeers(state).flatMap((peer) => (peer.purged ? [peer.server] : [])));
+  const alarmed = serversWithAlarm(index, [RETURNED]);
+  const returned = [...purged].filter((server) => logs.has(TRACKING.log + server));
+  for (const server of alarmed) {
+    if (!returned.includes(server)) index.transaction(() => clearAlarm(index, server, RETURNED));
+  }
+  for (const server of returned) {
+    const detail = "it is on the remote again after its refs were deleted; nothing of it is taken";
+    if (isLasting(index, server, RETURNED)) continue;
+    index.transaction(() => raiseAlarm(index, { server, kind: RETURNED, detail }, clock.wallMs()));
+  }
+  return purged;
 }
 
 /**
@@ -167,6 +187,7 @@ const NOTHING_TAKEN: LogCounts = { taken: false, accepted: 0, quarantined: 0 };
 const REWRITTEN = "rewritten";
 const UNREADABLE = "unreadable";
 const GAP = "gap";
+const RETURNED = "returned";
 /** Alarms about a log as a whole; the next good look at it ends them. */
 const LOG_ALARMS = [REWRITTEN, UNREADABLE];
 
