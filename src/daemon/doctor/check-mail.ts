@@ -4,11 +4,17 @@ import { listAlarms, listQuarantine } from "../../fleet/messaging/message-index.
 import { listQueue, type QueueItem } from "../../fleet/messaging/queue.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Mailbox } from "../open-mailbox.ts";
+import { checkCompaction } from "./check-compaction.ts";
 import { type Diagnosis, healthy, trouble } from "./diagnosis.ts";
 
 /** What was sent and refused, what came and was not taken, and what looks like somebody tampering. Never subjects. */
 export function checkMail(mailbox: Mailbox, settings: ServerSettings): Diagnosis[] {
-  return [...checkRefused(mailbox, settings), ...checkAlarms(mailbox), ...checkQuarantine(mailbox)];
+  return [
+    ...checkRefused(mailbox, settings),
+    ...checkAlarms(mailbox),
+    ...checkQuarantine(mailbox),
+    checkCompaction(mailbox),
+  ];
 }
 
 function checkRefused({ state }: Mailbox, settings: ServerSettings): Diagnosis[] {
