@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "bun:test";
-import { listAlarms } from "../../../../src/fleet/messaging/message-index.ts";
+import { listAlarms, loadProgress } from "../../../../src/fleet/messaging/message-index.ts";
 import { findPeer, readmitPeer, setForgotten, setPurged } from "../../../../src/fleet/messaging/peers.ts";
 import { deleteRefs, findRefsOf } from "../../../../src/fleet/messaging/purge-server.ts";
 import { entriesOf } from "../../../helpers/memory-compaction.ts";
@@ -74,11 +74,7 @@ test("of a forgotten server nothing is acted on, and after it is taken back only
   await other.send({ to: ["code1"], body: "status?" });
   await me.receive();
   expect(me.answer()).toEqual([]);
-  readmitPeer(
-    me.state,
-    "code2",
-    me.index.get("SELECT epoch, seq, hash FROM progress WHERE writer = 'code2'"),
-  );
+  readmitPeer(me.state, "code2", loadProgress(me.index, "code2"));
   expect(me.answer()).toEqual([]);
   await other.send({ to: ["code1"], body: "status?" });
   await me.receive();

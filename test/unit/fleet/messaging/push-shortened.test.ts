@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { compactionRefusal, pendingShortened } from "../../../../src/fleet/messaging/compaction-state.ts";
 import { loadHead } from "../../../../src/fleet/messaging/outbox.ts";
 import {
-  takeUpShortened,
   pushShortened,
   settleShortened,
+  takeUpShortened,
 } from "../../../../src/fleet/messaging/push-shortened.ts";
 import { buildMemory, compactMemory, entriesOf } from "../../../helpers/memory-compaction.ts";
 import { FACTS, MemoryFleet, type MemoryServer, PATIENTLY } from "../../../helpers/memory-fleet.ts";
