@@ -31,9 +31,14 @@ def read_batch(server, fleet, state, files):
     data, lines = files.get("entries.jsonl", b""), files.get("entries.jsonl", b"").split(b"\n")
     if "entries.sig" not in files or not data.endswith(b"\n") or len(lines) > 1001: raise ValueError("no signed batch")
     entries = [json.loads(line.decode("utf-8"), object_pairs_hook=distinct) for line in lines[:-1]]
-    key, epoch, seq, prev = state or (entries[0].get("public_key"), None, 0, None)
+    root = entries[0] if state is None and entries[0].get("type") == "compacted" else {}  # a log that was shortened
+    last = (root.get("keys") or entries)[-1 if root else 0]
+    key, epoch, seq, prev = state or (last.get("public_key"), None, 0, None)
     if not re.fullmatch(r"ssh-ed25519 [A-Za-z0-9+/=]{68}", str(key)) or not is_signed(server, key, data, files["entries.sig"]):
         raise ValueError("signature missing or wrong")
+    if root:
+        if (root["v"], root["from"], last["fleet"], len(entries)) != (1, server, fleet, 1): raise ValueError("not the root of this log")
+        return (key, last["epoch"], root["seq"], root["hash"]), []
     messages = []
     for line, entry in zip(lines, entries):
         if entry.get("type") == "key" and (entry["fleet"], entry["public_key"]) == (fleet, key): epoch, seq = entry["epoch"], 0

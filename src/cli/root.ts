@@ -146,6 +146,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Check the way to the remote, step by step, with times",
     load: () => import("./commands/network.ts").then((m) => m.network),
   },
+  compact: {
+    group: "Care",
+    summary: "Shorten this server's log on the remote by what all have read",
+    load: () => import("./commands/compact.ts").then((m) => m.compact),
+  },
   "rebuild-index": {
     group: "Care",
     summary: "Make the message index anew from the object store",

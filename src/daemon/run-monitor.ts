@@ -233,20 +233,18 @@ function healthContext(context: MonitorContext): HealthLoopContext {
   };
 }
 
-function maintenanceContext({
-  mailbox,
-  machine,
-  sendPorts,
-  options,
-  signal,
-}: MonitorContext): MaintenanceContext {
+function maintenanceContext(context: MonitorContext): MaintenanceContext {
+  const { mailbox, machine, gate, daemon, sendPorts, receivePorts, options, signal } = context;
   const { paths, identity } = mailbox;
   const embedded = embeddedRemotePath(dirname(paths.folder));
   return {
-    ports: sendPorts,
+    ports: { ...sendPorts, index: receivePorts.index },
+    gate,
     storeFolder: paths.store,
     flushLock: paths.flushLock,
     embeddedRemote: () => (identity.remoteUrl === embedded && machine.holds() ? embedded : null),
+    facts: () => serverFacts(options.version, options.settings(), daemon.health),
+    settings: options.settings,
     startedMonoMs: sendPorts.clock.monotonicMs(),
     report: options.report,
     signal,

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compile } from "../../scripts/build/compile.ts";
 import { TempGit } from "../helpers/temp-git.ts";
+import { compact } from "./compact.ts";
 import type { Bench, Context } from "./context.ts";
 import { day } from "./day.ts";
 import { flush } from "./flush.ts";
@@ -32,6 +33,7 @@ const BENCHES: readonly Bench[] = [
   reply,
   poll,
   catchUp,
+  compact,
   idle,
   day,
   million,

@@ -1,7 +1,7 @@
 // docs/format.md is enough to write a reader: docs/examples/reader.py is one, in another language, with git and
 // ssh-keygen alone. Here it reads what fleetd wrote, and has to see the same.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { cpSync } from "node:fs";
+import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Ran, WireFleet } from "../helpers/wire-fleet.ts";
 import { WireWriter } from "../helpers/wire-writer.ts";
@@ -121,6 +121,23 @@ describe.skipIf(!hasPython)("docs/examples/reader.py", () => {
       const all = parse((await readWith(fleet.remote)).stdout) as (Message & { thread?: string })[];
       const read = all.filter((one) => one.id === first?.id || one.thread === first?.id);
       expect(read.map((message) => [message.from, message.body])).toEqual(shown);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "reads what is left of a log that was shortened, and what is added to it",
+    async () => {
+      const config = join(fleet.folder, "eager.yaml");
+      writeFileSync(config, "compaction: { keep: 0s, entries: 0, live: 1ms }\n");
+      await fleet.json("alpha", "send", "before", "--to", "beta");
+      const compacted = await fleet.json("alpha", "compact", "--config", config);
+      expect(compacted["status"]).toBe("done");
+      await fleet.json("alpha", "send", "after", "--to", "beta");
+      const ran = await readWith(fleet.remote);
+      expect([ran.exitCode, ran.stderr]).toEqual([0, ""]);
+      const kept = parse(ran.stdout).filter((message) => message.from === "alpha");
+      expect(kept.map((message) => message.body)).toEqual(["before", "after"]);
     },
     TIMEOUT_MS,
   );

@@ -1,9 +1,14 @@
-import { FleetError } from "../../base/errors.ts";
 import { readCardHealth } from "../../fleet/health/card-health.ts";
-import { labelsOf } from "../../fleet/messaging/card.ts";
-import { listAlarms, listCards, listProgress, listQuarantine } from "../../fleet/messaging/message-index.ts";
+import { forgottenBy, labelsOf } from "../../fleet/messaging/card.ts";
+import {
+  listAlarms,
+  listCards,
+  listProgress,
+  listQuarantine,
+  type StoredCard,
+} from "../../fleet/messaging/message-index.ts";
 import { ownGroups } from "../../fleet/messaging/own-groups.ts";
-import { listPeers, setForgotten } from "../../fleet/messaging/peers.ts";
+import { listPeers } from "../../fleet/messaging/peers.ts";
 import { lastSeenWallMs, type PresenceState, presenceOf } from "../../fleet/messaging/presence.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
 import { systemClock } from "../../platform/clock.ts";
@@ -12,7 +17,7 @@ import { toLabelFilter } from "../filters.ts";
 import { refreshIndex } from "../look.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { formatRelativeTime } from "../output/relative-time.ts";
-import type { SafeText } from "../output/safe-text.ts";
+import { type SafeText, safe } from "../output/safe-text.ts";
 import type { Style } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
 import { openStyle, terminalWidth } from "../output/terminal.ts";
@@ -42,6 +47,12 @@ export interface KnownServer {
   readonly health: { readonly status: string; readonly summary: string | null } | null;
   readonly entries: number;
   readonly forgotten: boolean;
+  /** Whether its refs were deleted from here. */
+  readonly purged: boolean;
+  /** Whether it was heard of after it was forgotten here. */
+  readonly speaksAgain: boolean;
+  /** Servers whose cards say that they have forgotten it; each decides for itself. */
+  readonly forgottenBy: readonly string[];
 }
 
 /** Lists who is in the fleet, with their keys and when they were last heard of. */
@@ -58,20 +69,13 @@ export async function servers(args: ServersArguments): Promise<void> {
     const own = fingerprintOf(fromOpenSsh(identity.publicKey) ?? new Uint8Array(32), systemCryptography);
     const nowWallMs = systemClock.wallMs();
     const style = openStyle(args);
-    const seenOf = (one: KnownServer): string => {
-      if (one.forgotten) return "forgotten";
-      if (one.lastSeenWallMs === null) return "unknown";
-      const status = one.health?.status ?? "ok";
-      const health = status === "warn" || status === "critical" ? `, ${status}` : "";
-      return `${formatRelativeTime(one.lastSeenWallMs, nowWallMs)}${health}`;
-    };
     const self = { groups: ownGroups(state), labels: new Map(Object.entries(session.settings.labels)) };
     const rows = [
       ...(wanted(self) ? [[identity.server, "", "this server", membershipOf(self), own]] : []),
       ...known.map((one) => [
         one.server,
         one.forgotten ? "" : lightOf(one.presence, style),
-        seenOf(one),
+        seenOf(one, nowWallMs),
         membershipOf(one),
         one.fingerprint,
       ]),
@@ -84,8 +88,42 @@ export async function servers(args: ServersArguments): Promise<void> {
     const titles = ["SERVER", "STATE", "LAST SEEN", "GROUPS, LABELS", "KEY"];
     const columns = titles.map((title) => ({ title, keepWhole: true }));
     printText(renderTable({ columns, rows }, style, terminalWidth()));
+    for (const line of rumours(session, known)) printText(line);
   });
 }
+
+function seenOf(one: KnownServer, nowWallMs: number): string {
+  if (one.purged) return "purged";
+  if (one.forgotten) return one.speaksAgain ? "forgotten, speaks again" : "forgotten";
+  if (one.lastSeenWallMs === null) return "unknown";
+  const status = one.health?.status ?? "ok";
+  const health = status === "warn" || status === "critical" ? `, ${status}` : "";
+  return `${formatRelativeTime(one.lastSeenWallMs, nowWallMs)}${health}`;
+}
+
+/** What is to be said of servers that somebody has forgotten. */
+function rumours(session: Session, known: readonly KnownServer[]): SafeText[] {
+  const { identity } = session.mailbox();
+  const self = byWhom(listCards(session.mailbox().index()), identity.server);
+  return [
+    ...(self.length === 0
+      ? []
+      : [safe`${identity.server} (this server) was forgotten by ${self.join(", ")}`]),
+    ...known.flatMap(({ server, forgotten, purged, speaksAgain, forgottenBy }) => [
+      ...(speaksAgain && !purged
+        ? [safe`${server} was forgotten here and speaks again: fleetd servers remember ${server}`]
+        : []),
+      ...(forgottenBy.length > 0 && !forgotten
+        ? [
+            safe`${server} was forgotten by ${forgottenBy.join(", ")}; here it is not: fleetd servers forget ${server}`,
+          ]
+        : []),
+    ]),
+  ];
+}
+
+const byWhom = (cards: Iterable<StoredCard>, server: string): string[] =>
+  [...cards].flatMap((one) => (forgottenBy(one.card).includes(server) ? [one.server] : []));
 
 type Membership = Pick<KnownServer, "groups" | "labels">;
 
@@ -141,19 +179,6 @@ export async function groups(args: ServersArguments): Promise<void> {
   });
 }
 
-/** Leaves a server out of broadcasts and lists from now on; its messages stay readable. */
-export async function forgetServer(args: ServersArguments & { readonly id: string }): Promise<void> {
-  await withSession(args, async (session) => {
-    await refreshIndex(session, args);
-    const { state } = session.mailbox();
-    const isKnown = state.transaction(() => setForgotten(state, args.id, systemClock.wallMs()));
-    if (!isKnown)
-      throw new FleetError("BAD_INPUT", `Cannot forget "${args.id}": no such server is known here`);
-    if (args.json) printJson("servers.forget", { id: args.id, forgotten: true });
-    else printText(`${args.id} is left out of broadcasts and lists from now on; nothing of it was deleted`);
-  });
-}
-
 /** Every other server, forgotten ones included. */
 export function listServers(session: Session): KnownServer[] {
   const mailbox = session.mailbox();
@@ -176,6 +201,9 @@ export function listServers(session: Session): KnownServer[] {
       health: stored === undefined ? null : readCardHealth(stored.card.health),
       entries: progress.get(peer.server)?.seq ?? 0,
       forgotten: peer.forgotten,
+      purged: peer.purged,
+      speaksAgain: peer.forgottenWallMs !== null && (seenWallMs ?? 0) > peer.forgottenWallMs,
+      forgottenBy: byWhom(cards.values(), peer.server),
     };
   });
 }
@@ -203,4 +231,7 @@ const toJson = (one: KnownServer): Record<string, unknown> => ({
   health_summary: one.health?.summary ?? null,
   entries: one.entries,
   forgotten: one.forgotten,
+  purged: one.purged,
+  speaks_again: one.speaksAgain,
+  forgotten_by: one.forgottenBy,
 });

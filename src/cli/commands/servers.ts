@@ -13,10 +13,22 @@ const list = strictCommand({
 });
 
 const forget = strictCommand({
-  meta: { name: "servers forget", description: "Leave a server out of broadcasts and lists" },
+  meta: { name: "servers forget", description: "Leave a server out of broadcasts and lists, or delete it" },
+  args: {
+    id: { type: "positional", description: "Server id" },
+    purge: { type: "boolean", description: "Delete its refs on the remote; it takes trust to come back" },
+    "dry-run": { type: "boolean", description: "Only say what would be deleted" },
+    yes: { type: "boolean", description: "Do it; nothing is asked" },
+  },
+  examples: ["fleetd servers forget build9", "fleetd servers forget build9 --purge --dry-run"],
+  run: async ({ args }) => (await import("../actions/forget-server.ts")).forgetServer(args),
+});
+
+const remember = strictCommand({
+  meta: { name: "servers remember", description: "Take a forgotten server back" },
   args: { id: { type: "positional", description: "Server id" } },
-  examples: ["fleetd servers forget build9"],
-  run: async ({ args }) => (await import("../actions/servers.ts")).forgetServer({ ...args, offline: true }),
+  examples: ["fleetd servers remember build9"],
+  run: async ({ args }) => (await import("../actions/forget-server.ts")).rememberServer(args),
 });
 
 /** `fleetd servers`. */
@@ -26,5 +38,6 @@ export const servers = strictGroup({
   commands: {
     list: { summary: list.meta.description, load: () => Promise.resolve(list) },
     forget: { summary: forget.meta.description, load: () => Promise.resolve(forget) },
+    remember: { summary: remember.meta.description, load: () => Promise.resolve(remember) },
   },
 });

@@ -4,11 +4,17 @@ import { listAlarms, listQuarantine } from "../../fleet/messaging/message-index.
 import { listQueue, type QueueItem } from "../../fleet/messaging/queue.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Mailbox } from "../open-mailbox.ts";
+import { checkCompaction } from "./check-compaction.ts";
 import { type Diagnosis, healthy, trouble } from "./diagnosis.ts";
 
 /** What was sent and refused, what came and was not taken, and what looks like somebody tampering. Never subjects. */
 export function checkMail(mailbox: Mailbox, settings: ServerSettings): Diagnosis[] {
-  return [...checkRefused(mailbox, settings), ...checkAlarms(mailbox), ...checkQuarantine(mailbox)];
+  return [
+    ...checkRefused(mailbox, settings),
+    ...checkAlarms(mailbox),
+    ...checkQuarantine(mailbox),
+    checkCompaction(mailbox),
+  ];
 }
 
 function checkRefused({ state }: Mailbox, settings: ServerSettings): Diagnosis[] {
@@ -45,6 +51,9 @@ function checkResting(queue: readonly QueueItem[]): Diagnosis[] {
 
 const ALARM_FIXES: Readonly<Record<string, string>> = {
   hidden: "Ask whoever runs the remote: it shows less of this server's log than its card speaks of",
+  gap: "Nothing can bring them back; ask its owner what was in them. compaction.live is how long a silent server is waited for",
+  returned:
+    "If it is who it was, fleetd trust add takes it back; else fleetd servers forget --purge deletes it again",
   rewritten: "Ask its owner; what was accepted before stays here, what was rewritten is not taken",
 };
 

@@ -65,7 +65,8 @@ export function answerMessages(ports: ReceivePorts, settings: AnswerSettings): H
   const progress = listProgress(ports.index);
   for (const peer of listPeers(ports.state)) {
     const until = progress.get(peer.server);
-    if (until === undefined) continue;
+    // Of a server that was forgotten nothing is acted on; it is readable, and shown as one that speaks again.
+    if (until === undefined || peer.forgotten) continue;
     while (!isHandled(ports.state, peer.server, until)) {
       handled.push(...handleRound(ports, settings, { server: peer.server, until }));
     }

@@ -73,6 +73,17 @@ export function labelsOf(card: Card): ReadonlyMap<string, string> {
   return new Map(good.slice(0, LABELS_MAX));
 }
 
+/** Ids of servers that a card says its server has forgotten; what is no list of ids says nothing. */
+export function forgottenBy(card: Card): readonly string[] {
+  const forgotten = card["forgotten"];
+  return Array.isArray(forgotten)
+    ? forgotten.filter((one) => v.is(serverName, one)).slice(0, FORGOTTEN_MAX)
+    : [];
+}
+
+/** As many forgotten servers a card names. Chosen: 64 bytes each at most. */
+export const FORGOTTEN_MAX = 100;
+
 /** What a card is made of besides the server's constants. */
 export interface CardFacts {
   readonly card: Card;

@@ -1,7 +1,7 @@
 import type { Database } from "../../base/ports/database.ts";
 import { hasPassed } from "./card.ts";
 import { listCards } from "./message-index.ts";
-import type { Cursor, ReceiptState } from "./model.ts";
+import { type Cursor, parseServerId, type ReceiptState } from "./model.ts";
 import { type OutboxItem, outboxItem } from "./outbox.ts";
 import { passedAt } from "./peers.ts";
 
@@ -70,7 +70,9 @@ export function deliveryOf(state: Database, index: Database, own: OwnMessage): D
       .all<{ server: string; via: string }>("SELECT server, via FROM expected WHERE message_id = ?", own.id)
       .map((row) => [row.server, row.via]),
   );
-  const servers = new Set([...expected.keys(), ...receipts.map((row) => row.server)]);
+  // Of an old message it is not kept for whom it was; whom it names, it still says itself.
+  const named = item === null && expected.size === 0 ? namedBy(index, own) : [];
+  const servers = new Set([...expected.keys(), ...named, ...receipts.map((row) => row.server)]);
   const recipients = [...servers].sort().map((server): Recipient => {
     const said = receipts.filter((row) => row.server === server);
     const card = cards.get(server);
@@ -127,6 +129,14 @@ function placeOf(
 ): { epoch: string; seq: number } | null {
   const sql = "SELECT epoch, seq FROM entries WHERE id = ? AND writer = ?";
   return index.get<{ epoch: string; seq: number }>(sql, own.id, own.server);
+}
+
+function namedBy(index: Database, own: { server: string; id: string }): string[] {
+  const sql = `SELECT one.value AS server FROM entries, json_each(entries.json, '$.to') AS one
+    WHERE entries.id = ? AND entries.writer = ? AND entries.type = 'message'`;
+  return index
+    .all<{ server: string }>(sql, own.id, own.server)
+    .flatMap(({ server }) => (parseServerId(server).ok ? [server] : []));
 }
 
 const STRENGTH: readonly ReceiptState[] = ["handled", "acked", "read"];

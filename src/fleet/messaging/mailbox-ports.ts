@@ -16,6 +16,10 @@ export const TRACKING = {
   /** What a look after a refused push found on the own refs. */
   foundLog: "refs/own/found-log",
   foundCard: "refs/own/card",
+  /** What a log was before its owner shortened it: `<server>/<number>`, so that nobody loses what he had. */
+  former: "refs/kept/former/",
+  /** A shortened own log that was built and may be on its way. */
+  shortened: "refs/own/shortened",
 };
 
 /** What a server's mailbox needs from the machine to send. */

@@ -102,8 +102,20 @@ CREATE TABLE own_alarms(
   ended_wall_ms INTEGER) WITHOUT ROWID;
 `;
 
+/**
+ * Shortened logs that were pushed without an answer yet: each may be on the remote as long as the log stands on `from_tip`
+ * there; `cut` is the commit of the last batch that it leaves out. Rows of messages that everybody has are removed;
+ * `sent_minutes` counts them.
+ */
+const COMPACTION = `
+CREATE TABLE compactions(
+  commit_id TEXT PRIMARY KEY, from_tip TEXT NOT NULL, cut TEXT NOT NULL, built_wall_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE sent_minutes(minute INTEGER PRIMARY KEY, count INTEGER NOT NULL);
+ALTER TABLE peers ADD COLUMN purged_wall_ms INTEGER;
+`;
+
 /** Each step leads from the layout of its position to the next; a file of an older fleetd takes those it lacks. */
-const STATE_STEPS: readonly string[] = [MESSAGES, QUEUE, HANDLERS, METRICS, OWN_REFS];
+const STATE_STEPS: readonly string[] = [MESSAGES, QUEUE, HANDLERS, METRICS, OWN_REFS, COMPACTION];
 
 const INDEX_TABLES = `
 CREATE TABLE entries(

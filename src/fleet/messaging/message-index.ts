@@ -188,10 +188,21 @@ export const isRaised = (index: Database, { server, kind, detail }: Alarm): bool
   index.get("SELECT 1 FROM alarms WHERE server = ? AND kind = ? AND detail = ?", server, kind, detail) !==
   null;
 
+/** Whether an alarm was raised often enough to be listed: whoever raises it at every look need not do so again. */
+export const isLasting = (index: Database, server: string, kind: string): boolean =>
+  index.get("SELECT 1 FROM alarms WHERE server = ? AND kind = ? AND rounds >= 2", server, kind) !== null;
+
 /** Ends an alarm whose cause is gone. Called at every look, so it writes only when there is one. */
 export function clearAlarm(index: Database, server: string, kind: string): void {
   const where = "FROM alarms WHERE server = ? AND kind = ?";
   if (index.get(`SELECT 1 ${where}`, server, kind) !== null) index.run(`DELETE ${where}`, server, kind);
+}
+
+/** Ends the alarms of a kind that were first raised before `beforeWallMs`. Called at every look. */
+export function endAlarms(index: Database, kind: string, beforeWallMs: number): void {
+  const where = "FROM alarms WHERE kind = ? AND first_wall_ms < ?";
+  if (index.get(`SELECT 1 ${where}`, kind, beforeWallMs) === null) return;
+  index.transaction(() => index.run(`DELETE ${where}`, kind, beforeWallMs));
 }
 
 /** The servers of which an alarm of one of these kinds is known, however often it was so. */

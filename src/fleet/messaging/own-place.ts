@@ -4,6 +4,7 @@
  */
 import type { Database } from "../../base/ports/database.ts";
 import type { Chain } from "./accept-batch.ts";
+import { wasOwn } from "./compaction-state.ts";
 import {
   type AcceptedBatch,
   type Judgement,
@@ -124,7 +125,7 @@ async function judgeRewritten(
   const further = place === -1 ? [] : accepted.slice(place + 1);
   if (further.length > 0) return { kind: "unknown", batches: further };
   // A part of our own log, in its own commits or in others, is a stranger's doing and contradicts nothing.
-  if (place !== -1 || isKnownHash(ports.state, last.chain.hash)) {
+  if (place !== -1 || isKnownHash(ports.state, last.chain.hash) || (await wasOwn(ports, last.commit))) {
     return { kind: "strangers", tip, reachable: false, holder: null };
   }
   return isShortenedBeyond(accepted[0], confirmed)

@@ -15,6 +15,10 @@ export interface Peer {
   readonly history: { readonly epoch: string; readonly seq: number };
   readonly cardN: number;
   readonly forgotten: boolean;
+  /** Since when it is left out of broadcasts and lists, and nothing of it is acted on; null: it is not. */
+  readonly forgottenWallMs: number | null;
+  /** Whether its refs were deleted from here: nothing that bears its id is taken until the operator trusts it again. */
+  readonly purged: boolean;
 }
 
 type PeerRow = {
@@ -28,6 +32,7 @@ type PeerRow = {
   history_seq: number;
   card_n: number;
   forgotten_wall_ms: number | null;
+  purged_wall_ms: number | null;
 };
 
 const toPeer = (row: PeerRow): Peer => ({
@@ -38,6 +43,8 @@ const toPeer = (row: PeerRow): Peer => ({
   history: { epoch: row.history_epoch, seq: row.history_seq },
   cardN: row.card_n,
   forgotten: row.forgotten_wall_ms !== null,
+  forgottenWallMs: row.forgotten_wall_ms,
+  purged: row.purged_wall_ms !== null,
 });
 
 /** All peers by name; this server itself is not one. */
@@ -149,4 +156,18 @@ export function setGroups(state: Database, server: string, groups: readonly stri
 /** Leaves a server out of broadcasts and views (or takes it back in). False when it is unknown. */
 export function setForgotten(state: Database, server: string, nowWallMs: number | null): boolean {
   return state.run("UPDATE peers SET forgotten_wall_ms = ? WHERE server = ?", nowWallMs, server) === 1;
+}
+
+/** Remembers that the refs of a forgotten server were deleted; its key stays pinned. Inside the caller's transaction. */
+export const setPurged = (state: Database, server: string, nowWallMs: number): void =>
+  void state.run("UPDATE peers SET purged_wall_ms = ? WHERE server = ?", nowWallMs, server);
+
+/**
+ * Takes a forgotten or purged server back: what it says from `from` on is acted on again, what it said before is history.
+ * Inside the caller's transaction. False when it is unknown.
+ */
+export function readmitPeer(state: Database, server: string, from: Cursor | null): boolean {
+  if (from !== null) setHistory(state, server, from);
+  const sql = "UPDATE peers SET forgotten_wall_ms = NULL, purged_wall_ms = NULL WHERE server = ?";
+  return state.run(sql, server) === 1;
 }

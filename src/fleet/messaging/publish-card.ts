@@ -1,6 +1,6 @@
 import { toInstant } from "../../base/instant.ts";
 import type { GitObject } from "../../base/ports/git-store.ts";
-import { buildCard, type Card } from "./card.ts";
+import { buildCard, type Card, FORGOTTEN_MAX } from "./card.ts";
 import { type CardMode, readSetting, writeSetting } from "./identity.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { type Cursor, FORMAT, LIMITS } from "./model.ts";
@@ -80,6 +80,7 @@ export async function buildNextCard(
     health: facts.health,
     log: { epoch: head?.epoch ?? identity.epoch, seq: head?.seq ?? 0, hash: head?.hash ?? "" },
     cursors: cursorsOf(ports),
+    ...forgottenOf(ports),
   };
   const tools = {
     server: identity.server,
@@ -92,8 +93,17 @@ export async function buildNextCard(
   return { n, ...built };
 }
 
-/** What cursors may take of a card; the rest of it needs far less than the remainder. */
-const CURSOR_BYTES_MAX = LIMITS.cardBytesMax - 8 * 1024;
+/** The newest of those that were forgotten here: others are told, and each decides for itself. */
+function forgottenOf({ state }: SendPorts): { readonly forgotten?: readonly string[] } {
+  const rows = state.all<{ server: string }>(
+    "SELECT server FROM peers WHERE forgotten_wall_ms IS NOT NULL ORDER BY forgotten_wall_ms DESC, server LIMIT ?",
+    FORGOTTEN_MAX,
+  );
+  return rows.length === 0 ? {} : { forgotten: rows.map(({ server }) => server) };
+}
+
+/** What cursors and forgotten servers may take of a card; the rest of it needs far less than the remainder. */
+const CURSOR_BYTES_MAX = LIMITS.cardBytesMax - 16 * 1024;
 
 /** In a fleet of more than some 400 servers not all cursors fit; a card without some says less, no card says nothing. */
 function cursorsOf(ports: SendPorts): Card["cursors"] {

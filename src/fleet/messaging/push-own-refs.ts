@@ -15,6 +15,7 @@ import { endOwnAlarms, HOLDS, type HoldKind, type OwnAlarmKind, raiseOwnAlarm } 
 import { adoptOwnCard, heldByCard } from "./own-card.ts";
 import { judgeKnownTip } from "./own-place.ts";
 import { buildNextCard, loadCardState, type ServerFacts, saveCardState } from "./publish-card.ts";
+import { takeUpShortened } from "./push-shortened.ts";
 import type { QueueRules } from "./queue.ts";
 import { holdError, recoverLog } from "./recover-log.ts";
 
@@ -244,6 +245,9 @@ export async function findLogPlace(round: FlushRound): Promise<Result<LogPlace, 
 
 async function judgeTip(round: FlushRound, tip: string | null): Promise<Result<LogPlace, RemoteFailure>> {
   const { ports } = round;
+  const shortened = await takeUpShortened(ports, tip, callOptions(round));
+  if (!shortened.ok) return shortened;
+  if (shortened.value) return ok("changed");
   const known = judgeKnownTip(ports.state, tip);
   // Of a batch that was taken back the objects may have been cleaned away here; of a stranger's there never were any.
   if (known === null || (known.kind === "ours" && known.state === "abandoned")) {

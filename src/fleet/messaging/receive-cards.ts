@@ -54,7 +54,7 @@ async function takeCard(
   const peer = findPeer(state, server);
   const key = peer === null ? null : fromOpenSsh(peer.publicKey);
   // A card without a log is not a member yet: the log comes first and pins the key.
-  if (peer === null || key === null) return false;
+  if (peer === null || key === null || peer.purged) return false;
   const nowWallMs = clock.wallMs();
   const quarantine = (reason: string): boolean => {
     index.transaction(() => addQuarantine(index, { server, place: commit, reason }, nowWallMs));

@@ -5,19 +5,24 @@
  * one transaction, so a crash at any point repeats work and loses none.
  */
 import { FleetError } from "../../base/errors.ts";
+import type { Database } from "../../base/ports/database.ts";
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import type { Result } from "../../base/result.ts";
 import type { Chain } from "./accept-batch.ts";
+import { CHUNK_COMMITS, findUnread, type Log } from "./accept-compacted.ts";
 import { fetchRefs, noteOddRefs } from "./fetch-refs.ts";
 import { judgeMeta } from "./fleet-meta.ts";
+import { keepFormer, listFormer } from "./former-logs.ts";
 import { JOINING, readSetting } from "./identity.ts";
 import { createIndexWriter, type IndexWriter } from "./index-writer.ts";
-import { type Judgement, judgeBatches, knownChain, readBatches } from "./judge-log.ts";
+import { type Judgement, judgeBatches, readBatches } from "./judge-log.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
   addQuarantine,
   clearAlarm,
+  endAlarms,
   insertLines,
+  isLasting,
   isRaised,
   listProgress,
   loadProgress,
@@ -53,9 +58,6 @@ export interface ReceiveReport {
   /** The own refs as the last fetch found them; null for what is not there. */
   readonly own: OwnRefs;
 }
-
-/** Batches that are read, verified and committed together. Chosen: bounds memory at a few MB of usual batches. */
-const CHUNK_COMMITS = 400;
 
 /** Logs that are read at the same time. Chosen: a second one fills the waits of the first, and memory stays bounded. */
 const LOGS_AT_ONCE = 4;
@@ -117,14 +119,20 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   let quarantined = 0;
   const writer = createIndexWriter(ports.index);
   const taken: { readonly name: string; readonly tip: string }[] = [];
+  endAlarms(ports.index, GAP, ports.clock.wallMs() - GAP_TOLD_MS);
+  for (const log of missingLogs(ports)) {
+    await ingestReadable(ports, { ...log, isAlarmed: false }, writer);
+    // The next one of this server goes on from there, so its progress has to be in the index.
+    writer.commit();
+  }
   if (own !== null) await ingestLog(ports, { server: identity.server, tip: own }, writer);
-  for (const log of missingLogs(ports)) await ingestLog(ports, log, writer);
-  // Those logs are read on from there below, so their progress has to be in the index.
-  writer.commit();
   const kept = store.readRefs(TRACKING.kept);
   const cards = otherFleet ? new Map<string, string>() : store.readRefs(TRACKING.state);
   noteOddRefs(ports, [...logs, ...cards]);
-  const others = [...logs].filter(([ref]) => ref !== TRACKING.log + identity.server).values();
+  const purged = notePurged(ports, logs);
+  const isRead = ([ref]: readonly [string, string]): boolean =>
+    ref !== TRACKING.log + identity.server && !purged.has(ref.slice(TRACKING.log.length));
+  const others = [...logs].filter(isRead).values();
   const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
   // While one log waits for git or for its signatures, another one is judged.
   const takeLogs = async (): Promise<void> => {
@@ -154,25 +162,37 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   };
 }
 
-/**
- * Logs that were read before and are not in the index, as they were when they were read: an index that is made anew
- * knows what the old one knew, even if somebody took it off the remote.
- */
-function missingLogs({ state, index, store }: ReceivePorts): Log[] {
-  const progress = listProgress(index);
-  const missing = listPeers(state).filter((peer) => !progress.has(peer.server));
-  if (missing.length === 0) return [];
-  const kept = store.readRefs(TRACKING.kept);
-  return missing.flatMap(({ server }) => {
-    const tip = kept.get(TRACKING.kept + server);
-    return tip === undefined ? [] : [{ server, tip }];
-  });
+/** The servers whose refs were deleted from here; one of them that is on the remote again is an alarm, and not read. */
+function notePurged({ state, index, clock }: ReceivePorts, logs: ReadonlyMap<string, string>): Set<string> {
+  const purged = new Set(listPeers(state).flatMap((peer) => (peer.purged ? [peer.server] : [])));
+  const alarmed = serversWithAlarm(index, [RETURNED]);
+  const returned = [...purged].filter((server) => logs.has(TRACKING.log + server));
+  for (const server of alarmed) {
+    if (!returned.includes(server)) index.transaction(() => clearAlarm(index, server, RETURNED));
+  }
+  for (const server of returned) {
+    const detail = "it is on the remote again after its refs were deleted; nothing of it is taken";
+    if (isLasting(index, server, RETURNED)) continue;
+    index.transaction(() => raiseAlarm(index, { server, kind: RETURNED, detail }, clock.wallMs()));
+  }
+  return purged;
 }
 
-/** One server's log, and the commit it ends with. */
-interface Log {
-  readonly server: string;
-  readonly tip: string;
+/**
+ * Logs that were read before and are not in the index, as they were when they were read, oldest first: an index that is
+ * made anew knows what the old one knew, even if somebody took it off the remote or its owner removed it.
+ */
+function missingLogs({ identity, state, index, store }: ReceivePorts): Log[] {
+  const progress = listProgress(index);
+  const servers = [identity.server, ...listPeers(state).map((peer) => peer.server)];
+  const missing = servers.filter((server) => !progress.has(server));
+  if (missing.length === 0) return [];
+  const kept = store.readRefs(TRACKING.kept);
+  return missing.flatMap((server) => {
+    const last = kept.get(TRACKING.kept + server);
+    const tips = new Set([...listFormer(store, server), ...(last === undefined ? [] : [last])]);
+    return [...tips].map((tip) => ({ server, tip }));
+  });
 }
 
 interface LogCounts {
@@ -185,6 +205,8 @@ interface LogCounts {
 const NOTHING_TAKEN: LogCounts = { taken: false, accepted: 0, quarantined: 0 };
 const REWRITTEN = "rewritten";
 const UNREADABLE = "unreadable";
+const GAP = "gap";
+const RETURNED = "returned";
 /** Alarms about a log as a whole; the next good look at it ends them. */
 const LOG_ALARMS = [REWRITTEN, UNREADABLE];
 
@@ -216,16 +238,22 @@ async function ingestLog(ports: ReceivePorts, log: Log, writer: IndexWriter): Pr
   const { server, tip } = log;
   const progress = loadProgress(index, server);
   if (progress?.tip === tip || !parseServerId(server).ok) return NOTHING_TAKEN;
-  const commits = await listUnread(ports, log, progress);
-  if (commits === null) {
+  // Found out once; as long as the tip stays, that is known.
+  const isKnown = isRaised(index, rewrittenAlarm(log, progress));
+  const unread = isKnown ? null : await findUnread(ports, log, progress);
+  if (unread === null) {
     index.transaction(() => raiseAlarm(index, rewrittenAlarm(log, progress), clock.wallMs()));
     return null;
   }
+  const { commits } = unread;
+  // First of all: from the next line on nothing else may hold what the shortened log leaves out.
+  if (unread.isShortened && progress !== null) keepFormer(ports.store, server, progress.tip);
+  if (unread.missed > 0) writer.add(0, () => raiseGap(index, log, { ...unread, nowWallMs: clock.wallMs() }));
   if (progress !== null && commits.length === 0) {
     writer.add(0, () => saveProgress(index, server, { ...progress, tip }));
   }
   // The chain is handed on from chunk to chunk: another process may move the progress in the index meanwhile.
-  let chain = knownChain(ports, server, progress);
+  let { chain } = unread;
   let accepted = 0;
   let quarantined = 0;
   for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
@@ -239,38 +267,19 @@ async function ingestLog(ports: ReceivePorts, log: Log, writer: IndexWriter): Pr
   return { taken: true, accepted, quarantined };
 }
 
+/** What nobody can bring back is told for so long. Chosen, not measured. */
+const GAP_TOLD_MS = 7 * 24 * 3_600_000;
+
+function raiseGap(index: Database, { server }: Log, gap: { missed: number; nowWallMs: number }): void {
+  const detail = `${gap.missed} of its entries were removed from its log before this server had read them`;
+  // Listed from the second time on; this one is no chance.
+  for (let time = 0; time < 2; time += 1) raiseAlarm(index, { server, kind: GAP, detail }, gap.nowWallMs);
+}
+
 const rewrittenAlarm = ({ server, tip }: Log, progress: Progress | null) => {
   const detail = `its log at ${tip} does not continue entry ${progress?.seq ?? 0} at ${progress?.tip ?? ""}`;
   return { server, kind: REWRITTEN, detail };
 };
-
-/**
- * The commits of a log that were not read yet, oldest first; null when it does not continue what is known. A log may
- * also go on in other commits, as when a stranger's were taken off it: then all it says has to come to what is known.
- */
-async function listUnread(
-  ports: ReceivePorts,
-  log: Log,
-  progress: Progress | null,
-): Promise<readonly string[] | null> {
-  const { server, tip } = log;
-  // Found out once; as long as the tip stays, that is known.
-  if (isRaised(ports.index, rewrittenAlarm(log, progress))) return null;
-  const steps = await ports.store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
-  const commits = steps.map((step) => step.id);
-  // Of a log of which nothing was believed nothing is known.
-  if (progress === null || progress.seq === 0 || steps[0]?.parents[0] === progress.tip) return commits;
-  const publicKey = knownChain(ports, server, progress)?.publicKey ?? "";
-  let known: Chain = { publicKey, epoch: "", seq: 0, hash: "" };
-  for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
-    const batches = await readBatches(ports, commits.slice(start, start + CHUNK_COMMITS));
-    const judged = await judgeBatches(ports, server, { batches, known });
-    const found = judged.accepted.find(({ chain }) => chain.hash === progress.hash);
-    if (found !== undefined) return commits.slice(commits.indexOf(found.commit) + 1);
-    known = judged.chain;
-  }
-  return null;
-}
 
 /** Some commits of a log, oldest first, and what is known of it before them (null: nothing). */
 interface Chunk {

@@ -5,9 +5,13 @@ export function countSentByMinute(
   state: DatabaseReader,
   sinceWallMs: number,
 ): { readonly minute: number; readonly count: number }[] {
+  const since = Math.floor(sinceWallMs / 60_000);
   return state.all<{ minute: number; count: number }>(
-    `SELECT pushed_wall_ms / 60000 AS minute, count(*) AS count FROM outbox
-     WHERE type = 'message' AND pushed_wall_ms >= ? GROUP BY 1 ORDER BY 1`,
-    Math.floor(sinceWallMs / 60_000) * 60_000,
+    `SELECT minute, sum(count) AS count FROM (
+       SELECT pushed_wall_ms / 60000 AS minute, 1 AS count FROM outbox WHERE type = 'message' AND pushed_wall_ms >= ?
+       UNION ALL SELECT minute, count FROM sent_minutes WHERE minute >= ?)
+     GROUP BY minute ORDER BY minute`,
+    since * 60_000,
+    since,
   );
 }

@@ -31,6 +31,8 @@ const ABOVE_ZERO: readonly string[] = [
   "poll.idle",
   "push_budget.every",
   "queue.expires",
+  "compaction.every",
+  "compaction.live",
   "log.file_size",
   "log.keep",
   "log.total",

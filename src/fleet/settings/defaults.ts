@@ -39,6 +39,15 @@ export const DEFAULT_SETTINGS: ServerSettings = {
   },
   push_budget: { mode: "auto", burst: 6, every: 10 * SECOND_MS },
   queue: { expires: 7 * DAY_MS, attempts: 5 },
+  // Chosen: a week and 1,000 entries are what somebody who starts anew can still read, and more than any wait lasts.
+  compaction: {
+    enabled: true,
+    every: DAY_MS,
+    keep: 7 * DAY_MS,
+    entries: 1_000,
+    live: 30 * DAY_MS,
+    batches: 500,
+  },
   log: { level: "info", file_size: 10 * MIB, keep: 14 * DAY_MS, total: 100 * MIB },
   metrics: { keep: 30 * DAY_MS, operations: 100_000 },
   health: {

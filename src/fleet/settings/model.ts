@@ -80,6 +80,14 @@ export const fileSchema = v.strictObject({
   }),
   push_budget: section({ mode: v.picklist(["auto", "on", "off"]), burst: positive, every: duration }),
   queue: section({ expires: duration, attempts: positive }),
+  compaction: section({
+    enabled: boolean,
+    every: duration,
+    keep: duration,
+    entries: count,
+    live: duration,
+    batches: positive,
+  }),
   log: section({
     level: v.picklist(["debug", "info", "warning", "error", "critical"]),
     file_size: size,

@@ -39,6 +39,8 @@ test("pinPeer() notes the key and the time; nothing is handled yet", () => {
     history: { epoch: "", seq: 0 },
     cardN: 0,
     forgotten: false,
+    forgottenWallMs: null,
+    purged: false,
   });
 });
 
