@@ -15,7 +15,8 @@ const sendSchema: v.GenericSchema<unknown, SendCall> = v.object({
   inReplyTo: optionalText,
   ackRequired: v.optional(v.boolean()),
   expiresInMs: v.optional(v.pipe(v.number(), v.minValue(1))),
-  labels: v.optional(v.record(v.string(), v.string())),
+  // Not `v.record`: it passes over a label that is called "constructor", and it would be lost without a word.
+  labels: v.optional(v.custom<Readonly<Record<string, string>>>(areTexts, "not texts by name")),
   idempotencyKey: optionalText,
 });
 
@@ -36,6 +37,11 @@ export const parseSendCall = (value: unknown): Result<SendCall> => parse(sendSch
 export const parseMarkCall = (value: unknown): Result<MarkCall> => parse(markSchema, value);
 /** The body of a `changes`. */
 export const parseChangesCall = (value: unknown): Result<ChangesCall> => parse(changesSchema, value);
+
+function areTexts(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((text) => typeof text === "string");
+}
 
 function parse<Schema extends v.GenericSchema>(
   schema: Schema,
