@@ -1,7 +1,7 @@
 // Words that turn a careless program against its user: options where a name belongs, shell, transports that run
 // commands, paths that leave their folder, numbers that are none. The one idea: a program called `MARKER` stands on the
 // PATH and leaves a file when anything runs it, so "nothing was run" can be looked at.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { ArgumentDefinition } from "../../src/cli/argument.ts";
 import type { CommandGroup, CommandTable } from "../../src/cli/command-table.ts";
 import type { StrictCommand } from "../../src/cli/strict-command.ts";
@@ -114,6 +114,25 @@ export const HOSTILE_WORDS: readonly string[] = [
   "x".repeat(100_000),
 ];
 
+/** Hooks that run where somebody fetches, pushes or works. */
+export const CLIENT_HOOKS: readonly string[] = [
+  "fsmonitor-watchman",
+  "post-checkout",
+  "post-index-change",
+  "post-merge",
+  "pre-auto-gc",
+  "pre-push",
+];
+/** Hooks that run where somebody pushes to; the last one runs on both sides. */
+const SERVER_HOOKS: readonly string[] = [
+  "post-receive",
+  "post-update",
+  "pre-receive",
+  "proc-receive",
+  "update",
+  "reference-transaction",
+];
+
 /** A folder with traps, and what was caught in them. */
 export class Traps {
   readonly folder: string;
@@ -126,7 +145,7 @@ export class Traps {
     this.programs = `${folder}/programs`;
     this.#marks = `${folder}/marks`;
     for (const one of [folder, this.programs, this.#marks]) mkdirSync(one, { recursive: true });
-    this.put("programs/" + MARKER, this.script("marker"));
+    this.put(`programs/${MARKER}`, this.script("marker"));
     writeFileSync(`${folder}/evil`, `Match exec ${MARKER}\n`);
     // No network is asked, and an option that came from an address is a catch even where ssh itself would refuse it.
     const isCaught = `case "$word" in -*${MARKER}*|-Fevil*) exec ${MARKER} "$@";; esac`;
@@ -145,8 +164,15 @@ export class Traps {
 
   /** A script that leaves a mark called `name`, with its own words and those of who ran it, and fails. */
   script(name: string): string {
-    const mark = `${this.#marks}/${name}-$$`;
-    return `#!/bin/sh\n{ echo "$0 $*"; tr '\\0' ' ' < /proc/$PPID/cmdline; } > '${mark}' 2>&1\nexit 1\n`;
+    const mark = `'${this.#marks}/${name}'-$$`;
+    return `#!/bin/sh\n{ echo "$0 $*"; tr '\\0' ' ' < /proc/$PPID/cmdline; } > ${mark} 2>&1\nexit 1\n`;
+  }
+
+  /** Puts a trap where each hook of a repository would be, or each of those that run where somebody pushes from. */
+  plantHooks(repository: string, hooks: readonly string[] = [...CLIENT_HOOKS, ...SERVER_HOOKS]): void {
+    mkdirSync(`${repository}/hooks`, { recursive: true });
+    for (const hook of hooks)
+      writeFileSync(`${repository}/hooks/${hook}`, this.script(hook), { mode: 0o755 });
   }
 
   /** What was run, in the words of the traps; empty when all is well. */
@@ -154,5 +180,10 @@ export class Traps {
     return readdirSync(this.#marks).map(
       (name) => `${name}: ${readFileSync(`${this.#marks}/${name}`, "utf8")}`,
     );
+  }
+
+  /** Makes as if nothing had been caught. */
+  forget(): void {
+    for (const name of readdirSync(this.#marks)) rmSync(`${this.#marks}/${name}`);
   }
 }

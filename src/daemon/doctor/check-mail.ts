@@ -46,6 +46,9 @@ function checkResting(queue: readonly QueueItem[]): Diagnosis[] {
 const ALARM_FIXES: Readonly<Record<string, string>> = {
   hidden: "Ask whoever runs the remote: it shows less of this server's log than its card speaks of",
   rewritten: "Ask its owner; what was accepted before stays here, what was rewritten is not taken",
+  "unsendable-log":
+    "Look at the remote with git fsck: an object of this server's log is damaged or missing there",
+  "unsendable-state": "Look at the remote with git fsck; the server's next card replaces this one",
 };
 
 function checkAlarms(mailbox: Mailbox): Diagnosis[] {
