@@ -404,6 +404,10 @@ describe("settings", () => {
     );
   });
 
+  test("with a label that is a table which says what its text is are refused, not a bug", () => {
+    expect(parseFileSettings({ labels: { a: { toString: null } } }).ok).toBe(false);
+  });
+
   test("of any environment are read, or said to be wrong", () => {
     fc.assert(
       fc.property(
