@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { causedBy, FleetError, messageOf } from "../base/errors.ts";
 import { LIMITS } from "../fleet/messaging/model.ts";
+import { readFileUpTo } from "../platform/files.ts";
 
 /** Where a message's text comes from: a word, `-` or a pipe, a file. */
 export interface BodySource {
@@ -20,7 +20,7 @@ export async function readBody(source: BodySource): Promise<string> {
   if (source.file !== undefined) {
     if (source.word !== undefined)
       throw new FleetError("USAGE", "Cannot take the body from two places: word and --file");
-    return checked(decode(readBytes(source.file), `"${source.file}"`));
+    return decode(readBytes(source.file), `"${source.file}"`);
   }
   if (source.word !== undefined && source.word !== "-") return source.word;
   if (source.word === undefined && process.stdin.isTTY === true)
@@ -38,11 +38,15 @@ const tooLarge = (what: string): FleetError =>
   new FleetError("BAD_INPUT", `Cannot send what ${what}: it is over 256 KiB, need less`);
 
 function readBytes(path: string): Uint8Array {
+  let bytes: Uint8Array;
   try {
-    return readFileSync(path);
+    bytes = readFileUpTo(path, BYTES_MAX);
   } catch (thrown) {
     throw causedBy("BAD_INPUT", `Cannot read the body from "${path}": ${messageOf(thrown)}`, thrown);
   }
+  // Before it is read as text: what was cut may end in half a character.
+  if (bytes.length <= LIMITS.bodyBytesMax) return bytes;
+  throw tooLarge("was read as the body");
 }
 
 async function readStdin(): Promise<Uint8Array> {

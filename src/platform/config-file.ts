@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { closeSync, fstatSync, openSync, type Stats } from "node:fs";
 import { causedBy, FleetError, messageOf } from "../base/errors.ts";
+import { readUpTo } from "./files.ts";
 
 /** A YAML file that was read; `lineOf` finds a key's line (from 1) when something is wrong with it. */
 export interface ConfigFile {
@@ -51,7 +52,8 @@ function readBytes(path: string): Uint8Array | null {
       const problem = "everybody may write to it, and it can name commands";
       throw cannotRead(path, problem, `Run: chmod o-w '${path}'`);
     }
-    return readBounded(file);
+    // One byte more than allowed is enough to know.
+    return readUpTo(file, BYTES_MAX + 1);
   } catch (thrown) {
     if (thrown instanceof FleetError) throw thrown;
     const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
@@ -73,18 +75,6 @@ const cannotRead = (path: string, problem: string, hint?: string): FleetError =>
 /** Devices are open to all and harmless: `--config /dev/null` is how to say "none". Windows has no such bit. */
 const isOpenToAll = (stat: Stats): boolean =>
   process.platform !== "win32" && stat.isFile() && (stat.mode & OTHERS_MAY_WRITE) !== 0;
-
-/** One byte more than allowed is enough to know; a device would never end. */
-function readBounded(file: number): Uint8Array {
-  const bytes = new Uint8Array(BYTES_MAX + 1);
-  let size = 0;
-  while (size < bytes.length) {
-    const read = readSync(file, bytes, size, bytes.length - size, null);
-    if (read === 0) break;
-    size += read;
-  }
-  return bytes.subarray(0, size);
-}
 
 /**
  * Bun's parser is fast and takes the last of two keys without a word. Each key that is written stands on a line of its

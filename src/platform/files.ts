@@ -1,7 +1,10 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { causedBy, messageOf } from "../base/errors.ts";
 import { writeSynced } from "./sync.ts";
+
+/** A first guess at the size of a file that people wrote; chosen, not measured. */
+const READ_BYTES = 64 * 1024;
 
 /** Makes a folder for this user only, with its parents. @throws FleetError CANNOT_CREATE */
 export function makePrivateFolder(path: string): void {
@@ -24,8 +27,45 @@ export function replaceFile(path: string, content: string, mode = 0o600): void {
   }
 }
 
+/** The first `bytesMax` bytes of an open file: a device such as `/dev/zero` never ends. */
+export function readUpTo(file: number, bytesMax: number): Uint8Array {
+  // Grows with what is there, since most files are far smaller than what they may be.
+  let bytes = new Uint8Array(Math.min(bytesMax, READ_BYTES));
+  let size = 0;
+  for (;;) {
+    const read = readSync(file, bytes, size, bytes.length - size, null);
+    size += read;
+    if (read === 0 || size === bytesMax) return bytes.subarray(0, size);
+    if (size < bytes.length) continue;
+    const larger = new Uint8Array(Math.min(bytesMax, bytes.length * 4));
+    larger.set(bytes);
+    bytes = larger;
+  }
+}
+
+/** The first `bytesMax` bytes of the file at `path`; throws what the system says. */
+export function readFileUpTo(path: string, bytesMax: number): Uint8Array {
+  const file = openSync(path, "r");
+  try {
+    return readUpTo(file, bytesMax);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What a system answers about a path where nothing can be: through a file, in a circle, longer than any name. */
+const NOTHING_THERE: readonly string[] = ["ENOENT", "ENOTDIR", "ENAMETOOLONG", "ELOOP"];
+
 /** Whether something is at `path`. */
-export const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+export function exists(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && NOTHING_THERE.includes(String(thrown.code)))
+      return false;
+    throw thrown;
+  }
+}
 
 /** The names in a folder; none when there is no such folder. @throws FleetError IO */
 export function listFolder(path: string): readonly string[] {

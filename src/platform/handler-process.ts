@@ -14,6 +14,7 @@ import { makePrivateFolder, removeTree } from "./files.ts";
 import { waitForGroup } from "./group-run.ts";
 import { endGroup, HAS_PROCESS_GROUPS } from "./process-group.ts";
 import { groupsWithVariable, startOfProcess } from "./process-identity.ts";
+import { absoluteParts } from "./search-path.ts";
 
 /** What goes into a log line; the rest of stderr is read and dropped. */
 const STDERR_BYTES_MAX = 8 * 1024;
@@ -125,7 +126,7 @@ function spawn(
   kept: Readonly<Record<string, string>>,
 ): Bun.Subprocess<Uint8Array, "pipe", "pipe"> | { readonly reason: string } {
   const [name = "", ...args] = call.command;
-  const program = Bun.which(name, { PATH: kept["PATH"] ?? "" });
+  const program = Bun.which(name, { PATH: absoluteParts(kept["PATH"] ?? "") });
   if (program === null) return { reason: `no program "${name}" that may be run` };
   try {
     return Bun.spawn([program, ...args], {

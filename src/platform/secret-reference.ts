@@ -1,11 +1,14 @@
-import { readFileSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { causedBy, FleetError, messageOf } from "../base/errors.ts";
+import { readFileUpTo } from "./files.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** `env:NAME`, or `file:PATH` with an absolute path; `file://` is a URL. */
 const REFERENCE = /^(?:env:(?<name>[A-Za-z_][A-Za-z0-9_]*)|file:(?!\/\/)(?<path>.+))$/s;
+
+/** An address with a token in it is far shorter; a device would never end. */
+const BYTES_MAX = 64 * 1024;
 
 /** Whether a value only says where the value is, so that it may be shown. */
 export const isReference = (value: string): boolean => REFERENCE.test(value);
@@ -21,7 +24,7 @@ export function resolveReference(value: string, environment: Environment): strin
   if (path === undefined) return value;
   if (!isAbsolute(path)) throw new FleetError("CONFIG", `Cannot use "${value}": need an absolute path`);
   try {
-    return readFileSync(path, "utf8").replace(/\r?\n$/, "");
+    return new TextDecoder().decode(readFileUpTo(path, BYTES_MAX)).replace(/\r?\n$/, "");
   } catch (thrown) {
     throw causedBy("CONFIG", `Cannot use "${value}": ${messageOf(thrown)}`, thrown);
   }

@@ -9,9 +9,9 @@ import { WireWriter } from "../helpers/wire-writer.ts";
 const TIMEOUT_MS = 60_000;
 const isPosix = process.platform !== "win32";
 
-/** Sets the title, rings, clears the screen, colours (7 and 8 bit), turns the direction, hides, splits lines. */
+/** Sets the clipboard and the title, asks the terminal for words, rings, clears the screen, colours (7 and 8 bit), turns the direction, hides, splits lines. */
 const HOSTILE =
-  "MARK\u001B]0;owned\u0007\u001B[2J\u001B[38;5;201m\u009B31m\u0085\u007F\b\u202Egnp.exe\u2066\u200B\u2028\u2029\uFEFF\u{E0041}\u00AD";
+  "MARK\u001B]52;c;b3duZWQ=\u0007\u001BP$qm\u001B\\\u001B[6n\u001B]0;owned\u0007\u001B[2J\u001B[38;5;201m\u009B31m\u0085\u007F\b\u202Egnp.exe\u2066\u200B\u2028\u2029\uFEFF\u{E0041}\u00AD";
 /** What must not be in any output. Lines end with LF, on a terminal with CR LF; colours are off here. */
 const RAW = /[\p{Cc}\p{Default_Ignorable_Code_Point}\u2028\u2029\uFFF9-\uFFFB]/u;
 

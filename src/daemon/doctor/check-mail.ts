@@ -55,6 +55,9 @@ const ALARM_FIXES: Readonly<Record<string, string>> = {
   returned:
     "If it is who it was, fleetd trust add takes it back; else fleetd servers forget --purge deletes it again",
   rewritten: "Ask its owner; what was accepted before stays here, what was rewritten is not taken",
+  "unsendable-log":
+    "Look at the remote with git fsck: an object of this server's log is damaged or missing there",
+  "unsendable-state": "Look at the remote with git fsck; the server's next card replaces this one",
 };
 
 function checkAlarms(mailbox: Mailbox): Diagnosis[] {

@@ -1,5 +1,6 @@
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import type { Result } from "../../base/result.ts";
+import { fetchMoved, isAboutRefs, type MovedRef } from "./fetch-moved.ts";
 import type { Identity } from "./identity.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import { addQuarantine } from "./message-index.ts";
@@ -12,7 +13,7 @@ export async function fetchRefs(ports: ReceivePorts, options: RemoteOptions): Pr
   const { remote, identity } = ports;
   if (await remote.listsCheaply()) return await fetchListed(ports, options, { pruned: false });
   const fetched = await remote.fetch(allRefs(identity), options);
-  if (fetched.ok || fetched.error.kind !== "failed") return fetched;
+  if (fetched.ok || !isAboutRefs(fetched.error)) return fetched;
   // What git could not store may be one ref of a stranger, named as no file here can be. It must not silence the rest.
   return await fetchListed(ports, options, { pruned: true });
 }
@@ -54,7 +55,7 @@ async function fetchListed(
   const known = new Map(tracked.flatMap((prefix) => [...store.readRefs(prefix)]));
   if (!pruned && [...known.keys()].some((name) => !onRemote.has(name))) {
     const fetched = await remote.fetch(allRefs(identity), options);
-    if (fetched.ok || fetched.error.kind !== "failed") return fetched;
+    if (fetched.ok || !isAboutRefs(fetched.error)) return fetched;
   }
   noteOddRefs(
     ports,
@@ -62,13 +63,19 @@ async function fetchListed(
   );
   const moved = found.filter(({ name, id }) => isReadable(name) && known.get(name) !== id);
   if (moved.length === 0) return listed;
-  return await remote.fetch(
-    moved.map(({ source, name }) => `+${source}:${name}`),
-    options,
-  );
+  const refs = moved.map(({ source, name, id }): MovedRef => {
+    const whose = isPeerRef(name) ? serverOf(name) : server;
+    return { server: whose, kind: kindOf(name), source, target: name, id };
+  });
+  return await fetchMoved(ports, refs, options);
 }
 
 const isPeerRef = (name: string): boolean => name.startsWith(TRACKING.log) || name.startsWith(TRACKING.state);
+
+function kindOf(name: string): MovedRef["kind"] {
+  if (!isPeerRef(name)) return "other";
+  return name.startsWith(TRACKING.log) ? "log" : "state";
+}
 
 const isReadable = (name: string): boolean => !isPeerRef(name) || isServerRef(name);
 

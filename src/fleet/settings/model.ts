@@ -184,6 +184,8 @@ function isTable(value: unknown): boolean {
 function labelProblem(name: string, value: unknown): string | null {
   if (!/^[A-Za-z0-9._/-]{1,63}$/.test(name)) return "need a name of letters, digits, . _ / -";
   if (name === "__proto__") return "this name is reserved";
+  // A table may have a "toString" of its own that is none.
+  if (typeof value === "object") return "need text";
   if (typeof value !== "string") return `need text, such as "${String(value).slice(0, 40)}" in quotes`;
   return value.length > 200 ? "need at most 200 characters" : null;
 }

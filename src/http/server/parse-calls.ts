@@ -4,6 +4,21 @@ import { CHANGES_TIMEOUT_MS_MAX, type ChangesCall, type MarkCall, type SendCall 
 
 const optionalText = v.optional(v.string());
 
+// Not `v.record`: it passes over a label that is called "constructor", and it would be lost without a word.
+const labels = v.pipe(
+  v.custom<Readonly<Record<string, string>>>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    "need labels",
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const [key, value] of Object.entries<unknown>(dataset.value)) {
+      const item = { type: "unknown", origin: "value", input: dataset.value, key, value } as const;
+      if (typeof value !== "string") addIssue({ message: "need a text", path: [item] });
+    }
+  }),
+);
+
 const sendSchema: v.GenericSchema<unknown, SendCall> = v.object({
   id: optionalText,
   to: v.array(v.string()),
@@ -15,7 +30,7 @@ const sendSchema: v.GenericSchema<unknown, SendCall> = v.object({
   inReplyTo: optionalText,
   ackRequired: v.optional(v.boolean()),
   expiresInMs: v.optional(v.pipe(v.number(), v.minValue(1))),
-  labels: v.optional(v.record(v.string(), v.string())),
+  labels: v.optional(labels),
   idempotencyKey: optionalText,
 });
 

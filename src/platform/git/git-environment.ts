@@ -1,3 +1,5 @@
+import { absoluteParts } from "../search-path.ts";
+
 /** Names that git, ssh and credential helpers need to find the user's own set-up (compared in upper case). */
 const KEPT_NAMES = new Set([
   "HOME",
@@ -36,12 +38,13 @@ export const DEFAULT_SSH_COMMAND = "ssh -oBatchMode=yes";
 /**
  * The environment of every git child, from that of this process: profile, ssh and proxy variables are kept, every
  * other variable is dropped (`GIT_DIR`, `GIT_CONFIG_*`, `BUN_OPTIONS` would turn the child into something else), and
- * nothing can ask a question. Messages are English (`LC_ALL=C`), because they are parsed.
+ * nothing can ask a question. The PATH keeps its absolute parts. Messages are English (`LC_ALL=C`), because they are parsed.
  */
 export function gitEnvironment(source: Record<string, string | undefined>): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(source)) {
-    if (value !== undefined && isKept(name.toUpperCase())) kept[name] = value;
+    if (value === undefined || !isKept(name.toUpperCase())) continue;
+    kept[name] = name.toUpperCase() === "PATH" ? absoluteParts(value) : value;
   }
   return {
     ...kept,

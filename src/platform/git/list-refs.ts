@@ -99,7 +99,7 @@ function formatOf(refs: ReadonlyMap<string, string>): ObjectFormat | null {
   return id.length === 40 ? "sha1" : "sha256";
 }
 
-/** Null when the files do not tell: no such folder, a linked work tree, another ref format. */
+/** Null when the files do not tell: no such folder, a linked work tree, another ref format, a damaged file. */
 function listFiles(folder: string, prefixes: readonly string[]): Result<ListedRefs, RemoteFailure> | null {
   try {
     const format = readRepositoryFormat(folder);
@@ -111,6 +111,7 @@ function listFiles(folder: string, prefixes: readonly string[]): Result<ListedRe
     return ok({ refs, format: format.objects });
   } catch (thrown) {
     if (!(thrown instanceof FleetError)) throw thrown;
-    return fail({ kind: "failed", detail: thrown.message });
+    // A ref that is damaged there: git passes over it, and all others are as good as ever.
+    return null;
   }
 }

@@ -78,7 +78,9 @@ describe.each([
   ["back, then forward", [-DAY_MS, DAY_MS]],
   ["forward, then back", [DAY_MS, -DAY_MS]],
   ["back twice", [-DAY_MS, -DAY_MS]],
-])("case 11: the wall clock is set %s by a day", (_, steps) => {
+  ["forward by 400 days, then back", [400 * DAY_MS, -400 * DAY_MS]],
+  ["back by 400 days, then forward", [-400 * DAY_MS, 400 * DAY_MS]],
+])("case 11: the wall clock is set %s, by a day where nothing else is said", (_, steps) => {
   test("messages of a sender keep their order and are handled once, cursors and receipts go on", async () => {
     const sent: string[] = [];
     const ids: string[] = [];
