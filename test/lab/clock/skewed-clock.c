@@ -2,21 +2,27 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Adds the seconds in the file FLEETD_TEST_CLOCK to the wall clock, read anew each time. */
+/* Adds the seconds in the file FLEETD_TEST_CLOCK, 32 characters, to the wall clock. It is mapped: a read each time would cost more than all the rest. */
 static long long offset(void) {
-  static const char *path;
-  if (path == NULL) path = getenv("FLEETD_TEST_CLOCK");
-  if (path == NULL) return 0;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  char text[32] = {0};
-  ssize_t got = read(fd, text, sizeof text - 1);
-  close(fd);
-  return got > 0 ? atoll(text) : 0;
+  static const volatile char *mapped;
+  static int tried;
+  if (!tried) {
+    tried = 1;
+    const char *path = getenv("FLEETD_TEST_CLOCK");
+    int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    void *at = fd < 0 ? MAP_FAILED : mmap(NULL, 32, PROT_READ, MAP_SHARED, fd, 0);
+    if (at != MAP_FAILED) mapped = at;
+    if (fd >= 0) close(fd);
+  }
+  char text[33] = {0};
+  if (mapped == NULL) return 0;
+  for (int i = 0; i < 32; i++) text[i] = mapped[i];
+  return atoll(text);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {

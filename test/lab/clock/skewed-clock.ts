@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 /** A wall clock of its own for whatever is started with `variables`; it may be set while they run. */
@@ -19,7 +19,10 @@ export function makeClocks(folder: string): ((name: string, aheadMs: number) => 
   }
   return (name, aheadMs) => {
     const file = `${folder}/${name}.clock`;
-    const set = (ms: number): void => writeFileSync(file, String(Math.round(ms / 1000)));
+    writeFileSync(file, " ".repeat(32));
+    const open = openSync(file, "r+");
+    // In place: who has it mapped must never see it shorter.
+    const set = (ms: number): void => void writeSync(open, String(Math.round(ms / 1000)).padEnd(32), 0);
     set(aheadMs);
     return { variables: { LD_PRELOAD: library, FLEETD_TEST_CLOCK: file }, set };
   };
