@@ -14,10 +14,14 @@ import { withId } from "./send-request.ts";
 import { type Session, typed } from "./session.ts";
 import { waitWithDaemon } from "./wait-until.ts";
 
-/** A message that is safe here. `throughDaemon`: a daemon took it and pushes it. */
+/**
+ * A message that is safe here. `throughDaemon`: a daemon took it and pushes it. `isDenied`: the remote answered that this
+ * server may not push.
+ */
 export interface Submitted {
   readonly id: string;
   readonly throughDaemon: boolean;
+  readonly isDenied: boolean;
 }
 
 /**
@@ -32,15 +36,17 @@ export async function submit(
   const request = withId(asked);
   const from = { clock: systemClock, cryptography: systemCryptography };
   const taken = await session.ask((daemon) => daemon.send(request));
-  if (taken !== null) return { id: taken.id, throughDaemon: true };
+  if (taken !== null) return { id: taken.id, throughDaemon: true, isDenied: false };
   const { server } = session.mailbox().identity;
   const draft = typed(draftMessage(request, { ...from, server }));
   if (!options.push) {
     queueDrafts(session.mailbox(), [draft], systemClock.wallMs());
-    return { id: draft.id, throughDaemon: false };
+    return { id: draft.id, throughDaemon: false, isDenied: false };
   }
-  tellFailure(await session.flush([draft], options.timeoutMs), draft.id);
-  return { id: draft.id, throughDaemon: false };
+  const outcome = await session.flush([draft], options.timeoutMs);
+  tellFailure(outcome, draft.id);
+  const isDenied = outcome.status === "waiting" && outcome.failure.kind === "unauthorised";
+  return { id: draft.id, throughDaemon: false, isDenied };
 }
 
 /** Says on stderr why entry `id` did not come through. What the remote refused of others is not this command's news. */
@@ -52,10 +58,14 @@ export function tellFailure(outcome: FlushOutcome, id: string): void {
   }
 }
 
-/** What a wait for the remote's answer came to. `away`: why the remote cannot be reached, hostile text; null when that is not known. */
+/**
+ * What a wait for the remote's answer came to. `away`: why the remote cannot be reached, hostile text; null when that is
+ * not known. `isDenied`: it answers, and does not let this server in.
+ */
 export interface PushWait {
   readonly isPushed: boolean;
   readonly away: string | null;
+  readonly isDenied: boolean;
 }
 
 /**
@@ -71,25 +81,31 @@ export async function waitForPush(
 ): Promise<PushWait> {
   const { state } = session.mailbox();
   const isPushed = (): boolean => outboxItem(state, submitted.id)?.state === "pushed";
-  const away: { known: RemoteDown | null } = { known: null };
+  const away: { known: RemoteDown | null; isDenied: boolean } = { known: null, isDenied: submitted.isDenied };
   const isTold = (down: RemoteDown | null): boolean => {
     if (isPushed() || wasRefused(state, submitted.id)) return true;
+    away.isDenied = down?.unauthorised === true;
     away.known = isPatient ? null : down;
     return away.known !== null;
   };
-  if (isPushed() || !submitted.throughDaemon) return { isPushed: isPushed(), away: null };
+  if (isPushed() || !submitted.throughDaemon)
+    return { isPushed: isPushed(), away: null, isDenied: away.isDenied };
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
   const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
   const isDaemonThere = await waitWithDaemon(session, leftMs, isTold);
   if (!isDaemonThere && !isPushed()) await session.flush([], Math.max(1, leftMs()));
   if (away.known !== null) tellAway(state, away.known);
-  return { isPushed: isPushed(), away: away.known?.why ?? null };
+  return { isPushed: isPushed(), away: away.known?.why ?? null, isDenied: away.isDenied };
 }
 
-function tellAway(state: Database, { why, sinceWallMs }: RemoteDown): void {
+function tellAway(state: Database, { why, sinceWallMs, unauthorised = false }: RemoteDown): void {
   const hold = holdOf(state);
-  if (hold !== null) {
-    printNotice(`fleetd: held: ${firstLineOf(hold.detail)}`);
+  if (hold !== null || unauthorised) {
+    const held =
+      hold === null
+        ? `the remote does not let this server in: ${firstLineOf(why)}`
+        : `held: ${firstLineOf(hold.detail)}`;
+    printNotice(`fleetd: ${held}`);
     return;
   }
   const away = formatDuration(Math.max(0, systemClock.wallMs() - sinceWallMs));

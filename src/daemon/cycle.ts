@@ -20,6 +20,8 @@ export type Cycle<T> =
 export interface Down {
   readonly why: string;
   readonly sinceWallMs: number;
+  /** Whether the remote answers, and does not let this server push. */
+  readonly unauthorised: boolean;
 }
 
 /** What a permit brought: a value, or how long to wait and what the breaker is told. */

@@ -5,6 +5,8 @@
  * rules are in `resilience/`; here are the pauses, and the news that one loop has for the other: whoever sees that the
  * remote is back ends the pauses of both.
  */
+import { formatDuration } from "../base/duration.ts";
+import { firstLineOf } from "../base/errors.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { Cryptography } from "../base/ports/cryptography.ts";
 import type { RemoteFailure } from "../base/ports/git-remote.ts";
@@ -52,6 +54,12 @@ export interface GateContext {
   readonly save: (breaker: BreakerState, isNetworkDown: boolean) => void;
 }
 
+/** Why the remote is of no use, and since when. */
+interface Trouble {
+  readonly why: string;
+  readonly sinceMonoMs: number;
+}
+
 /** See the head of this file. */
 export class RemoteGate {
   readonly budget: PushBudget;
@@ -59,7 +67,11 @@ export class RemoteGate {
   readonly #context: GateContext;
   readonly #breaker: RemoteBreaker;
   readonly #network: NetworkWatch;
-  #down: { readonly why: string; readonly sinceMonoMs: number } | null = null;
+  #down: Trouble | null = null;
+  /** Set while the remote answers and does not let this server push: looks that succeed do not end that. */
+  #denied: Trouble | null = null;
+  /** Whether the last thing known against the remote is that it does not let this server in. */
+  #isUnauthorised = false;
   /** Until when the remote asked to be left alone, monotonic ms. */
   #limitedUntilMonoMs = 0;
   readonly #loops: Readonly<Record<Operation, LoopState>> = { fetch: calm(), push: calm() };
@@ -88,9 +100,11 @@ export class RemoteGate {
 
   /** Why nothing gets through right now; null while nothing is known against the remote. */
   get down(): Down | null {
-    if (this.#down === null) return null;
-    const agoMs = this.#nowMs - this.#down.sinceMonoMs;
-    return { why: this.#down.why, sinceWallMs: this.#context.clock.wallMs() - agoMs };
+    const down = this.#down ?? this.#denied;
+    if (down === null) return null;
+    const agoMs = this.#nowMs - down.sinceMonoMs;
+    const sinceWallMs = this.#context.clock.wallMs() - agoMs;
+    return { why: down.why, sinceWallMs, unauthorised: this.#isUnauthorised };
   }
 
   /** How long the breaker still refuses, ms. */
@@ -143,6 +157,7 @@ export class RemoteGate {
   /** A cycle that ends with its check: counted while the breaker is closed, and no news while it is not. */
   #failedCheck(operation: Operation, { failure, stages }: NetworkReport): number {
     const detail = failure ?? "";
+    this.#isUnauthorised = false;
     const pauseMs = this.#intervalMs();
     this.#noteTrouble(operation, detail, pauseMs);
     this.#loops[operation].notBeforeMonoMs = this.#nowMs + pauseMs;
@@ -181,9 +196,21 @@ export class RemoteGate {
   /** What a failed try makes of the cycle; null: it goes on. */
   #judge<T>(operation: Operation, failure: RemoteFailure, isLast: boolean): Ending<T> | null {
     const verdict = judgeFailure(operation, failure);
+    this.#isUnauthorised = failure.kind === "unauthorised";
     if (verdict === "answered") return this.#answered(operation, failure.detail);
     if (verdict === "limited") return this.#limited(operation, failure);
-    return verdict === "final" || isLast ? this.#failed(operation, failure.detail) : null;
+    if (verdict === "final") return this.#final(operation, failure);
+    return isLast ? this.#failed(operation, failure.detail) : null;
+  }
+
+  /** It would answer the same in a moment: asked after growing pauses up to the open time of the breaker. */
+  #final<T>(operation: Operation, { kind, detail }: RemoteFailure): Ending<T> {
+    const { interval, breaker } = this.#context.settings();
+    const loop = this.#loops[operation];
+    const backoff = { first: interval, longest: Math.max(interval, breaker.open_for) };
+    const pauseMs = backoffMs(loop.failures + 1, backoff, this.#random());
+    if (kind === "unauthorised" && operation === "push") this.#denied ??= this.#troubleNow(detail);
+    return this.#failed(operation, detail, pauseMs);
   }
 
   /** The pause before another try, and a look at the network; null when the try may be made. */
@@ -196,14 +223,15 @@ export class RemoteGate {
     this.#noteTrouble(operation, detail, pauseMs);
     await this.#pause(operation, pauseMs, signals.stop);
     if (signals.stop.aborted) return STOPPED;
+    const limitedMs = this.#limitedUntilMonoMs - this.#nowMs;
+    if (limitedMs > 0) return { cycle: waiting(limitedMs), outcome: "excluded", cause: "" };
     // The other loop has found out meanwhile that there is no point: nothing is started while the breaker is open.
     if (this.breaker.kind !== "closed") return this.#failed(operation, detail);
     const checked = await this.#network.look(signals.work);
     return checked.ok ? null : this.#failed(operation, checked.failure ?? detail);
   }
 
-  #failed<T>(operation: Operation, cause: string): Ending<T> {
-    const pauseMs = this.#intervalMs();
+  #failed<T>(operation: Operation, cause: string, pauseMs = this.#intervalMs()): Ending<T> {
     this.#noteTrouble(operation, cause, pauseMs);
     this.#loops[operation].notBeforeMonoMs = this.#nowMs + pauseMs;
     return { cycle: waiting(pauseMs), outcome: "failed", cause };
@@ -221,10 +249,12 @@ export class RemoteGate {
   }
 
   #limited<T>(operation: Operation, { detail, retryAfterMs = 0 }: RemoteFailure): Ending<T> {
-    this.#limitedUntilMonoMs = this.#nowMs + retryAfterMs;
-    this.#noteDown(detail);
-    this.#tellTrouble(operation, detail, retryAfterMs);
-    return { cycle: waiting(retryAfterMs), outcome: "excluded", cause: "" };
+    const pauseMs = retryAfterMs > 0 ? retryAfterMs : this.#context.settings().retry.limited;
+    this.#limitedUntilMonoMs = Math.max(this.#limitedUntilMonoMs, this.#nowMs + pauseMs);
+    const why = `${firstLineOf(detail)}; it is left alone for ${formatDuration(pauseMs)}`;
+    this.#noteDown(why);
+    this.#tellTrouble(operation, why, pauseMs);
+    return { cycle: waiting(pauseMs), outcome: "excluded", cause: "" };
   }
 
   /** A cycle that threw: this machine's trouble, told by the loop; the remote is not to blame. */
@@ -237,6 +267,8 @@ export class RemoteGate {
     const { daemon, report } = this.#context;
     const other: Operation = operation === "fetch" ? "push" : "fetch";
     this.#down = null;
+    if (operation === "push") this.#denied = null;
+    this.#isUnauthorised = this.#denied !== null;
     this.#network.noteWorking();
     const loop = this.#loops[operation];
     loop.failures = 0;
@@ -266,7 +298,10 @@ export class RemoteGate {
 
   #noteDown(why: string): void {
     const isNews = this.#down === null;
-    this.#down = { why, sinceMonoMs: this.#down?.sinceMonoMs ?? this.#nowMs };
+    this.#down = {
+      ...this.#troubleNow(why),
+      ...(this.#down === null ? {} : { sinceMonoMs: this.#down.sinceMonoMs }),
+    };
     // Whoever waits for the remote need not wait any longer.
     if (isNews) this.#context.daemon.bump();
   }
@@ -303,6 +338,10 @@ export class RemoteGate {
 
   #intervalMs(): number {
     return jitteredMs(this.#context.settings().interval, this.#random());
+  }
+
+  #troubleNow(why: string): Trouble {
+    return { why, sinceMonoMs: this.#nowMs };
   }
 
   get #nowMs(): number {

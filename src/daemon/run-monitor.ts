@@ -17,11 +17,12 @@ import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
 import { openHandlerRunner } from "../platform/handler-process.ts";
 import { onHangup } from "../platform/hangup.ts";
 import { embeddedRemotePath } from "../platform/paths.ts";
-import { readHolder, tryLock, writeHolder } from "../platform/process-lock.ts";
+import { tryLock, writeHolder } from "../platform/process-lock.ts";
 import { clearSocket } from "../platform/socket.ts";
 import { daemonStatus, openControl } from "./control.ts";
 import { DaemonState } from "./daemon-state.ts";
 import type { MonitorEvent } from "./events.ts";
+import { findHolder } from "./find-holder.ts";
 import { gatherHealth } from "./health-facts.ts";
 import { Bell, runLoop } from "./loop.ts";
 import { HandlerWork } from "./loops/handler-loop.ts";
@@ -48,7 +49,7 @@ const LAST_PUSH_TIMEOUT_MS = 5_000;
  */
 export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promise<void> {
   const lock = tryLock(mailbox.paths.daemonLock);
-  if (lock === null) throw alreadyRunning(mailbox);
+  if (lock === null) throw await alreadyRunning(mailbox);
   const stop = new AbortController();
   const machine = new MachineRole(mailbox.paths.machineLock);
   const signal = AbortSignal.any([given.signal, stop.signal]);
@@ -120,8 +121,8 @@ function readyEvent({ mailbox, sendPorts, options }: MonitorContext): MonitorEve
   };
 }
 
-function alreadyRunning(mailbox: Mailbox): FleetError {
-  const holder = readHolder(mailbox.paths.daemonLock);
+async function alreadyRunning(mailbox: Mailbox): Promise<FleetError> {
+  const holder = await findHolder(mailbox.paths.daemonLock);
   const who =
     holder === null
       ? "pid unknown"

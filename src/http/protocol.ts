@@ -43,6 +43,8 @@ export interface SendAnswer {
 export interface RemoteDown {
   readonly why: string;
   readonly sinceWallMs: number;
+  /** Whether the remote answers, and does not let this server in; missing in the answers of older daemons. */
+  readonly unauthorised?: boolean;
 }
 
 /** Body of `mark`: somebody's message was read or acknowledged here. */

@@ -4,10 +4,17 @@ import { createServer, connect as dial, type Server, type Socket } from "node:ne
  * What the proxy does to every connection from now on, those that are open included.
  * `pass`: nothing. `refuse`: nobody listens, open connections are dropped. `hang`: accepts and stays silent, in both
  * directions. `slow`: one byte a second each way. `cut`: a connection is dropped after `afterBytes` of both directions.
+ * `die`: after `afterBytes` in one direction, over all connections since the switch, everything is dropped and whoever
+ * comes later too. `swallow`: after `afterBytes` of answers the rest of them vanishes, and what is said still arrives.
  */
 export type Fault =
   | { readonly kind: "pass" | "refuse" | "hang" | "slow" }
-  | { readonly kind: "cut"; readonly afterBytes: number };
+  | { readonly kind: "cut"; readonly afterBytes: number }
+  | { readonly kind: "swallow"; readonly afterBytes: number }
+  | { readonly kind: "die"; readonly direction: Direction; readonly afterBytes: number };
+
+/** `up`: from the client to the server. `down`: the answers. */
+export type Direction = "up" | "down";
 
 /** One byte a second is what a remote that is nearly dead looks like. */
 const SLOW_BYTE_MS = 1000;
@@ -20,10 +27,13 @@ export class FaultyProxy {
   readonly port: number;
   /** Connections that were accepted so far. */
   connections = 0;
+  /** Bytes that came from either side since the last switch. */
+  carried: Record<Direction, number> = { up: 0, down: 0 };
   readonly #targetPort: number;
   readonly #open = new Set<Socket>();
   #server: Server;
   #fault: Fault = { kind: "pass" };
+  #isDead = false;
   #switched = Promise.withResolvers<void>();
 
   private constructor(server: Server, port: number, targetPort: number) {
@@ -57,6 +67,16 @@ export class FaultyProxy {
     await this.#switchTo({ kind: "cut", afterBytes });
   }
 
+  /** The network dies after so many bytes in one direction. */
+  async dieAfter(direction: Direction, afterBytes: number): Promise<void> {
+    await this.#switchTo({ kind: "die", direction, afterBytes });
+  }
+
+  /** Answers vanish after so many bytes, and nobody is told. */
+  async swallowAfter(afterBytes: number): Promise<void> {
+    await this.#switchTo({ kind: "swallow", afterBytes });
+  }
+
   async stop(): Promise<void> {
     await this.be("refuse");
   }
@@ -64,6 +84,8 @@ export class FaultyProxy {
   async #switchTo(fault: Fault): Promise<void> {
     const wasRefusing = this.#fault.kind === "refuse";
     this.#fault = fault;
+    this.#isDead = false;
+    this.carried = { up: 0, down: 0 };
     const switched = this.#switched;
     this.#switched = Promise.withResolvers();
     switched.resolve();
@@ -90,6 +112,7 @@ export class FaultyProxy {
     client.on("close", () => this.#open.delete(client));
     // A peer that was ended says so with a reset; the pumps see the closed socket.
     client.on("error", () => undefined);
+    if (this.#isDead) return void client.destroy();
     client.pause();
     void this.#serve(client);
   }
@@ -106,11 +129,11 @@ export class FaultyProxy {
       client.destroy();
       target.destroy();
     };
-    this.#pump(client, target, { carried, drop });
-    this.#pump(target, client, { carried, drop });
+    this.#pump(client, target, { direction: "up", carried, drop });
+    this.#pump(target, client, { direction: "down", carried, drop });
   }
 
-  #pump(from: Socket, to: Socket, pair: { carried: { bytes: number }; drop: () => void }): void {
+  #pump(from: Socket, to: Socket, pair: Pair): void {
     let work = Promise.resolve();
     from.on("data", (chunk: Buffer) => {
       from.pause();
@@ -126,34 +149,68 @@ export class FaultyProxy {
     from.resume();
   }
 
-  async #carry(
-    chunk: Buffer,
-    to: Socket,
-    { carried, drop }: { carried: { bytes: number }; drop: () => void },
-  ): Promise<void> {
+  async #carry(chunk: Buffer, to: Socket, pair: Pair): Promise<void> {
     let rest = chunk;
     while (rest.length > 0 && !to.destroyed) {
       const fault = this.#fault;
       if (fault.kind === "hang" || fault.kind === "refuse") {
         await this.#nextSwitch(to);
-        continue;
-      }
-      const size = fault.kind === "slow" ? 1 : rest.length;
-      const part = fault.kind === "cut" ? rest.subarray(0, fault.afterBytes - carried.bytes) : rest;
-      await write(to, part.subarray(0, size));
-      carried.bytes += Math.min(size, part.length);
-      rest = rest.subarray(size);
-      if (fault.kind === "cut" && carried.bytes >= fault.afterBytes) return drop();
-      if (fault.kind === "slow" && rest.length > 0) {
-        await Promise.race([Bun.sleep(SLOW_BYTE_MS), this.#nextSwitch(to)]);
+      } else if (fault.kind === "die" || fault.kind === "swallow") {
+        return await this.#carryBounded(rest, to, { direction: pair.direction, fault });
+      } else {
+        rest = rest.subarray(await this.#carryPart(rest, to, { pair, fault }));
+        if (fault.kind === "slow" && rest.length > 0) {
+          await Promise.race([Bun.sleep(SLOW_BYTE_MS), this.#nextSwitch(to)]);
+        }
       }
     }
+  }
+
+  /** Carries the first bytes of `rest` and answers how many; all of them where the connection was cut. */
+  async #carryPart(rest: Buffer, to: Socket, { pair, fault }: { pair: Pair; fault: Fault }): Promise<number> {
+    const leftBytes = fault.kind === "cut" ? fault.afterBytes - pair.carried.bytes : rest.length;
+    const part = rest.subarray(0, fault.kind === "slow" ? 1 : leftBytes);
+    await write(to, part);
+    pair.carried.bytes += part.length;
+    this.carried[pair.direction] += part.length;
+    if (fault.kind === "cut" && pair.carried.bytes >= fault.afterBytes) {
+      pair.drop();
+      return rest.length;
+    }
+    return part.length;
+  }
+
+  /** Carries what the fault lets through of a chunk; what comes after that is lost. */
+  async #carryBounded(
+    chunk: Buffer,
+    to: Socket,
+    { direction, fault }: { direction: Direction; fault: Extract<Fault, { kind: "die" | "swallow" }> },
+  ): Promise<void> {
+    const before = this.carried[direction];
+    this.carried[direction] += chunk.length;
+    const isMeant = direction === (fault.kind === "die" ? fault.direction : "down");
+    if (!isMeant) return await write(to, chunk);
+    const passes = Math.max(0, fault.afterBytes - before);
+    await write(to, chunk.subarray(0, passes));
+    if (fault.kind === "die" && passes <= chunk.length) this.#die();
+  }
+
+  #die(): void {
+    this.#isDead = true;
+    for (const socket of this.#open) socket.destroy();
   }
 
   /** Resolves at the next switch, or when `socket` is closed. */
   async #nextSwitch(socket: Socket): Promise<void> {
     await Promise.race([this.#switched.promise, closingOf(socket)]);
   }
+}
+
+/** What a direction of a connection shares with the other one. */
+interface Pair {
+  readonly direction: Direction;
+  readonly carried: { bytes: number };
+  readonly drop: () => void;
 }
 
 const closings = new WeakMap<Socket, Promise<void>>();

@@ -67,6 +67,12 @@ export class FleetSandbox {
   readonly remote: string;
   readonly servers: string[] = [];
   readonly sends: SendRecord[] = [];
+  /** The address that new servers are told; the remote's folder where nobody set another one. */
+  address: string;
+  /** Added to the environment of everything that starts from now on. */
+  variables: Readonly<Record<string, string>> = {};
+  /** More variables for single servers. */
+  readonly variablesOf = new Map<string, Readonly<Record<string, string>>>();
   /** Handlers that the judge is to ask about, by their server. */
   readonly handlers = new Map<string, NotingHandler>();
   /** Words before each call of fleetd. */
@@ -84,6 +90,7 @@ export class FleetSandbox {
     this.#servers = join(disk?.folder ?? this.folder, "servers");
     this.#founder = disk?.founder;
     this.remote = disk === undefined ? this.temp.bare() : join(this.#homeOf(disk.founder), "remote.git");
+    this.address = this.remote;
     writeFileSync(join(this.folder, "fleetd.yaml"), settings);
   }
 
@@ -140,7 +147,7 @@ export class FleetSandbox {
   /** The words that make a server. */
   initWords(server: string): string[] {
     const isFounder = server === this.#founder && !existsSync(this.remote);
-    return ["init", ...(isFounder ? [] : ["--remote", this.remote]), "--server", server];
+    return ["init", ...(isFounder ? [] : ["--remote", this.address]), "--server", server];
   }
 
   /** Makes a server; throws when that fails. */
@@ -241,6 +248,8 @@ export class FleetSandbox {
       PATH: process.env["PATH"] ?? "",
       FLEETD_HOME: this.#homeOf(server),
       FLEETD_CONFIG: join(this.folder, "fleetd.yaml"),
+      ...this.variables,
+      ...this.variablesOf.get(server),
     };
   }
 }

@@ -47,10 +47,14 @@ export async function startServer(
   };
 }
 
+/** What a host may answer instead of git; null: git answers. */
+export type Instead = (request: Request) => Response | null;
+
 /** Smart HTTP through `git http-backend`; `password`: Basic authentication as user `bob`. Counts requests. */
 export function startHttpServer(
   temp: TempGit,
   password: string | null,
+  instead: Instead = () => null,
 ): GitServer & { readonly requests: string[] } {
   const requests: string[] = [];
   const expected = `Basic ${btoa(`bob:${password ?? ""}`)}`;
@@ -66,7 +70,7 @@ export function startHttpServer(
       if (password !== null && request.headers.get("authorization") !== expected) {
         return new Response("no", { status: 401, headers: { "www-authenticate": 'Basic realm="git"' } });
       }
-      return runBackend(temp, request, url);
+      return instead(request) ?? runBackend(temp, request, url);
     },
   });
   const port = server.port ?? 0;

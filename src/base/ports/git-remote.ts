@@ -13,7 +13,7 @@ import type { ObjectFormat } from "./git-store.ts";
 export interface RemoteFailure {
   readonly kind: "unreachable" | "timeout" | "unauthorised" | "format-mismatch" | "no-repository" | "failed";
   readonly detail: string;
-  /** Set where the remote asked to be left alone for so long, ms. */
+  /** Set where the remote asked to be left alone for so long, ms; 0: it did not say how long. */
   readonly retryAfterMs?: number;
 }
 

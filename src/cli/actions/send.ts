@@ -19,7 +19,8 @@ const WAIT_TIMEOUT_MS = 60_000;
 
 /**
  * Sends one message (`request`, made of `args`) and waits as long as asked. Exit code 0 when that state was reached, 75
- * when it was not yet, 1 when it never will be: the remote refused it for good, or its time is over.
+ * when it was not yet, 77 when that is so because the remote does not let this server push, 1 when it never will be: the
+ * remote refused it for good, or its time is over.
  */
 export async function sendAndWait(args: SendArguments, request: SendRequest): Promise<number> {
   const timeoutMs =
@@ -42,6 +43,7 @@ export async function sendAndWait(args: SendArguments, request: SendRequest): Pr
     if (reached.ok) return 0;
     const hold = holdOf(session.mailbox().state);
     if (hold !== null) return EXIT_CODES[HOLDS[hold.kind]];
+    if (reached.isDenied === true) return EXIT_CODES.NOT_AUTHORISED;
     return isLost(reached.state) ? EXIT_CODES.FAILED : EXIT_CODES.NOT_YET;
   });
 }
@@ -64,13 +66,14 @@ async function warnUnknown(
 
 /**
  * What a wait came to: whether the state was reached, the state it is in, the answer if one was waited for, and why the
- * remote could not be reached if that was in the way.
+ * remote could not be reached if that was in the way, `isDenied` that it does not let this server in.
  */
 interface Reached {
   readonly ok: boolean;
   readonly state: string;
   readonly reply: { readonly from: string; readonly id: string; readonly body: string } | null;
   readonly away?: string | null;
+  readonly isDenied?: boolean;
 }
 
 async function waitFor(
@@ -82,8 +85,8 @@ async function waitFor(
   const plain = (): string => deliveryState(session, id);
   if (asked.wait === "queued") return { ok: true, state: plain(), reply: null };
   if (asked.wait === "pushed") {
-    const { isPushed, away } = await waitForPush(session, submitted, asked);
-    return { ok: isPushed, state: plain(), reply: null, away };
+    const { isPushed, away, isDenied } = await waitForPush(session, submitted, asked);
+    return { ok: isPushed, state: plain(), reply: null, away, isDenied };
   }
   const found = await waitUntil(
     session,

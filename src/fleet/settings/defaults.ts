@@ -27,7 +27,7 @@ export const DEFAULT_SETTINGS: ServerSettings = {
     grace: 5 * SECOND_MS,
   },
   timeouts: { fetch: 30 * SECOND_MS, push: 30 * SECOND_MS, network: 5 * SECOND_MS },
-  retry: { retries: 3, first: 2 * SECOND_MS, longest: 8 * SECOND_MS },
+  retry: { retries: 3, first: 2 * SECOND_MS, longest: 8 * SECOND_MS, limited: MINUTE_MS },
   breaker: { failures: 5, open_for: 300 * SECOND_MS, successes: 2 },
   heartbeat: { idle: 120 * SECOND_MS, every: 5 * MINUTE_MS },
   // The pace of long silence is chosen, not measured: it triples the interval and halves a big fleet's questions.

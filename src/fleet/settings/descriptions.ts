@@ -24,6 +24,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   "retry.retries": "How often a look or push is tried again at once",
   "retry.first": "Pause before the first of these tries; it doubles",
   "retry.longest": "Longest pause between two of these tries",
+  "retry.limited": "How long a host that answers 429 is left alone when it does not say how long",
   "breaker.failures": "Failures in a row after which the remote is left alone for a while",
   "breaker.open_for": "How long it is left alone",
   "breaker.successes": "Successes in a row after which all is well again",

@@ -69,7 +69,7 @@ export const fileSchema = v.strictObject({
     grace: duration,
   }),
   timeouts: section({ fetch: duration, push: duration, network: duration }),
-  retry: section({ retries: count, first: duration, longest: duration }),
+  retry: section({ retries: count, first: duration, longest: duration, limited: duration }),
   breaker: section({ failures: positive, open_for: duration, successes: positive }),
   heartbeat: section({ idle: duration, every: duration }),
   poll: section({

@@ -4,7 +4,8 @@ import { waitForGroup } from "../group-run.ts";
 import { ioError } from "../io-error.ts";
 import { HAS_PROCESS_GROUPS } from "../process-group.ts";
 
-const STDERR_BYTES_MAX = 64 * 1024;
+/** Room for the headers of some fifty HTTP exchanges, of which a fetch makes a few. */
+const STDERR_BYTES_MAX = 256 * 1024;
 
 /**
  * Settings of every git call, stronger than the configuration of user, system and repository: no hooks or helpers
@@ -59,7 +60,7 @@ export interface GitCall {
   readonly signal: AbortSignal;
 }
 
-/** How a call ended. `stderr` is hostile text, cut at 64 KiB. `exitCode` is null unless git exited by itself. */
+/** How a call ended. `stderr` is hostile text, cut at 256 KiB. `exitCode` is null unless git exited by itself. */
 export interface GitOutcome {
   readonly ended: "exited" | "timeout" | "aborted" | "overflow";
   readonly exitCode: number | null;

@@ -7,14 +7,15 @@ import type {
 } from "../../base/ports/git-remote.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { readRepositoryFormat } from "./bare-repository.ts";
-import { type GitOutcome, runGit } from "./git-process.ts";
+import { runGit } from "./git-process.ts";
 import type { ListedRefs } from "./http-refs.ts";
 import { RemoteLister } from "./list-refs.ts";
 import { parsePushReport } from "./push-report.ts";
 import { removeAbandonedLock, removeStaleRefLock } from "./ref-locks.ts";
 import { parseRemoteAddress, type RemoteAddress, repositoryFolder } from "./remote-address.ts";
-import { toRemoteFailure } from "./remote-failure.ts";
+import { type RemoteOutcome, toRemoteFailure } from "./remote-failure.ts";
 import { RemoteSettings } from "./remote-settings.ts";
+import { HEADER_TRACE, takeHeaders } from "./retry-after.ts";
 
 const REPORT_BYTES_MAX = 1024 * 1024;
 /** git's exit code for an option it does not know. */
@@ -71,7 +72,7 @@ class ExecutableRemote implements GitRemote {
     return ok({ changed: / -> /.test(outcome.stderr) });
   }
 
-  async #fetch(refspecs: readonly string[], options: RemoteOptions): Promise<GitOutcome> {
+  async #fetch(refspecs: readonly string[], options: RemoteOptions): Promise<RemoteOutcome> {
     const rest = ["--no-tags", "--prune", "--", this.#address.target, ...refspecs];
     let outcome = await this.#run(
       ["fetch", ...(this.#knowsFetchHead ? ["--no-write-fetch-head"] : []), ...rest],
@@ -149,9 +150,11 @@ class ExecutableRemote implements GitRemote {
     args: readonly string[],
     options: RemoteOptions,
     added: Record<string, string> = {},
-  ): Promise<GitOutcome> {
-    const environment = { ...(await this.#settings.environment()), ...added };
-    return runGit({
+  ): Promise<RemoteOutcome> {
+    const isHttp = this.#address.transport === "http";
+    const traced = isHttp ? HEADER_TRACE : {};
+    const environment = { ...(await this.#settings.environment()), ...traced, ...added };
+    const outcome = await runGit({
       args,
       folder: this.#storeFolder,
       environment,
@@ -159,6 +162,7 @@ class ExecutableRemote implements GitRemote {
       timeoutMs: options.timeoutMs,
       signal: options.signal,
     });
+    return isHttp ? { ...outcome, ...takeHeaders(outcome.stderr) } : outcome;
   }
 }
 

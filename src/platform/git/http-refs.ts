@@ -2,7 +2,7 @@ import type { ObjectFormat } from "../../base/ports/git-store.ts";
 import { ByteReader } from "../byte-reader.ts";
 import { lsRefsRequest, type Packet, parsePackets } from "./pkt-line.ts";
 import { credentialsOf } from "./remote-address.ts";
-import { LIMITED_MS_MIN } from "./remote-failure.ts";
+import { parseRetryAfter } from "./retry-after.ts";
 
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const FORMATS: readonly ObjectFormat[] = ["sha1", "sha256"];
@@ -13,12 +13,14 @@ export interface ListedRefs {
   readonly format: ObjectFormat | null;
 }
 
-/** The host asked to be left alone for so long. */
+/** The host asked to be left alone for so long; 0: it did not say how long. */
 export interface Limited {
+  readonly status: number;
   readonly retryAfterMs: number;
 }
 
 const TOO_MANY_REQUESTS = 429;
+const UNAVAILABLE = 503;
 
 /**
  * Asks a smart HTTP server for refs without git: protocol version 2, one POST on a connection that is kept alive.
@@ -57,7 +59,9 @@ export class HttpRefs {
       if (this.#capabilities === null) return "unexpected";
       return (await this.#listRefs(prefixes, this.#capabilities, signal)) ?? "unexpected";
     } catch (thrown) {
-      if (thrown instanceof TooManyRequests) return { retryAfterMs: thrown.retryAfterMs };
+      if (thrown instanceof TooManyRequests) {
+        return { status: thrown.status, retryAfterMs: thrown.retryAfterMs };
+      }
       // Refused, reset, certificate, deadline: git meets the same and words it for the operator.
       return "unreachable";
     }
@@ -105,9 +109,10 @@ export class HttpRefs {
       redirect: "manual",
       signal,
     });
-    if (response.status === TOO_MANY_REQUESTS) {
+    const retryAfter = response.headers.get("retry-after");
+    if (response.status === TOO_MANY_REQUESTS || (response.status === UNAVAILABLE && retryAfter !== null)) {
       await response.body?.cancel();
-      throw new TooManyRequests(response.headers.get("retry-after"));
+      throw new TooManyRequests(response.status, retryAfter);
     }
     if (response.status !== 200 || response.headers.get("content-type") !== kind || response.body === null) {
       await response.body?.cancel();
@@ -120,21 +125,12 @@ export class HttpRefs {
 /** How an answer leaves the depth of an exchange that it ends. */
 class TooManyRequests extends Error {
   readonly retryAfterMs: number;
-  constructor(retryAfter: string | null) {
+  readonly status: number;
+  constructor(status: number, retryAfter: string | null) {
     super("too many requests");
-    this.retryAfterMs = Math.max(LIMITED_MS_MIN, parseRetryAfter(retryAfter, Date.now()));
+    this.status = status;
+    this.retryAfterMs = parseRetryAfter(retryAfter, Date.now());
   }
-}
-
-/** A host may ask for a day at most: a mistake of its own must not silence us for a year. Chosen, not measured. */
-const RETRY_AFTER_MS_MAX = 24 * 3_600_000;
-
-/** The header `Retry-After`, seconds or a date, as ms from now; 0 when there is none or nobody can read it. */
-export function parseRetryAfter(header: string | null, nowWallMs: number): number {
-  if (header === null) return 0;
-  const text = header.trim();
-  const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowWallMs;
-  return Number.isNaN(waitMs) ? 0 : Math.min(RETRY_AFTER_MS_MAX, Math.max(0, waitMs));
 }
 
 async function readPackets(reader: ByteReader): Promise<Packet[] | null> {

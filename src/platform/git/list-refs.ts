@@ -3,11 +3,10 @@ import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.t
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { readRepositoryFormat } from "./bare-repository.ts";
-import type { GitOutcome } from "./git-process.ts";
 import { HttpRefs, type Limited, type ListedRefs } from "./http-refs.ts";
 import { readRefFiles } from "./ref-files.ts";
 import { type RemoteAddress, repositoryFolder } from "./remote-address.ts";
-import { toRemoteFailure } from "./remote-failure.ts";
+import { type RemoteOutcome, toRemoteFailure } from "./remote-failure.ts";
 import type { RemoteSettings } from "./remote-settings.ts";
 
 /** Runs git towards the remote, with variables added to its environment. */
@@ -15,7 +14,7 @@ type Run = (
   args: readonly string[],
   options: RemoteOptions,
   added?: Record<string, string>,
-) => Promise<GitOutcome>;
+) => Promise<RemoteOutcome>;
 
 /**
  * Lists refs in the cheapest way the remote allows: the files of a file remote (0.1 ms), one HTTP request on a
@@ -45,7 +44,7 @@ export class RemoteLister {
     const deadlineMs = performance.now() + options.timeoutMs;
     const listed = await this.#listByHttp(prefixes, options);
     if (listed !== null && "retryAfterMs" in listed) {
-      const detail = "The host answered 429: too many requests";
+      const detail = `The host answered ${listed.status}: too many requests`;
       return fail({ kind: "unreachable", detail, retryAfterMs: listed.retryAfterMs });
     }
     if (listed !== null) return ok(listed);

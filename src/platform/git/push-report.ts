@@ -10,7 +10,7 @@ const BUSY =
 
 /**
  * The reports of a push from git's porcelain output, in the order of `updates`; null when git did not report every
- * ref, or says that the remote did not report: then nobody knows what became of them.
+ * ref, says that the remote did not report, or that it was not able to store anything: a matter of trying again.
  */
 export function parsePushReport(
   updates: readonly RefUpdate[],
@@ -26,9 +26,25 @@ export function parsePushReport(
   for (const update of updates) {
     const [, flag = "", , summary = ""] = lines.get(update.ref) ?? [];
     if (flag === "" || summary.startsWith("[remote failure]")) return null;
+    if (flag === "!" && isRemoteIll(summary, stderr)) return null;
     reports.push(toReport(update, flag, summary, stderr));
   }
   return reports;
+}
+
+/** What a machine says whose disk is full, broken or not its own, or that runs out of something else. */
+const ILLNESS =
+  /no space left on device|disk quota exceeded|read-only file system|input\/output error|cannot allocate memory|out of memory|too many open files|unable to (?:write|create|migrate)|insufficient permission|died of signal/i;
+
+/**
+ * Whether the remote could not take the objects, whoever sends them: it judged nothing, so nothing may be held against
+ * an entry. A pack that is too large, or that its checks refuse, is another matter and ends in the same words.
+ */
+function isRemoteIll(summary: string, stderr: string): boolean {
+  if (/\(unable to migrate objects to permanent storage\)/.test(summary)) return true;
+  if (!/\((?:unpacker error|n\/a \(unpacker error\))\)|abnormal exit/.test(summary)) return false;
+  const said = stderr.split("\n").filter((line) => line.startsWith("remote: ") || line.startsWith("error: "));
+  return said.some((line) => ILLNESS.test(line));
 }
 
 function toReport(update: RefUpdate, flag: string, summary: string, stderr: string): RefReport {

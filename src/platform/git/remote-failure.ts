@@ -3,11 +3,9 @@ import { formatDuration } from "../../base/duration.ts";
 import type { RemoteFailure } from "../../base/ports/git-remote.ts";
 import type { GitOutcome } from "./git-process.ts";
 import { type RemoteAddress, redact } from "./remote-address.ts";
+import { parseRetryAfter } from "./retry-after.ts";
 
 const DETAIL_LENGTH_MAX = 2000;
-
-/** A host that answers 429 is left alone for at least so long; git does not tell what it asked for. */
-export const LIMITED_MS_MIN = 60_000;
 
 /** git's words (LC_ALL=C) for each kind, asked in this order: the general ones are printed beside the precise ones. */
 const SIGNS: readonly (readonly [RemoteFailure["kind"], RegExp])[] = [
@@ -30,13 +28,16 @@ const SIGNS: readonly (readonly [RemoteFailure["kind"], RegExp])[] = [
   ],
 ];
 
+/** How a git that spoke with a remote ended. `retryAfter`: that header of the last answer which had one. */
+export type RemoteOutcome = GitOutcome & { readonly retryAfter?: string | null };
+
 /** What a git that did not succeed says about the remote. Lines that the remote itself printed decide nothing. */
 export function toRemoteFailure(
-  outcome: GitOutcome,
+  outcome: RemoteOutcome,
   address: RemoteAddress,
   timeoutMs: number,
 ): RemoteFailure {
-  const detail = redact(outcome.stderr, address).trim().slice(0, DETAIL_LENGTH_MAX);
+  const detail = ownWordsFirst(redact(outcome.stderr, address)).slice(0, DETAIL_LENGTH_MAX);
   // A git that was ended at its deadline has often said nothing.
   if (outcome.ended === "timeout") {
     return { kind: "timeout", detail: detail || `no answer within ${formatDuration(timeoutMs)}` };
@@ -46,7 +47,23 @@ export function toRemoteFailure(
   const own = outcome.stderr.replaceAll(/^remote: .*$/gm, "");
   const kind = SIGNS.find(([, sign]) => sign.test(own))?.[0] ?? "failed";
   const failure = { kind: address.path === null ? kind : fileKind(kind, address.path), detail };
-  return /returned error: 429/.test(own) ? { ...failure, retryAfterMs: LIMITED_MS_MIN } : failure;
+  const retryAfter = outcome.retryAfter ?? null;
+  const isLimited =
+    /returned error: 429/.test(own) || (retryAfter !== null && /returned error: 503/.test(own));
+  return isLimited ? { ...failure, retryAfterMs: parseRetryAfter(retryAfter, Date.now()) } : failure;
+}
+
+/** Lines of git's own that do not say why. */
+const NO_REASON = /^error: (?:remote unpack failed|failed to push)/;
+
+/** What the remote printed comes before git's verdict, and the first line is what people read. */
+function ownWordsFirst(stderr: string): string {
+  const rank = (line: string): number => (NO_REASON.test(line) ? 2 : Number(line.startsWith("remote: ")));
+  const lines = stderr.trim().split("\n");
+  return lines
+    .toSorted((left, right) => rank(left) - rank(right))
+    .join("\n")
+    .trim();
 }
 
 /** A file remote whose folder is gone is a disk that is not mounted: it may come back. */

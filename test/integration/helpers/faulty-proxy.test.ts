@@ -95,6 +95,31 @@ describe("FaultyProxy", () => {
     caller.hangUp();
   });
 
+  test.each(["up", "down"] as const)(
+    "dies after so many bytes %s, for whoever comes later too",
+    async (direction) => {
+      await proxy.dieAfter(direction, 3);
+      const caller = new Caller(proxy.port);
+      caller.say("hello");
+      expect(await eventually(() => caller.state === "closed")).toBe(true);
+      expect("hel".startsWith(caller.heard)).toBe(true);
+      const late = new Caller(proxy.port);
+      expect(await eventually(() => late.state === "closed")).toBe(true);
+      await proxy.be("pass");
+    },
+  );
+
+  test("swallows what comes after so many bytes of answers, and keeps the connection", async () => {
+    await proxy.swallowAfter(3);
+    const caller = new Caller(proxy.port);
+    caller.say("hello");
+    expect(await eventually(() => proxy.carried.up === 5 && proxy.carried.down === 5)).toBe(true);
+    expect(await eventually(() => caller.heard === "hel")).toBe(true);
+    expect(caller.state).toBe("connected");
+    await proxy.be("pass");
+    caller.hangUp();
+  });
+
   test("cuts a connection after so many bytes of both directions", async () => {
     await proxy.cutAfter(7);
     const caller = new Caller(proxy.port);

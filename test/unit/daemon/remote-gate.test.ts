@@ -163,6 +163,34 @@ describe("a cycle", () => {
     expect(await run("push")).toMatchObject({ status: "done" });
     expect(one.gate.breaker.counts).toMatchObject({ failed: 0, excluded: 1 });
   });
+
+  test("of a host that answers 429 and does not say how long is followed by the pause of the settings", async () => {
+    answers = [fail({ kind: "unreachable", detail: "fatal: 429\nremote: no", retryAfterMs: 0 })];
+    expect(await run("fetch")).toEqual({ status: "waiting", pauseMs: 60_000 });
+    expect(one.gate.down).toMatchObject({
+      why: "fatal: 429; it is left alone for 1 min",
+      unauthorised: false,
+    });
+  });
+
+  test("whose push is not authorised is followed by growing pauses, whatever may be read meanwhile", async () => {
+    const denied = fail({ kind: "unauthorised", detail: "403" } as const);
+    const pauses: number[] = [];
+    for (let count = 0; count < 8; count += 1) {
+      answers = [denied];
+      const ended = await run("push");
+      pauses.push(Math.round((ended as { pauseMs: number }).pauseMs / INTERVAL_MS));
+      answers = [ok("fine")];
+      expect(await run("fetch")).toMatchObject({ status: "done" });
+      expect(one.gate.down).toMatchObject({ why: "403", unauthorised: true });
+      if (count > 0) expect(await run("push")).toMatchObject({ status: "waiting" });
+      await clock.advance(OPEN_MS * 1.1);
+    }
+    expect(pauses.slice(0, 6)).toEqual([1, 2, 4, 8, 16, 30]);
+    answers = [ok("fine")];
+    expect(await run("push")).toMatchObject({ status: "done" });
+    expect(one.gate.down).toBeNull();
+  });
 });
 
 /** A cycle that pauses after its first try, on a clock that stands still. */

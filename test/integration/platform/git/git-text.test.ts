@@ -7,6 +7,7 @@ import {
 import { lsRefsRequest, parsePackets } from "../../../../src/platform/git/pkt-line.ts";
 import { parsePushReport } from "../../../../src/platform/git/push-report.ts";
 import { parseRemoteAddress, redact } from "../../../../src/platform/git/remote-address.ts";
+import { takeHeaders } from "../../../../src/platform/git/retry-after.ts";
 
 const REF = "refs/fleet/log/a";
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -88,6 +89,36 @@ test("parsePushReport() has no report when the remote did not say what became of
     parsePushReport(updates, `!\t1:${REF}\t[remote failure] (remote failed to report status)\n`, ""),
   ).toBeNull();
   expect(parsePushReport(updates, `*\t1:${REF}x\t[new reference]\n`, "")).toBeNull();
+});
+
+test("parsePushReport() holds a full disk against nobody, and what the remote's checks refuse against the push", () => {
+  const updates = [{ ref: REF, id: "1" }];
+  const report = (summary: string, stderr: string) =>
+    parsePushReport(updates, `!\t1:${REF}\t[remote rejected] (${summary})\n`, stderr)?.[0]?.status ?? null;
+  const unpacked = "error: remote unpack failed: unpack-objects abnormal exit\n";
+  expect(
+    report("unpacker error", `remote: fatal: write error: No space left on device\n${unpacked}`),
+  ).toBeNull();
+  expect(
+    report("unpacker error", `remote: error: unable to create temporary file: Read-only file system\n`),
+  ).toBeNull();
+  expect(report("unable to migrate objects to permanent storage", "")).toBeNull();
+  expect(report("unpacker error", `remote: fatal: pack exceeds maximum allowed size\n${unpacked}`)).toBe(
+    "refused",
+  );
+  expect(report("pre-receive hook declined", "remote: No space left on device\n")).toBe("refused");
+});
+
+test("takeHeaders() takes git's trace away and answers the last Retry-After in it", () => {
+  const line = (text: string): string => `10:03:06.401123 http.c:725              ${text}\n`;
+  const traced = [
+    line("<= Recv header: HTTP/1.1 429 Too Many Requests"),
+    line("<= Recv header: Retry-After: 7"),
+    "fatal: unable to access\n",
+    line("=> Send header: GET / HTTP/1.1"),
+  ].join("");
+  expect(takeHeaders(traced)).toEqual({ stderr: "fatal: unable to access\n", retryAfter: "7" });
+  expect(takeHeaders("remote: <= Recv header: Retry-After: 7\n").retryAfter).toBeNull();
 });
 
 test("parsePackets() takes packets apart and refuses what is not whole", () => {
