@@ -31,6 +31,7 @@ export async function submit(
 ): Promise<Submitted> {
   const request = withId(asked);
   const from = { clock: systemClock, cryptography: systemCryptography };
+  session.noteSent();
   const taken = await session.ask((daemon) => daemon.send(request));
   if (taken !== null) return { id: taken.id, throughDaemon: true };
   const { server } = session.mailbox().identity;

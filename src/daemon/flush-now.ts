@@ -8,6 +8,7 @@ import type { QueueRules } from "../fleet/messaging/queue.ts";
 import { storeWhenDue } from "../fleet/messaging/restore-objects.ts";
 import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
 import { tryLock } from "../platform/process-lock.ts";
+import { isDamage } from "../platform/sqlite-database.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 
 /** How often a command looks whether the process that pushes right now is done. */
@@ -80,7 +81,7 @@ async function flushLocked(
     return outcome;
   } catch (thrown) {
     // The message is safe here whatever happened to the push; only a conflict is the caller's to hear.
-    if (thrown instanceof FleetError && thrown.code !== "NOT_AUTHORISED") {
+    if (thrown instanceof FleetError && thrown.code !== "NOT_AUTHORISED" && !isDamage(thrown)) {
       const failure = { kind: "failed", detail: thrown.message } as const;
       return { status: "waiting", failure, entries: 0, notices: [] };
     }

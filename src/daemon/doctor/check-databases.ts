@@ -10,7 +10,7 @@ import { whileStopped } from "./while-stopped.ts";
 
 /** The databases, read page by page. To be called before anything opens the index: that would make it anew. */
 export function checkDatabases(paths: ServerPaths, isRunning: boolean): Diagnosis[] {
-  return [checkState(paths), checkIndex(paths, isRunning), ...checkBreakers(paths, isRunning)];
+  return [checkState(paths), checkIndex(paths), ...checkBreakers(paths, isRunning)];
 }
 
 function checkState(paths: ServerPaths): Diagnosis {
@@ -23,14 +23,11 @@ function checkState(paths: ServerPaths): Diagnosis {
   });
 }
 
-function checkIndex(paths: ServerPaths, isRunning: boolean): Diagnosis {
+function checkIndex(paths: ServerPaths): Diagnosis {
   const found = checkDatabase(paths.index);
   if (found === "whole") return healthy("index", `${paths.index} is whole`);
   const what = found === "missing" ? "is missing" : `is damaged: ${firstLineOf(found.problem)}`;
   const evidence = `${paths.index} ${what}; it can be made anew from the store`;
-  if (isRunning) {
-    return trouble("index", "warn", { evidence, fix: "Stop the monitor, then: fleetd rebuild-index" });
-  }
   const mend = { what: "fleetd rebuild-index", isSafe: true, run: () => rebuildIndex(paths) };
   return mendable("index", "warn", { evidence, mend });
 }
