@@ -7,7 +7,7 @@
  */
 import { readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { FleetError, firstLineOf, messageOf } from "../base/errors.ts";
+import { causedBy, FleetError, firstLineOf, messageOf } from "../base/errors.ts";
 import type { RemoteOptions } from "../base/ports/git-remote.ts";
 import { TRACKING } from "../fleet/messaging/mailbox-ports.ts";
 import { listProgress } from "../fleet/messaging/message-index.ts";
@@ -60,7 +60,10 @@ export async function mendLocked(mailbox: Mailbox, ask: RemoteOptions): Promise<
   const problem = findStoreProblem(store, format);
   if (problem !== null) {
     await makeAgain(mailbox, ask);
-    return { outcome: "mended", notices: [...notices, `the store was fetched again: ${firstLineOf(problem)}`] };
+    return {
+      outcome: "mended",
+      notices: [...notices, `the store was fetched again: ${firstLineOf(problem)}`],
+    };
   }
   if (names.length > 0) await putRefsBack(mailbox);
   const found = await requireChecked(store, ask);
@@ -103,21 +106,24 @@ async function fetchObjects(mailbox: Mailbox, ask: RemoteOptions, damage: StoreD
 async function putRefsBack(mailbox: Mailbox): Promise<void> {
   restoreObjects(await mailbox.sendPorts());
   const store = mailbox.store();
-  const kept = store.readRefs(TRACKING.kept);
   for (const [ref, id] of store.readRefs("refs/own/")) {
     // The card is only looked at when it was fetched a moment ago.
     if (ref !== TRACKING.own && !(await store.verifyObject(id))) store.writeRef(ref, null);
   }
-  const tips = new Map([...readProgress(mailbox)].map(([server, { tip }]) => [TRACKING.kept + server, tip]));
-  for (const server of [...tips.keys(), ...kept.keys()]) {
-    const now = kept.get(server);
-    if (now !== undefined && (await isThere(mailbox, now))) continue;
-    const read = tips.get(server);
-    const fetched = store.readRefs(TRACKING.log).get(server.replace(TRACKING.kept, TRACKING.log));
-    const tip = read !== undefined && (await isThere(mailbox, read)) ? read : (fetched ?? null);
-    if (server === TRACKING.kept + mailbox.identity.server) continue;
-    if (tip !== now) store.writeRef(server, tip);
+  const kept = store.readRefs(TRACKING.kept);
+  const fetched = store.readRefs(TRACKING.log);
+  const read = new Map([...readProgress(mailbox)].map(([server, { tip }]) => [TRACKING.kept + server, tip]));
+  read.delete(TRACKING.kept + mailbox.identity.server);
+  for (const ref of new Set([...read.keys(), ...kept.keys()])) {
+    const wanted = [kept.get(ref), read.get(ref), fetched.get(ref.replace(TRACKING.kept, TRACKING.log))];
+    const tip = await firstThere(mailbox, wanted);
+    if (tip !== kept.get(ref)) store.writeRef(ref, tip);
   }
+}
+
+async function firstThere(mailbox: Mailbox, ids: readonly (string | undefined)[]): Promise<string | null> {
+  for (const id of ids) if (id !== undefined && (await isThere(mailbox, id))) return id;
+  return null;
 }
 
 /** Whether a commit is there with everything behind it. */
@@ -153,12 +159,13 @@ async function makeAgain(mailbox: Mailbox, ask: RemoteOptions): Promise<void> {
     const tip = loadHead(state)?.tip ?? null;
     if (tip !== null && (await made.verifyObject(tip))) made.writeRef(TRACKING.own, tip);
     await made.close();
-    for (const name of readdirSync(folder)) if (name.startsWith("fleet.git.damaged-")) removeTree(join(folder, name));
+    for (const name of readdirSync(folder))
+      if (name.startsWith("fleet.git.damaged-")) removeTree(join(folder, name));
     if (exists(store)) renameSync(store, aside);
     renameSync(whole, store);
   } catch (thrown) {
     if (thrown instanceof FleetError) throw thrown;
-    throw new FleetError("IO", `Cannot make the store "${store}" again: ${messageOf(thrown)}`, { cause: thrown });
+    throw causedBy("IO", `Cannot make the store "${store}" again: ${messageOf(thrown)}`, thrown);
   } finally {
     removeTree(whole);
   }
@@ -167,7 +174,12 @@ async function makeAgain(mailbox: Mailbox, ask: RemoteOptions): Promise<void> {
 }
 
 /** Logs as they were accepted, where the remote does not have them any more and the old store still does. */
-async function takeKept(old: string, whole: string, { identity }: Mailbox, ask: RemoteOptions): Promise<void> {
+async function takeKept(
+  old: string,
+  whole: string,
+  { identity }: Mailbox,
+  ask: RemoteOptions,
+): Promise<void> {
   const made = openGitStore(whole, identity.format);
   const environment = systemGitEnvironment();
   try {
@@ -176,7 +188,10 @@ async function takeKept(old: string, whole: string, { identity }: Mailbox, ask: 
       const onRemote = fetched.get(ref.replace(TRACKING.kept, TRACKING.log)) ?? null;
       if (await made.verifyObject(id)) made.writeRef(ref, id);
       else {
-        const taken = await openGitRemote({ url: old, storeFolder: whole, environment }).fetch([`+${ref}:${ref}`], ask);
+        const taken = await openGitRemote({ url: old, storeFolder: whole, environment }).fetch(
+          [`+${ref}:${ref}`],
+          ask,
+        );
         if (!taken.ok && onRemote !== null) made.writeRef(ref, onRemote);
       }
     }

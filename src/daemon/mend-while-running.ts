@@ -8,6 +8,7 @@ import { serversWithAlarm } from "../fleet/messaging/message-index.ts";
 import { systemClock } from "../platform/clock.ts";
 import { findStoreProblem } from "../platform/git/inspect-store.ts";
 import type { Report } from "./events.ts";
+import { keepIdentityCopy } from "./identity-copy.ts";
 import { StoreKeeper } from "./loops/store-loop.ts";
 import { mendStore } from "./mend-store.ts";
 import type { Mailbox } from "./open-mailbox.ts";
@@ -47,12 +48,14 @@ export function mendWhileRunning(
       daemon.report(event);
     },
     async prepare() {
+      keepIdentityCopy(paths.folder, identity);
       if (findStoreProblem(paths.store, identity.format) === null) return;
       for (const text of (await mend()).notices) daemon.report({ kind: "notice", text });
     },
     async receive(round) {
       const index = mailbox.index();
-      if (index.renew()) daemon.report({ kind: "notice", text: `${paths.index} was damaged and is made anew` });
+      if (index.renew())
+        daemon.report({ kind: "notice", text: `${paths.index} was damaged and is made anew` });
       try {
         const pauseMs = await round();
         if (serversWithAlarm(index, ["unreadable"]).size > 0) keeper.suspect();

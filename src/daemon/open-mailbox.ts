@@ -13,13 +13,13 @@ import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.t
 import { prepareIndex, prepareState } from "../fleet/messaging/mailbox-tables.ts";
 import { ownGroups } from "../fleet/messaging/own-groups.ts";
 import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
+import { requireWholeState } from "../platform/check-database.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { openGitRemote } from "../platform/git/git-remote.ts";
 import { openGitStore } from "../platform/git/local-git-store.ts";
 import { KEY_HINT, readKeyFile } from "../platform/key-file.ts";
-import { requireWholeState } from "../platform/check-database.ts";
 import { openNetworkCheck } from "../platform/network-check.ts";
 import type { ServerPaths } from "../platform/paths.ts";
 import { openDatabase } from "../platform/sqlite-database.ts";

@@ -119,10 +119,11 @@ export class RenewableIndex implements Database {
   }
 
   #openWhole(): Database {
+    if (["", "-wal", "-shm"].some((suffix) => isFolder(this.#paths.index + suffix))) removeIndex(this.#paths);
     try {
       return this.#open();
     } catch (thrown) {
-      if (!isDamage(thrown) && !isFolder(this.#paths.index)) throw thrown;
+      if (!isDamage(thrown)) throw thrown;
       removeIndex(this.#paths);
       return this.#open();
     }
@@ -131,5 +132,4 @@ export class RenewableIndex implements Database {
 
 const inodeOf = (path: string): number | null => statSync(path, { throwIfNoEntry: false })?.ino ?? null;
 
-const isFolder = (path: string): boolean =>
-  statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;

@@ -2,6 +2,7 @@ import { Database as Sqlite } from "bun:sqlite";
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { uptime } from "node:os";
 import { causedBy, DAMAGE_HINT, DamagedDataError, messageOf } from "../base/errors.ts";
+import { removeEmptyFolder } from "./files.ts";
 import { findWalDamage } from "./sqlite-wal.ts";
 
 /** Whether a database is whole: `missing`, `whole`, or what SQLite found wrong, first things first. */
@@ -38,6 +39,7 @@ export function findSilentDamage(path: string): string | null {
   // Asked first: a WAL only grows, so it has at least what its index spoke of a moment ago.
   const promised = walBytesPromised(`${path}-shm`);
   const wal = statSync(`${path}-wal`, { throwIfNoEntry: false });
+  if (wal?.isDirectory() === true) return "its WAL file is a folder";
   if (wal !== undefined && wal.size < promised) return "its WAL file was cut off";
   if (wal === undefined || wal.size <= WAL_HEADER_BYTES) return null;
   const damage = findWalDamage(readFileSync(`${path}-wal`));
@@ -57,7 +59,10 @@ function walBytesPromised(path: string): number {
   if (found?.isFile() !== true || found.mtimeMs < Date.now() - uptime() * 1000) return 0;
   const bytes = readFileSync(path);
   if (bytes.length < 2 * SHM_HEADER_BYTES) return 0;
-  const [one, other] = [bytes.subarray(0, SHM_HEADER_BYTES), bytes.subarray(SHM_HEADER_BYTES, 2 * SHM_HEADER_BYTES)];
+  const [one, other] = [
+    bytes.subarray(0, SHM_HEADER_BYTES),
+    bytes.subarray(SHM_HEADER_BYTES, 2 * SHM_HEADER_BYTES),
+  ];
   if (!one.equals(other) || one.readUInt32LE(0) !== SHM_VERSION || one[12] !== 1) return 0;
   const frames = one.readUInt32LE(16);
   const stated = one.readUInt16LE(14);
@@ -71,6 +76,8 @@ const isAtRest = (path: string): boolean => !existsSync(`${path}-wal`);
 /** @throws FleetError IO when a state database is not what it was when it was last closed or written */
 export function requireWholeState(path: string): void {
   if (isAtRest(path) && hasHeader(path)) return;
+  // It holds nothing of its own; SQLite makes it from the WAL.
+  removeEmptyFolder(`${path}-shm`);
   const problem = findSilentDamage(path);
   if (problem === null) return;
   const cause = new DamagedDataError(problem);

@@ -13,10 +13,12 @@ export interface Cell {
   readonly values: readonly CellValue[];
 }
 
-/** What was found in a file. `damagedPages`: leaves with a cell that cannot be read. */
+/** What was found in a file. `damagedPages`: numbers of leaves with a cell that cannot be read. */
 export interface FoundCells {
   readonly cells: readonly Cell[];
-  readonly damagedPages: number;
+  readonly damagedPages: ReadonlySet<number>;
+  /** Whether pages that nothing uses are known: they hold rows of before. */
+  readonly isFreeKnown: boolean;
 }
 
 const TABLE_LEAF = 0x0d;
@@ -46,26 +48,30 @@ function pageBytesOf(file: Uint8Array, newer: ReadonlyMap<number, Uint8Array>): 
   return bytes >= 512 && (bytes & (bytes - 1)) === 0 ? bytes : PAGE_BYTES_USUAL;
 }
 
-/** Every row in every leaf of `pages`. What is on the list of free pages is left out where that list can be read. */
-export function readCells(pages: readonly Uint8Array[]): FoundCells {
+/**
+ * Every row in every leaf of `pages`, or of those numbered in `only`. What is on the list of free pages is left out where
+ * that list can be read.
+ */
+export function readCells(pages: readonly Uint8Array[], only?: ReadonlySet<number>): FoundCells {
   const free = freePages(pages);
   const cells: Cell[] = [];
-  let damagedPages = 0;
+  const damagedPages = new Set<number>();
   for (const [position, page] of pages.entries()) {
-    if (free.has(position + 1)) continue;
+    if (free?.has(position + 1) === true || only?.has(position + 1) === false) continue;
     const found = readLeaf(pages, page, position === 0 ? 100 : 0);
     if (found === null) continue;
     cells.push(...found.cells);
-    if (found.isDamaged) damagedPages += 1;
+    if (found.isDamaged) damagedPages.add(position + 1);
   }
-  return { cells, damagedPages };
+  return { cells, damagedPages, isFreeKnown: free !== null };
 }
 
-/** Pages that nothing uses: they hold rows of before. */
-function freePages(pages: readonly Uint8Array[]): Set<number> {
+/** The pages on the list of those that nothing uses, null where that list cannot be read. */
+function freePages(pages: readonly Uint8Array[]): Set<number> | null {
   const free = new Set<number>();
   const [first] = pages;
-  if (first === undefined || first.length < 100 || new TextDecoder().decode(first.subarray(0, 15)) !== "SQLite format 3") return free;
+  if (first === undefined || first.length < 100) return null;
+  if (new TextDecoder().decode(first.subarray(0, 15)) !== "SQLite format 3") return null;
   let trunk = viewOf(first).getUint32(32);
   while (trunk > 0 && trunk <= pages.length && !free.has(trunk)) {
     free.add(trunk);
@@ -76,7 +82,7 @@ function freePages(pages: readonly Uint8Array[]): Set<number> {
     for (let at = 0; at < count; at += 1) free.add(view.getUint32(8 + at * 4));
     trunk = view.getUint32(0);
   }
-  return free;
+  return free.size === viewOf(first).getUint32(36) ? free : null;
 }
 
 const viewOf = (page: Uint8Array): DataView => new DataView(page.buffer, page.byteOffset, page.byteLength);

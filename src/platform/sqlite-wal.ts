@@ -14,11 +14,14 @@ export interface WalFrame {
 }
 
 /** The frames of a WAL's last generation in order, and what is wrong with it; null where nothing is. */
-export function readWal(wal: Uint8Array): { readonly frames: readonly WalFrame[]; readonly damage: string | null } {
+export function readWal(wal: Uint8Array): {
+  readonly frames: readonly WalFrame[];
+  readonly damage: string | null;
+} {
   if (wal.length <= HEADER_BYTES) return { frames: [], damage: null };
   const view = new DataView(wal.buffer, wal.byteOffset, wal.byteLength);
   const sums = createSums(view);
-  const isHeaderWhole = sums !== null && sums.take(0, 24) && sums.matches(24);
+  const isHeaderWhole = sums?.take(0, 24) === true && sums.matches(24);
   const pageBytes = isHeaderWhole ? view.getUint32(8) : guessPageBytes(view);
   if (pageBytes === null) return { frames: [], damage: "its WAL file is damaged" };
   const salt = isHeaderWhole ? view.getBigUint64(16) : view.getBigUint64(HEADER_BYTES + 8);
@@ -26,13 +29,18 @@ export function readWal(wal: Uint8Array): { readonly frames: readonly WalFrame[]
   let isTrusted = isHeaderWhole;
   let isDamaged = !isHeaderWhole;
   let waiting: WalFrame[] = [];
-  for (let at = HEADER_BYTES; at + FRAME_HEADER_BYTES + pageBytes <= wal.length; at += FRAME_HEADER_BYTES + pageBytes) {
+  for (
+    let at = HEADER_BYTES;
+    at + FRAME_HEADER_BYTES + pageBytes <= wal.length;
+    at += FRAME_HEADER_BYTES + pageBytes
+  ) {
     if (view.getBigUint64(at + 8) !== salt) {
       // What an earlier generation left: the end, unless something of this one follows.
       isTrusted = false;
       continue;
     }
-    const whole = sums !== null && sums.take(at, 8) && sums.take(at + FRAME_HEADER_BYTES, pageBytes) && sums.matches(at + 16);
+    const whole =
+      sums?.take(at, 8) === true && sums.take(at + FRAME_HEADER_BYTES, pageBytes) && sums.matches(at + 16);
     isTrusted = isTrusted && whole;
     const content = wal.subarray(at + FRAME_HEADER_BYTES, at + FRAME_HEADER_BYTES + pageBytes);
     waiting.push({ page: view.getUint32(at), content, isTrusted });
@@ -49,7 +57,9 @@ export function readWal(wal: Uint8Array): { readonly frames: readonly WalFrame[]
 export const findWalDamage = (wal: Uint8Array): string | null => readWal(wal).damage;
 
 /** The running checksum of a WAL; null where its header does not say which. */
-function createSums(view: DataView): { take: (at: number, bytes: number) => true; matches: (at: number) => boolean } | null {
+function createSums(
+  view: DataView,
+): { take: (at: number, bytes: number) => true; matches: (at: number) => boolean } | null {
   const magic = view.getUint32(0);
   if (magic !== 0x377f0682 && magic !== 0x377f0683) return null;
   const isLittle = magic === 0x377f0682;

@@ -5,7 +5,7 @@ import { Bell } from "../loop.ts";
 import type { MendReport } from "../mend-store.ts";
 
 /** Examining a store reads every object in it, so a suspicion that comes back is followed less and less often. Chosen. */
-const PAUSE_MS_FIRST = 30_000;
+const PAUSE_MS_FIRST = 5_000;
 const PAUSE_MS_MAX = 3_600_000;
 /** Nothing to do; the bell ends it. */
 const REST_MS = 600_000;
@@ -40,7 +40,8 @@ export class StoreKeeper {
 
   /** Hears what a loop told. */
   note(event: MonitorEvent): void {
-    if ((event.kind === "trouble" || event.kind === "failed") && LOCAL_DAMAGE.test(event.detail)) this.suspect();
+    if ((event.kind === "trouble" || event.kind === "failed") && LOCAL_DAMAGE.test(event.detail))
+      this.suspect();
   }
 
   /** Something in the store could not be read. */

@@ -64,7 +64,10 @@ export function restoreSkeleton(folder: string, format: ObjectFormat, settings: 
     mkdirSync(path, { recursive: true, mode: 0o700 });
     written.push(name);
   }
-  for (const [name, text] of [["HEAD", HEAD], ["config", configText(format, settings)]] as const) {
+  for (const [name, text] of [
+    ["HEAD", HEAD],
+    ["config", configText(format, settings)],
+  ] as const) {
     const path = `${folder}/${name}`;
     if (readIfWhole(path) === text) continue;
     rmSync(path, { recursive: true, force: true });

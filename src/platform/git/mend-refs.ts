@@ -18,7 +18,11 @@ export function removeDamagedRefs(folder: string, format: ObjectFormat): string[
   }
   const packed = `${folder}/packed-refs`;
   const isFolder = statSync(packed, { throwIfNoEntry: false })?.isDirectory() === true;
-  if (isFolder || !isReadable(() => readRefFiles(folder, "refs/", format), packed) || !isPackedWhole(folder)) {
+  if (
+    isFolder ||
+    !isReadable(() => readRefFiles(folder, "refs/", format), packed) ||
+    !isPackedWhole(folder)
+  ) {
     rmSync(`${packed}.damaged`, { recursive: true, force: true });
     renameSync(packed, `${packed}.damaged`);
     removed.push("packed-refs");
@@ -34,7 +38,10 @@ function isPackedWhole(folder: string): boolean {
   if (text !== "" && !text.endsWith("\n")) return false;
   return text
     .split("\n")
-    .every((line) => line === "" || line.startsWith("#") || /^(?:\^[0-9a-f]{40,64}|[0-9a-f]{40,64} refs\/\S+)$/.test(line));
+    .every(
+      (line) =>
+        line === "" || line.startsWith("#") || /^(?:\^[0-9a-f]{40,64}|[0-9a-f]{40,64} refs\/\S+)$/.test(line),
+    );
 }
 
 function isReadable(read: () => unknown, path: string): boolean {
