@@ -24,11 +24,11 @@ import {
 import { toOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { removeTree } from "../../platform/files.ts";
-import { syncFolder } from "../../platform/git/loose-objects.ts";
 import { readKeyFile } from "../../platform/key-file.ts";
 import type { ServerPaths } from "../../platform/paths.ts";
 import { tryLock } from "../../platform/process-lock.ts";
 import { salvageDatabase } from "../../platform/salvage-database.ts";
+import { syncFolder } from "../../platform/sync.ts";
 import { findIdentityCopy } from "../identity-copy.ts";
 import { mendLocked } from "../mend-store.ts";
 import { openMailbox, openState } from "../open-mailbox.ts";
@@ -123,9 +123,7 @@ async function rebuild(staged: ServerPaths, found: FoundState, ask: RemoteOption
     const past = await readOwnPast(ports);
     const sendPorts = await mailbox.sendPorts();
     const nowWallMs = systemClock.wallMs();
-    const { adopted, newEpoch } = state.transaction(() =>
-      reconcile(sendPorts, past, { isSure: found.isNewest, nowWallMs }),
-    );
+    const { adopted, newEpoch } = await reconcile(sendPorts, past, { isSure: found.isNewest, nowWallMs });
     const sure = new Set(
       found.isNewest
         ? state.all<{ server: string }>("SELECT server FROM peers").map((row) => row.server)

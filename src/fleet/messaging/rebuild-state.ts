@@ -3,16 +3,15 @@
  * handled and read; the own card says how far others were looked at; everything else that is there and of which nothing
  * certain is known counts as history, which is readable and never answered.
  */
-import { fromInstant, toInstant } from "../../base/instant.ts";
+import { toInstant } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
-import type { LogHead } from "./build-batch.ts";
+import { adoptLog, remember } from "./adopt-log.ts";
 import { type Card, parseCard } from "./card.ts";
-import { saveIdentity, writeSetting } from "./identity.ts";
 import { type AcceptedBatch, judgeBatches, readBatches } from "./judge-log.ts";
 import { type ReceivePorts, type SendPorts, TRACKING } from "./mailbox-ports.ts";
 import { listProgress } from "./message-index.ts";
-import { type Cursor, type Entry, FORMAT, type MessageEntry, type ReceiptEntry } from "./model.ts";
-import { loadHead } from "./outbox.ts";
+import { type Cursor, FORMAT } from "./model.ts";
+import { enqueueFirst, loadHead } from "./outbox.ts";
 import { listPeers, setHandled, setHistory } from "./peers.ts";
 import { loadCardState, saveCardState } from "./publish-card.ts";
 import { readCard } from "./receive-cards.ts";
@@ -65,44 +64,39 @@ export interface Reconciled {
 
 /**
  * Makes outbox, batches, head, journal, runs and marks agree with the own log. `isSure`: nothing that could speak of a
- * later batch is missing. Inside the caller's transaction.
+ * later batch is missing. For a state that nobody uses yet: it is not one transaction.
  */
-export function reconcile(
-  ports: Pick<SendPorts, "identity" | "state" | "cryptography">,
+export async function reconcile(
+  ports: SendPorts,
   past: OwnPast,
   { isSure, nowWallMs }: { readonly isSure: boolean; readonly nowWallMs: number },
-): Reconciled {
+): Promise<Reconciled> {
   const { state } = ports;
-  const isKnown = isSure && agrees(state, past);
-  const adopted = isKnown ? 0 : adoptPast(state, past, nowWallMs);
-  for (const { parsed } of past.batches.flatMap((batch) => batch.lines)) {
-    if (parsed.status === "entry") remember(state, parsed.entry);
+  const { card, batches } = past;
+  const newEpoch = !(isSure && agrees(state, past)) && batches.length > 0;
+  let adopted = 0;
+  if (newEpoch) {
+    const before = countEntries(state);
+    state.transaction(() => forgetBatches(state));
+    await adoptLog(ports, batches, card?.card ?? null);
+    // Less the key entry of the new epoch.
+    adopted = countEntries(state) - before - 1;
   }
-  const { card } = past;
-  if (card !== null) {
-    const last = loadCardState(ports);
-    saveCardState(ports, { ...last, n: Math.max(last.n, card.card.n), commitId: card.commit });
-  }
-  const newEpoch = !isKnown && past.batches.length > 0;
-  if (newEpoch) beginEpoch(ports, nowWallMs);
-  else if (past.batches.length === 0) requireKey(ports, nowWallMs);
+  state.transaction(() => {
+    for (const { parsed } of batches.flatMap((batch) => batch.lines)) {
+      if (parsed.status === "entry") remember(state, parsed.entry);
+    }
+    if (card !== null) {
+      const last = loadCardState(ports);
+      saveCardState(ports, { ...last, n: Math.max(last.n, card.card.n), commitId: card.commit });
+    }
+    if (batches.length === 0) requireKey(ports, nowWallMs);
+  });
   return { adopted, newEpoch };
 }
 
-/** Makes the log on the remote the own one, whatever was built here; how many of its entries were not known. */
-function adoptPast(state: Database, past: OwnPast, nowWallMs: number): number {
-  forgetBatches(state);
-  state.run("DELETE FROM settings WHERE key = 'head'");
-  let adopted = 0;
-  for (const batch of past.batches) {
-    const { number, head } = insertBatch(state, batch, { committedMs: nowWallMs, nowWallMs });
-    writeSetting(state, "head", JSON.stringify(head));
-    for (const { parsed, epoch, seq } of batch.lines) {
-      if (parsed.status === "entry") adopted += insertPushed(state, parsed.entry, { number, epoch, seq });
-    }
-  }
-  return adopted;
-}
+const countEntries = (state: Database): number =>
+  state.get<{ count: number }>("SELECT count(*) AS count FROM outbox")?.count ?? 0;
 
 /** Whether the state knows the log up to its end on the remote, and where it goes on from there. */
 function agrees(state: Database, { tip, batches }: OwnPast): boolean {
@@ -125,138 +119,19 @@ function agrees(state: Database, { tip, batches }: OwnPast): boolean {
 function forgetBatches(state: Database): void {
   state.run("DELETE FROM batches");
   state.run("DELETE FROM batch_entries");
+  state.run("DELETE FROM settings WHERE key = 'head'");
   state.run("UPDATE outbox SET batch = NULL");
   state.run("UPDATE outbox SET state = 'queued', epoch = NULL, seq = NULL WHERE state = 'built'");
-}
-
-function insertBatch(
-  state: Database,
-  { commit, chain }: AcceptedBatch,
-  at: { readonly committedMs: number; readonly nowWallMs: number },
-): { readonly number: number; readonly head: LogHead } {
-  const { epoch, seq, hash } = chain;
-  const head: LogHead = { epoch, seq, hash, tip: commit, committedMs: at.committedMs };
-  state.run(
-    `INSERT INTO batches(commit_id, state, built_wall_ms, head, parent)
-     VALUES(?, 'pushed', ?, ?, (SELECT max(number) FROM batches))`,
-    commit,
-    at.nowWallMs,
-    JSON.stringify(head),
-  );
-  const row = state.get<{ number: number }>("SELECT max(number) AS number FROM batches");
-  return { number: row?.number ?? 0, head };
-}
-
-function insertPushed(
-  state: Database,
-  entry: Entry,
-  at: { readonly number: number; readonly epoch: string; readonly seq: number },
-): number {
-  const wasThere = state.get("SELECT 1 FROM outbox WHERE id = ?", entry.id) !== null;
-  state.run(
-    `INSERT INTO outbox(position, id, type, draft, created_wall_ms, state, batch, epoch, seq, pushed_wall_ms)
-     VALUES((SELECT coalesce(min(position), 1) - 1 FROM outbox), ?, ?, '', ?, 'pushed', ?, ?, ?, ?)
-     ON CONFLICT(id) DO UPDATE SET state = 'pushed', draft = '', batch = excluded.batch, epoch = excluded.epoch,
-       seq = excluded.seq, pushed_wall_ms = coalesce(pushed_wall_ms, excluded.pushed_wall_ms)`,
-    entry.id,
-    entry.type,
-    fromInstant(entry.at),
-    at.number,
-    at.epoch,
-    at.seq,
-    fromInstant(entry.at),
-  );
-  return wasThere ? 0 : 1;
-}
-
-/** What an own entry tells of work that was done. */
-function remember(state: Database, entry: Entry): void {
-  switch (entry.type) {
-    case "message":
-      rememberAnswer(state, entry);
-      return;
-    case "receipt":
-      rememberReceipt(state, entry);
-      return;
-    case "compacted":
-      for (const receipt of entry.receipts) if (receipt.type === "receipt") rememberReceipt(state, receipt);
-      return;
-    case "key":
-      return;
-  }
-}
-
-function rememberAnswer(state: Database, { id, to, at, auto, in_reply_to: question }: MessageEntry): void {
-  const [asker] = to;
-  if (auto !== true || question === undefined || asker === undefined || to.length !== 1) return;
-  state.run(
-    "INSERT OR IGNORE INTO journal(message_from, message_id, rule, reply_id, answered_wall_ms) VALUES(?, ?, '', ?, ?)",
-    asker,
-    question,
-    id,
-    fromInstant(at),
-  );
-}
-
-function rememberReceipt(state: Database, receipt: ReceiptEntry): void {
-  const { message_from: from, message: id } = receipt;
-  const atWallMs = fromInstant(receipt.at);
-  if (receipt.state === "handled") {
-    state.run(
-      `INSERT INTO runs(message_from, message_id, rule, state, queued_wall_ms, due_wall_ms, ended_wall_ms, exit_code,
-         reason, subject, message)
-       VALUES(?, ?, '', 'done', ?, ?, ?, ?, 'handled before the state was salvaged', '', '')
-       ON CONFLICT(message_from, message_id) DO UPDATE SET state = 'done', exit_code = excluded.exit_code,
-         ended_wall_ms = excluded.ended_wall_ms, message = '' WHERE state <> 'done'`,
-      from,
-      id,
-      atWallMs,
-      atWallMs,
-      atWallMs,
-      receipt.exit_code ?? null,
-    );
-    return;
-  }
-  const column = receipt.state === "read" ? "read_wall_ms" : "acked_wall_ms";
-  state.run(
-    `INSERT INTO marks(message_from, message_id, ${column}) VALUES(?, ?, ?)
-     ON CONFLICT(message_from, message_id) DO UPDATE SET ${column} = coalesce(${column}, excluded.${column})`,
-    from,
-    id,
-    atWallMs,
-  );
-}
-
-/** The key entry that begins an epoch goes before everything that waits. */
-function beginEpoch(
-  { identity, state, cryptography }: Pick<SendPorts, "identity" | "state" | "cryptography">,
-  nowWallMs: number,
-): void {
-  const epoch = cryptography.randomBytes(8).toHex();
+  // The log that is adopted has its keys, and a new epoch brings its own.
   state.run("DELETE FROM outbox WHERE type = 'key' AND state <> 'pushed'");
-  queueKey({ identity: { ...identity, epoch }, state, cryptography }, nowWallMs);
 }
 
 /** A log of which nothing is on the remote begins with its key, as after `init`. */
-function requireKey(ports: Pick<SendPorts, "identity" | "state" | "cryptography">, nowWallMs: number): void {
-  const { state } = ports;
-  if (state.get("SELECT 1 FROM outbox WHERE type = 'key' LIMIT 1") === null) queueKey(ports, nowWallMs);
-}
-
-function queueKey(
-  { identity, state, cryptography }: Pick<SendPorts, "identity" | "state" | "cryptography">,
-  nowWallMs: number,
-): void {
+function requireKey({ identity, state, cryptography }: SendPorts, nowWallMs: number): void {
+  if (state.get("SELECT 1 FROM outbox WHERE type = 'key' LIMIT 1") !== null) return;
   const { fleet, publicKey: public_key, epoch } = identity;
-  saveIdentity(state, identity);
   const body = { type: "key", fleet, epoch, public_key, format: FORMAT } as const;
-  state.run(
-    `INSERT INTO outbox(position, id, type, draft, created_wall_ms)
-     VALUES((SELECT coalesce(min(position), 1) - 1 FROM outbox), ?, 'key', ?, ?)`,
-    cryptography.uuidV7(nowWallMs),
-    JSON.stringify({ at: toInstant(nowWallMs), body }),
-    nowWallMs,
-  );
+  enqueueFirst(state, { id: cryptography.uuidV7(nowWallMs), at: toInstant(nowWallMs), body }, nowWallMs);
 }
 
 /**
