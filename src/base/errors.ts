@@ -33,6 +33,25 @@ export class FleetError extends Error {
 export const causedBy = (code: ErrorCode, message: string, cause: unknown, hint?: string): FleetError =>
   new FleetError(code, message, hint === undefined ? { cause } : { cause, hint });
 
+/** The cause of a failure to understand what was stored: the bytes are not what was once written there. */
+export class DamagedDataError extends Error {
+  override readonly name = "DamagedDataError";
+}
+
+/** What to do about a damaged database. */
+export const DAMAGE_HINT =
+  'See what "fleetd doctor" finds; "fleetd doctor --fix --yes" mends it, and keeps what is damaged beside it';
+
+/** Something that was stored as JSON by this program. @throws FleetError IO, with a `DamagedDataError`, when it is none any more */
+export function readStoredJson(json: string, what: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (thrown) {
+    const cause = new DamagedDataError(messageOf(thrown), { cause: thrown });
+    throw causedBy("IO", `Cannot read ${what}: what is stored there is damaged`, cause, DAMAGE_HINT);
+  }
+}
+
 /** What a system refuses because of the machine it runs on, whatever fleetd asked of it. */
 const MACHINE_ERRORS: readonly string[] = [
   "EACCES",

@@ -6,21 +6,50 @@ import { ingestStore, receiveMessages } from "../fleet/messaging/receive-message
 import { isDamage } from "../platform/sqlite-database.ts";
 import { commandSignal } from "./command-signal.ts";
 import { printNotice } from "./output/print-answer.ts";
-import { REMOTE_TIMEOUT_MS, type Session } from "./session.ts";
+import { REMOTE_TIMEOUT_MS, renewIndex, type Session } from "./session.ts";
 
 /**
  * Makes the index current for a command that reads. A daemon keeps it so; without one the command looks at the remote
  * itself, and says on stderr when it could not, since what it shows may be old then.
  */
 export async function refreshIndex(session: Session, options: { readonly offline: boolean }): Promise<void> {
-  const ports = session.mailbox().receivePorts();
   try {
-    await refresh(session, ports, options);
+    await refreshOrTell(session, options);
+  } catch (thrown) {
+    // Here nothing was read yet that would have to fit what comes.
+    if (!renewIndex(session, thrown)) throw thrown;
+    await refreshOrTell(session, options);
+  }
+}
+
+async function refreshOrTell(session: Session, options: { readonly offline: boolean }): Promise<void> {
+  await mendBrokenStore(session);
+  try {
+    await refresh(session, session.mailbox().receivePorts(), options);
   } catch (thrown) {
     // On a full disk nothing new can be noted, and what is here can be read all the same.
     if (errorCodeOf(thrown) !== "IO" || isDamage(thrown)) throw thrown;
     printNotice(`${messageOf(thrown)}; showing what is here already`);
   }
+}
+
+/** Whether git failed for damage in the store, and that is mended now. */
+async function isMended(session: Session): Promise<boolean> {
+  const { mendStore } = await import("../daemon/mend-store.ts");
+  const ask = { timeoutMs: REMOTE_TIMEOUT_MS, signal: commandSignal() };
+  const { notices, outcome } = await mendStore(session.mailbox(), ask);
+  for (const text of notices) printNotice(`fleetd: ${text}`);
+  return outcome === "mended";
+}
+
+/** A store that git cannot open is put in order first; without one there is nothing to look at. */
+async function mendBrokenStore(session: Session): Promise<void> {
+  const mailbox = session.mailbox();
+  const { findStoreProblem } = await import("../platform/git/inspect-store.ts");
+  if (findStoreProblem(mailbox.paths.store, mailbox.identity.format) === null) return;
+  const { mendStore } = await import("../daemon/mend-store.ts");
+  const ask = { timeoutMs: REMOTE_TIMEOUT_MS, signal: commandSignal() };
+  for (const text of (await mendStore(mailbox, ask)).notices) printNotice(`fleetd: ${text}`);
 }
 
 async function refresh(
@@ -43,6 +72,10 @@ async function refresh(
   }
   // A look that Ctrl-C ended is no trouble of the remote.
   commandSignal().throwIfAborted();
+  if (received.error.kind === "failed" && (await isMended(session))) {
+    const again = await receiveMessages(ports, { timeoutMs, signal: commandSignal() });
+    if (again.ok) return;
+  }
   await ingestStore(ports);
   printNotice(
     `Cannot look at "${ports.remote.displayUrl}": ${received.error.kind}; showing what is here already`,

@@ -1,6 +1,7 @@
 import { FleetError, requireOk } from "../base/errors.ts";
 import { flushNow } from "../daemon/flush-now.ts";
 import { type Mailbox, openMailbox } from "../daemon/open-mailbox.ts";
+import { isIndexDamage } from "../daemon/renewable-index.ts";
 import { serverFacts } from "../daemon/server-facts.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
@@ -28,6 +29,9 @@ export interface Session {
   ask<T>(call: (daemon: ControlClient) => Promise<T>): Promise<T | null>;
   /** Pushes in this process whatever waits, `drafts` included. */
   flush(drafts: readonly EntryDraft[], timeoutMs: number): Promise<FlushOutcome>;
+  /** Says that a message of this command is durable, and asks whether one is: what follows is not to be done twice. */
+  noteSent(): void;
+  hasSent(): boolean;
   close(): Promise<void>;
 }
 
@@ -40,6 +44,7 @@ export async function openSession(flags: SettingFlags): Promise<Session> {
 /** The session of one server by its files. */
 export function sessionOf(paths: ServerPaths, settings: ServerSettings): Session {
   let opened: Mailbox | null = null;
+  let isSent = false;
   const mailbox = (): Mailbox => {
     opened ??= openMailbox(paths);
     return opened;
@@ -56,6 +61,10 @@ export function sessionOf(paths: ServerPaths, settings: ServerSettings): Session
       for (const notice of outcome.notices) printNotice(`fleetd: ${notice}`);
       return outcome;
     },
+    noteSent() {
+      isSent = true;
+    },
+    hasSent: () => isSent,
     async close() {
       await opened?.close();
     },
@@ -69,10 +78,35 @@ export async function withSession<T>(
 ): Promise<T> {
   const session = await openSession(flags);
   try {
-    return await body(session);
+    return await withWholeIndex(session, () => body(session));
   } finally {
     await session.close();
   }
+}
+
+/**
+ * Runs `look`, and runs it again with an index that was made anew where it met a damaged one. What was sent meanwhile is
+ * not sent again: then the failure is told, and the next command finds a whole index.
+ */
+export async function withWholeIndex<T>(session: Session, look: () => Promise<T>): Promise<T> {
+  try {
+    return await look();
+  } catch (thrown) {
+    if (session.hasSent() || !renewIndex(session, thrown)) throw thrown;
+  }
+  const { ingestStore } = await import("../fleet/messaging/receive-messages.ts");
+  await ingestStore(session.mailbox().receivePorts());
+  return await look();
+}
+
+/** Begins the index anew where `thrown` says that it is damaged, and tells so; false for any other failure. */
+export function renewIndex(session: Session, thrown: unknown): boolean {
+  if (!isIndexDamage(thrown)) return false;
+  const index = session.mailbox().index();
+  index.noteDamage(thrown);
+  index.renew();
+  printNotice(`fleetd: ${session.paths.index} was damaged and is made anew`);
+  return true;
 }
 
 /** A whole number of a flag. @throws FleetError USAGE */

@@ -35,6 +35,7 @@ export async function submit(
 ): Promise<Submitted> {
   const request = withId(asked);
   const from = { clock: systemClock, cryptography: systemCryptography };
+  session.noteSent();
   const taken = await session.ask((daemon) => daemon.send(request));
   if (taken !== null) return { id: taken.id, throughDaemon: true, isDenied: false };
   const { server } = session.mailbox().identity;

@@ -6,8 +6,11 @@ import { countUnconfirmed, enqueue, outboxItem } from "../fleet/messaging/outbox
 import type { ServerFacts } from "../fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../fleet/messaging/queue.ts";
 import { storeWhenDue } from "../fleet/messaging/restore-objects.ts";
+import { systemClock } from "../platform/clock.ts";
 import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
+import { findStoreProblem } from "../platform/git/inspect-store.ts";
 import { tryLock } from "../platform/process-lock.ts";
+import { isDamage } from "../platform/sqlite-database.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 
 /** How often a command looks whether the process that pushes right now is done. */
@@ -28,7 +31,7 @@ export interface FlushRequest {
  * `waiting` is an answer, not a failure: what was accepted is safe in the outbox.
  */
 export async function flushNow(mailbox: Mailbox, request: FlushRequest): Promise<FlushOutcome> {
-  const { clock } = await mailbox.sendPorts();
+  const clock = systemClock;
   const deadlineMs = clock.monotonicMs() + request.timeoutMs;
   let queued = false;
   for (;;) {
@@ -64,26 +67,52 @@ async function flushLocked(
   request: FlushRequest,
   deadlineMs: number,
 ): Promise<FlushOutcome> {
-  const ports = await mailbox.sendPorts();
+  const ports = await openWhole(mailbox, request);
   clearAbandonedLocks(mailbox.paths.store, ports.clock.wallMs());
   await commitDrafts(ports, request.drafts);
   if (countUnconfirmed(mailbox.state) === 0) return { status: "pushed", entries: 0, notices: [] };
-  const timeoutMs = Math.max(1, deadlineMs - ports.clock.monotonicMs());
-  try {
-    const outcome = await flushOutbox(ports, request.facts, {
-      timeoutMs,
+  const flush = (): Promise<FlushOutcome> =>
+    flushOutbox(ports, request.facts, {
+      timeoutMs: Math.max(1, deadlineMs - ports.clock.monotonicMs()),
       signal: request.signal,
       card: false,
       rules: request.rules,
     });
+  try {
+    let outcome = await flush();
+    if (outcome.status === "waiting" && outcome.failure.kind === "failed") {
+      const notices = await mendAfter(mailbox, request);
+      if (notices !== null) outcome = await flush();
+      outcome = { ...outcome, notices: [...(notices ?? []), ...outcome.notices] };
+    }
     storeWhenDue(ports);
     return outcome;
   } catch (thrown) {
     // The message is safe here whatever happened to the push; only a conflict is the caller's to hear.
-    if (thrown instanceof FleetError && thrown.code !== "NOT_AUTHORISED") {
+    if (thrown instanceof FleetError && thrown.code !== "NOT_AUTHORISED" && !isDamage(thrown)) {
       const failure = { kind: "failed", detail: thrown.message } as const;
       return { status: "waiting", failure, entries: 0, notices: [] };
     }
+    throw thrown;
+  }
+}
+
+/** A store that git cannot open is put in order first. */
+async function openWhole(mailbox: Mailbox, request: FlushRequest): ReturnType<Mailbox["sendPorts"]> {
+  if (findStoreProblem(mailbox.paths.store, mailbox.identity.format) !== null)
+    await mendAfter(mailbox, request);
+  return await mailbox.sendPorts();
+}
+
+/** Mends the store where git may have failed for damage in it; null when there was none, or it cannot be mended now. */
+async function mendAfter(mailbox: Mailbox, request: FlushRequest): Promise<readonly string[] | null> {
+  const { mendLocked } = await import("./mend-store.ts");
+  const { timeoutMs, signal } = request;
+  try {
+    const { outcome, notices } = await mendLocked(mailbox, { timeoutMs, signal });
+    return outcome === "mended" ? notices : null;
+  } catch (thrown) {
+    if (thrown instanceof FleetError) return null;
     throw thrown;
   }
 }

@@ -30,6 +30,7 @@ import { createKeyFile, writePublicKey } from "../platform/key-file.ts";
 import { embeddedRemotePath, type ServerPaths, serverFolders, serverPaths } from "../platform/paths.ts";
 import { tryLock } from "../platform/process-lock.ts";
 import { syncFolder } from "../platform/sync.ts";
+import { keepIdentityCopy } from "./identity-copy.ts";
 import { findLeftovers } from "./leftovers.ts";
 import { openMailbox, openState } from "./open-mailbox.ts";
 import { serverFacts } from "./server-facts.ts";
@@ -133,6 +134,7 @@ async function stage(
   try {
     const ports = { state, store, remote, key, clock: systemClock, cryptography: systemCryptography };
     const joined = await joinFleet(ports, { server: request.server, remoteUrl: url }, options);
+    keepIdentityCopy(staging.folder, joined.identity);
     return { ...joined, displayUrl: remote.displayUrl };
   } finally {
     await store.close();

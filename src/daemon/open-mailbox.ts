@@ -12,16 +12,18 @@ import { type Identity, loadIdentity } from "../fleet/messaging/identity.ts";
 import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
 import { prepareIndex, prepareState } from "../fleet/messaging/mailbox-tables.ts";
 import { ownGroups } from "../fleet/messaging/own-groups.ts";
+import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
+import { requireWholeState } from "../platform/check-database.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
-import { removeTree } from "../platform/files.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { openGitRemote } from "../platform/git/git-remote.ts";
 import { openGitStore } from "../platform/git/local-git-store.ts";
-import { readKeyFile } from "../platform/key-file.ts";
+import { KEY_HINT, readKeyFile } from "../platform/key-file.ts";
 import { openNetworkCheck } from "../platform/network-check.ts";
 import type { ServerPaths } from "../platform/paths.ts";
-import { isDamage, openDatabase } from "../platform/sqlite-database.ts";
+import { openDatabase } from "../platform/sqlite-database.ts";
+import { RenewableIndex } from "./renewable-index.ts";
 
 /** An opened server. `close` ends its helper processes and databases. */
 export interface Mailbox {
@@ -29,13 +31,15 @@ export interface Mailbox {
   readonly identity: Identity;
   readonly state: Database;
   /** The index, with the state database attached as `mine`. */
-  index(): Database;
+  index(): RenewableIndex;
   store(): GitStore;
   remote(): GitRemote;
   /** The way to that remote, looked at without git. */
   networkCheck(): NetworkCheck;
   sendPorts(): Promise<SendPorts>;
   receivePorts(): ReceivePorts;
+  /** Ends what reads the store; the next question to it starts anew. To be called when its files were replaced. */
+  closeStore(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -68,7 +72,7 @@ export function openMailbox(paths: ServerPaths): Mailbox {
     remote: remote.get,
     networkCheck: () => openNetworkCheck(source.get()),
     async sendPorts() {
-      key ??= readKeyFile(paths.key);
+      key ??= readOwnKey(paths.key, identity);
       return { ...shared, store: store.get(), remote: remote.get(), key: await key };
     },
     receivePorts: () => ({
@@ -81,6 +85,7 @@ export function openMailbox(paths: ServerPaths): Mailbox {
         return ownGroups(state);
       },
     }),
+    closeStore: async () => await store.opened()?.close(),
     async close() {
       await store.opened()?.close();
       index.opened()?.close();
@@ -89,31 +94,31 @@ export function openMailbox(paths: ServerPaths): Mailbox {
   };
 }
 
-/** Opens `state.db`, making it when asked. @throws FleetError IO */
+/** A key that is whole and another one would sign what no reader believes. @throws FleetError CONFIG */
+async function readOwnKey(path: string, { publicKey, server }: Identity): Promise<SigningKey> {
+  const key = await readKeyFile(path);
+  if (toOpenSsh(key.publicKey) === publicKey) return key;
+  const message = `Cannot use key "${path}": it is another key than the one that the fleet knows of "${server}"`;
+  throw new FleetError("CONFIG", message, { hint: KEY_HINT });
+}
+
+/**
+ * Opens `state.db`, making it when asked.
+ * @throws FleetError IO, also for a file that was emptied: its tables would be made anew as if nothing had been promised
+ */
 export function openState(paths: ServerPaths, create: boolean): Database {
+  if (!create) requireWholeState(paths.state);
   const state = openDatabase(paths.state, { create, durability: "full" });
   prepareState(state);
   return state;
 }
 
 /** Opens `index.db`, making it where it is missing or damaged: it can always be made again. @throws FleetError IO */
-export function openIndex(paths: ServerPaths): Database {
-  try {
-    return openIndexFile(paths);
-  } catch (thrown) {
-    if (!isDamage(thrown)) throw thrown;
-    removeIndex(paths);
-    return openIndexFile(paths);
-  }
-}
-
-/** Removes the files of the index; everything in it is made again from the object store. */
-export function removeIndex(paths: ServerPaths): void {
-  for (const suffix of ["", "-wal", "-shm"]) removeTree(paths.index + suffix);
-}
+export const openIndex = (paths: ServerPaths): RenewableIndex =>
+  new RenewableIndex(paths, () => openIndexFile(paths));
 
 function openIndexFile(paths: ServerPaths): Database {
-  const index = openDatabase(paths.index, { create: true, durability: "process" });
+  const index = openDatabase(paths.index, { create: true, durability: "process", replaceable: true });
   prepareIndex(index);
   index.run("ATTACH DATABASE ? AS mine", paths.state);
   return index;

@@ -31,6 +31,7 @@ import { type MaintenanceContext, maintenanceRound } from "./loops/maintenance-l
 import { type PushLoopContext, pushRound } from "./loops/push-loop.ts";
 import { receiveRound } from "./loops/receive-loop.ts";
 import { MachineRole } from "./machine-role.ts";
+import { type Mending, mendWhileRunning } from "./mend-while-running.ts";
 import type { MonitorContext, MonitorOptions } from "./monitor-context.ts";
 import { type Observed, observe } from "./observe.ts";
 import { openGate } from "./open-gate.ts";
@@ -55,9 +56,11 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
   const signal = AbortSignal.any([given.signal, stop.signal]);
   let observed: Observed | null = null;
   try {
-    const sendPorts = await mailbox.sendPorts();
     observed = observe(mailbox, given);
-    const options: MonitorOptions = { ...given, report: observed.report };
+    const mending = mendWhileRunning(mailbox, { signal, report: observed.report, end: () => stop.abort() });
+    await mending.prepare();
+    const sendPorts = await mailbox.sendPorts();
+    const options: MonitorOptions = { ...given, report: mending.report };
     const daemon = new DaemonState(sendPorts.clock, options.settings);
     // Another machine may have done what is still to do here: that is known after the first look.
     daemon.mayAct = false;
@@ -89,13 +92,14 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
     try {
       options.report(readyEvent(context));
       daemon.wantCard(0);
-      await runLoops(context);
+      await runLoops(context, mending);
       options.report({ kind: "stopping" });
     } finally {
       stopListening();
       await control.stop();
       clearSocket(mailbox.paths.socket);
     }
+    mending.throwIfLost();
     await pushLast(context);
   } catch (thrown) {
     // What ends because it was told to is no crash.
@@ -133,10 +137,14 @@ async function alreadyRunning(mailbox: Mailbox): Promise<FleetError> {
   );
 }
 
-async function runLoops(context: MonitorContext): Promise<void> {
+async function runLoops(context: MonitorContext, mending: Mending): Promise<void> {
   const { daemon, sendPorts, receivePorts, options, signal } = context;
   const { clock } = sendPorts;
-  const onError = (thrown: unknown): void => options.report({ kind: "failed", detail: messageOf(thrown) });
+  const { onError } = mending;
+  mending.keeper.onMended = () => {
+    daemon.receiveBell.ring();
+    daemon.pushBell.ring();
+  };
   const watch = openWatch(context);
   const receive = {
     ...contextOf(context),
@@ -155,7 +163,14 @@ async function runLoops(context: MonitorContext): Promise<void> {
     const judge = (): Promise<number> => healthRound(health);
     await Promise.all([
       runLoop({ round: () => pushRound(push), bell: daemon.pushBell, clock, signal, onError }),
-      runLoop({ round: () => receiveRound(receive), bell: daemon.receiveBell, clock, signal, onError }),
+      runLoop({
+        round: () => mending.receive(() => receiveRound(receive)),
+        bell: daemon.receiveBell,
+        clock,
+        signal,
+        onError,
+      }),
+      runLoop({ round: () => mending.keeper.round(), bell: mending.keeper.bell, clock, signal, onError }),
       runLoop({ round: () => maintenanceRound(maintenance), bell: new Bell(), clock, signal, onError }),
       runLoop({ round: judge, bell: new Bell(), clock, signal, onError, pauseFirstMs }),
       runHandlers(context, onError),

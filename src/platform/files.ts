@@ -1,4 +1,14 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { causedBy, messageOf } from "../base/errors.ts";
 import { writeSynced } from "./sync.ts";
@@ -74,6 +84,14 @@ export function listFolder(path: string): readonly string[] {
   } catch (thrown) {
     throw causedBy("IO", `Cannot list folder "${path}": ${messageOf(thrown)}`, thrown);
   }
+}
+
+/** Removes a folder that is empty; false when there is none, or something is in it. */
+export function removeEmptyFolder(path: string): boolean {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return false;
+  if (readdirSync(path).length > 0) return false;
+  rmdirSync(path);
+  return true;
 }
 
 /** Removes a folder or file with all that is in it; a missing one is fine. */

@@ -22,17 +22,18 @@ export async function createKeyFile(path: string): Promise<SigningKey> {
   return await importSigningKey(pkcs8);
 }
 
+/** What to do about a private key that is gone or another one. */
+export const KEY_HINT =
+  "Put the key back from a backup (mode 0600); without it this server needs a new id: fleetd init --server ID";
+
 /** Reads the private key in `path`. @throws FleetError CONFIG when it is missing or no Ed25519 key */
 export async function readKeyFile(path: string): Promise<SigningKey> {
   try {
     const base64 = readFileSync(path, "utf8").replace(/-----[A-Z ]+-----/g, "");
     return await importSigningKey(Uint8Array.fromBase64(base64.replace(/\s+/g, "")));
   } catch (thrown) {
-    throw causedBy(
-      "CONFIG",
-      `Cannot use key "${path}": ${messageOf(thrown)}, need a PKCS8 Ed25519 key`,
-      thrown,
-    );
+    const message = `Cannot use key "${path}": ${messageOf(thrown)}, need a PKCS8 Ed25519 key`;
+    throw causedBy("CONFIG", message, thrown, KEY_HINT);
   }
 }
 

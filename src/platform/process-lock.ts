@@ -1,7 +1,8 @@
 import { Database as Sqlite } from "bun:sqlite";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { causedBy, messageOf } from "../base/errors.ts";
+import { readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { causedBy, type FleetError, messageOf } from "../base/errors.ts";
 import type { Lock, LockHolder } from "../base/ports/lock.ts";
+import { removeEmptyFolder } from "./files.ts";
 
 /**
  * Takes the lock in the file `path`, or answers null when another process has it.
@@ -11,6 +12,22 @@ import type { Lock, LockHolder } from "../base/ports/lock.ts";
  * @throws FleetError IO when the file cannot be made
  */
 export function tryLock(path: string): Lock | null {
+  try {
+    return lockOnce(path);
+  } catch (thrown) {
+    if (!emptyAgain(path, thrown)) throw toLockError(path, thrown);
+  }
+  try {
+    return lockOnce(path);
+  } catch (thrown) {
+    throw toLockError(path, thrown);
+  }
+}
+
+const toLockError = (path: string, thrown: unknown): FleetError =>
+  causedBy("IO", `Cannot lock "${path}": ${messageOf(thrown)}`, thrown);
+
+function lockOnce(path: string): Lock | null {
   let sqlite: Sqlite | null = null;
   try {
     sqlite = new Sqlite(path, { create: true, readwrite: true });
@@ -20,14 +37,31 @@ export function tryLock(path: string): Lock | null {
   } catch (thrown) {
     sqlite?.close();
     if (isBusy(thrown)) return null;
-    throw causedBy("IO", `Cannot lock "${path}": ${messageOf(thrown)}`, thrown);
+    throw thrown;
   }
   const held = sqlite;
   return { release: () => held.close() };
 }
 
+/**
+ * Mends a lock file that something wrote into: it holds nothing, so it is emptied in its place, and whoever has it
+ * locked still has. An empty folder that stands there goes. False where that is not what is wrong.
+ */
+function emptyAgain(path: string, thrown: unknown): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isDirectory() === true) return removeEmptyFolder(path);
+  const isDamaged = thrown instanceof Error && "code" in thrown && DAMAGED.test(String(thrown.code));
+  if (found === undefined || !isDamaged) return false;
+  truncateSync(path, 0);
+  for (const suffix of ["-journal", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  return true;
+}
+
+const DAMAGED = /^SQLITE_(?:NOTADB|CORRUPT)/;
+
 /** Writes down who holds the lock at `path`, beside it. */
 export function writeHolder(path: string, holder: LockHolder): void {
+  removeEmptyFolder(`${path}.json`);
   writeFileSync(
     `${path}.json.new`,
     `${JSON.stringify({ pid: holder.pid, startedWallMs: holder.startedWallMs })}\n`,

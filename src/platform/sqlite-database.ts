@@ -1,5 +1,5 @@
-import { type SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
-import { causedBy, type FleetError, messageOf } from "../base/errors.ts";
+import { constants, type SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
+import { causedBy, DAMAGE_HINT, DamagedDataError, type FleetError, messageOf } from "../base/errors.ts";
 import type { Database, SqlRow, SqlValue } from "../base/ports/database.ts";
 
 /** How much a committed transaction must survive: a power cut (`full`), or only the death of the process. */
@@ -8,13 +8,25 @@ export type Durability = "full" | "process";
 /** How long a statement waits for another process's transaction. Ours take milliseconds; chosen, not measured. */
 const BUSY_TIMEOUT_MS = 10_000;
 
+/** How a file is opened. */
+export interface OpenOptions {
+  readonly create: boolean;
+  readonly durability: Durability;
+  /**
+   * Somebody may put another file in its place while it is open here. SQLite removes a WAL file by its name when the last
+   * one closes its database, and would then take away that of the new one; so it is left lying.
+   */
+  readonly replaceable?: boolean;
+}
+
 /**
  * Opens (and with `create` makes) a SQLite file in WAL mode.
  * @throws FleetError IO naming the file, when it cannot be opened or is no database
  */
-export function openDatabase(path: string, options: { create: boolean; durability: Durability }): Database {
+export function openDatabase(path: string, options: OpenOptions): Database {
   try {
     const sqlite = new Sqlite(path, { create: options.create, readwrite: true, strict: true });
+    if (options.replaceable === true) sqlite.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
     sqlite.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     const mode = sqlite.query<{ journal_mode: string }, []>("PRAGMA journal_mode").get()?.journal_mode;
     if (mode !== "wal") sqlite.run("PRAGMA journal_mode = WAL");
@@ -26,9 +38,10 @@ export function openDatabase(path: string, options: { create: boolean; durabilit
   }
 }
 
-/** Whether what `openDatabase` or a statement threw says that the file itself is damaged. */
+/** Whether what `openDatabase`, a statement or a reader of a row threw says that the file itself is damaged. */
 export function isDamage(thrown: unknown): boolean {
   const cause = thrown instanceof Error ? thrown.cause : null;
+  if (cause instanceof DamagedDataError) return true;
   return cause instanceof Error && "code" in cause && /^SQLITE_(?:NOTADB|CORRUPT)/.test(String(cause.code));
 }
 
@@ -98,11 +111,10 @@ function toIoError(path: string, thrown: unknown): FleetError {
 }
 
 const OWNER = "Its folder has to belong to the user who runs fleetd, and to be writable";
-const DAMAGED = 'See what "fleetd doctor" finds; "fleetd doctor --fix" mends what can be made anew';
 const HINTS: readonly (readonly [code: string, hint: string])[] = [
   ["SQLITE_FULL", "Free some space where it is; nothing that was confirmed before is lost"],
   ["SQLITE_READONLY", OWNER],
   ["SQLITE_CANTOPEN", OWNER],
-  ["SQLITE_NOTADB", DAMAGED],
-  ["SQLITE_CORRUPT", DAMAGED],
+  ["SQLITE_NOTADB", DAMAGE_HINT],
+  ["SQLITE_CORRUPT", DAMAGE_HINT],
 ];

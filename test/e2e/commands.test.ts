@@ -364,12 +364,8 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
 
   test("rebuild-index keeps what was read and acknowledged", async () => {
     const before = await fleet.json(["inbox", "--limit", "100"], two);
-    if (hasDaemon) {
-      const refused = await fleet.run(["rebuild-index"], two);
-      expect(refused).toMatchObject({ code: 69, stdout: "" });
-      expect(refused.stderr).toContain(`the monitor is running (pid ${daemons[1]?.pid})`);
-      await daemons[1]?.stop();
-    }
+    // A monitor goes on with the new file; Windows lets nobody remove a file that is open.
+    if (hasDaemon && process.platform === "win32") await daemons[1]?.stop();
     const answer = await fleet.json(["rebuild-index"], two);
     expect(keysOf(answer)).toEqual(["cards", "entries", "quarantined", "schema"]);
     expect(answer).toMatchObject({ schema: "fleetd.rebuild-index/1", quarantined: 0, cards: 1 });

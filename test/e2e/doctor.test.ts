@@ -184,7 +184,7 @@ describe.if(isPosix)("what can be mended", () => {
           expect(idsOf(careful)).toContain(id);
         }
         const mended = await examine(["--fix", ...(needsYes ? ["--yes"] : [])]);
-        expect(mended.treatments).toMatchObject([{ id, outcome: "done", detail: null }]);
+        expect(mended.treatments).toMatchObject([{ id, outcome: "done" }]);
         expect(idsOf(mended)).toEqual(["monitor"]);
         expect(isMended?.() ?? true).toBe(true);
         expect(idsOf(await examine())).toEqual(["monitor"]);
@@ -346,12 +346,41 @@ describe("what somebody has to see to", () => {
     const bytes = readFileSync(paths.state);
     writeFileSync(paths.state, "damaged ".repeat(100));
     const examined = await examine();
+    const refused = await fleet.run(["inbox"], one);
     writeFileSync(paths.state, bytes);
     for (const suffix of ["-wal", "-shm"]) rmSync(paths.state + suffix, { force: true });
-    expect(findingOf(examined, "state")).toMatchObject({ verdict: "critical" });
+    expect(findingOf(examined, "state")).toMatchObject({
+      verdict: "critical",
+      fix: "fleetd doctor --fix --yes",
+    });
     expect(examined.code).toBe(2);
     expect(examined.findings.some(({ id, verdict }) => id === "git" && verdict === "ok")).toBe(true);
+    expect(refused.code).toBe(74);
+    expect(refused.stderr).toContain(`Cannot use database "${paths.state}"`);
+    expect(refused.stderr).toContain("fleetd doctor --fix --yes");
     expect(idsOf(await examine())).toEqual(["monitor"]);
+  });
+
+  test("state: an emptied one is salvaged when asked for, from the key, the remote and the logs of others", async () => {
+    for (const suffix of ["-wal", "-shm"]) rmSync(paths.state + suffix, { force: true });
+    const before = await fleet.json(["sent", "--limit", "100"], one);
+    writeFileSync(paths.state, "");
+    expect(await fleet.run(["send", "x", "--to", "code2"], one)).toMatchObject({ code: 74 });
+    expect(existsSync(paths.key)).toBe(true);
+    expect((await examine(["--fix"])).treatments).toMatchObject([{ id: "state", outcome: "needs-yes" }]);
+    const [treated] = (await examine(["--fix", "--yes"])).treatments;
+    expect(treated).toMatchObject({ id: "state", outcome: "done" });
+    expect(treated?.detail).toMatch(
+      /own entries taken from the remote.*nobody can say how many.*new epoch.*the damaged file is kept: .*state\.db\.damaged-/s,
+    );
+    const after = await fleet.json(["sent", "--limit", "100"], one);
+    const idsIn = (answer: Record<string, unknown>): string[] =>
+      (answer["messages"] as { id: string }[]).map(({ id }) => id).sort();
+    expect(idsIn(after)).toEqual(idsIn(before));
+    expect(await fleet.json(["send", "after the salvage", "--to", "code2"], one)).toMatchObject({
+      state: "pushed",
+    });
+    expect(await fleet.text(["inbox"], { as: "code2" })).toContain("after the salvage");
   });
 
   test("configuration: the line of a wrong key, and everything else is examined all the same", async () => {

@@ -29,6 +29,8 @@ export interface Monitor {
   /** What it wrote to stderr. */
   complaints(): string;
   hasEnded(): boolean;
+  /** Its exit code; null while it runs, and where a signal ended it. */
+  exitCode(): number | null;
   /** Resolves when the process is gone. */
   readonly ended: Promise<unknown>;
   /** Ends it as an operator does. */
@@ -209,6 +211,7 @@ export class FleetSandbox {
       events: () => parseEvents(log),
       complaints: () => readFileSync(`${log}.err`, "utf8"),
       hasEnded: () => child.exitCode !== null || child.signalCode !== null,
+      exitCode: () => child.exitCode,
       ended,
       async stop() {
         child.kill("SIGTERM");

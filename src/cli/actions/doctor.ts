@@ -135,8 +135,8 @@ async function apply(
   if (!mend.isSafe && !yes) return { outcome: "needs-yes", detail: "fleetd doctor --fix --yes" };
   if (dryRun) return { outcome: "would-do", detail: null };
   try {
-    await mend.run();
-    return { outcome: "done", detail: null };
+    const said = await mend.run();
+    return { outcome: "done", detail: typeof said === "string" && said !== "" ? said : null };
   } catch (thrown) {
     return { outcome: "failed", detail: messageOf(thrown) };
   }

@@ -4,7 +4,7 @@ import { type AnswerStream, openAnswerStream, printJson, printText } from "../ou
 import { openScreen } from "../output/screen.ts";
 import { renderStatus } from "../output/status-view.ts";
 import { openStyle, terminalWidth } from "../output/terminal.ts";
-import { type Session, sessionOf } from "../session.ts";
+import { type Session, sessionOf, withWholeIndex } from "../session.ts";
 import { loadSettings, requireServer, type Settings } from "../settings.ts";
 import { gatherStatus, toStatusJson } from "../status-page.ts";
 import { waitForNews } from "../wait-until.ts";
@@ -40,7 +40,7 @@ export async function status(args: StatusArguments): Promise<number> {
 }
 
 async function showStatus(args: StatusArguments, session: Session, settings: Settings): Promise<number> {
-  const page = await gatherStatus(session, settings.running);
+  const page = await withWholeIndex(session, () => gatherStatus(session, settings.running));
   if (args.json) printJson("status", toStatusJson(page));
   else printText(renderStatus(page, openStyle(args), terminalWidth()));
   return args.check ? toVerdictCode(page.verdict) : 0;
@@ -53,7 +53,7 @@ async function watchStatus(args: StatusArguments, session: Session, settings: Se
   const style = openStyle(args);
   let shown = "";
   while (!commandSignal().aborted) {
-    const page = await gatherStatus(session, settings.running);
+    const page = await withWholeIndex(session, () => gatherStatus(session, settings.running));
     if (args.json) {
       const json = toStatusJson(page);
       const text = JSON.stringify(json);

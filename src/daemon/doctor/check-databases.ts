@@ -1,36 +1,59 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { firstLineOf } from "../../base/errors.ts";
-import { checkDatabase } from "../../platform/check-database.ts";
+import { firstLineOf, messageOf } from "../../base/errors.ts";
+import { loadHead, unconfirmedDrafts, unstoredBatches } from "../../fleet/messaging/outbox.ts";
+import { confirmedBatch } from "../../fleet/messaging/take-back.ts";
+import { checkDatabase, findSilentDamage } from "../../platform/check-database.ts";
 import { removeTree } from "../../platform/files.ts";
 import type { ServerPaths } from "../../platform/paths.ts";
 import { rebuildIndex } from "../rebuild-index.ts";
-import { type Diagnosis, healthy, mendable, trouble } from "./diagnosis.ts";
+import { type Diagnosis, healthy, mendable, type Patient, trouble } from "./diagnosis.ts";
+import { salvageState } from "./salvage-state.ts";
 import { whileStopped } from "./while-stopped.ts";
 
 /** The databases, read page by page. To be called before anything opens the index: that would make it anew. */
-export function checkDatabases(paths: ServerPaths, isRunning: boolean): Diagnosis[] {
-  return [checkState(paths), checkIndex(paths, isRunning), ...checkBreakers(paths, isRunning)];
+export function checkDatabases(patient: Patient): Diagnosis[] {
+  const { paths } = patient;
+  return [checkState(patient), checkIndex(paths), ...checkBreakers(paths, patient.daemon !== null)];
 }
 
-function checkState(paths: ServerPaths): Diagnosis {
-  const found = checkDatabase(paths.state);
-  if (found === "whole") return healthy("state", `${paths.state} is whole`);
-  const what = found === "missing" ? "is missing" : `is damaged: ${firstLineOf(found.problem)}`;
-  return trouble("state", "critical", {
-    evidence: `${paths.state} ${what}`,
-    fix: `Stop the monitor, keep a copy of ${paths.folder}, put state.db back from a backup or recover it: sqlite3 state.db .recover | sqlite3 new.db`,
+/** `mailbox`: the state as it was opened, since what stands in its rows may make no sense in a file that is whole. */
+function checkState({ paths, mailbox, ask }: Patient): Diagnosis {
+  const problem = findSilentDamage(paths.state) ?? problemOf(paths.state) ?? rowProblem(mailbox);
+  if (problem === null) return healthy("state", `${paths.state} is whole`);
+  const what = "set it aside, and make a new one of what can be read of it and of what the remote has";
+  const run = () => salvageState(paths, ask);
+  return mendable("state", "critical", {
+    evidence: `${paths.state} is damaged: ${firstLineOf(problem)}`,
+    mend: { what, isSafe: false, run },
   });
 }
 
-function checkIndex(paths: ServerPaths, isRunning: boolean): Diagnosis {
+function problemOf(path: string): string | null {
+  const found = checkDatabase(path);
+  return typeof found === "string" ? null : found.problem;
+}
+
+function rowProblem(mailbox: Patient["mailbox"]): string | null {
+  if (!mailbox.ok) return /^Cannot read .* in state\.db/.test(mailbox.error) ? mailbox.error : null;
+  const { state } = mailbox.value;
+  try {
+    // Each of them reads what it stored.
+    unconfirmedDrafts(state);
+    unstoredBatches(state);
+    confirmedBatch(state);
+    loadHead(state);
+    return null;
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
+}
+
+function checkIndex(paths: ServerPaths): Diagnosis {
   const found = checkDatabase(paths.index);
   if (found === "whole") return healthy("index", `${paths.index} is whole`);
   const what = found === "missing" ? "is missing" : `is damaged: ${firstLineOf(found.problem)}`;
   const evidence = `${paths.index} ${what}; it can be made anew from the store`;
-  if (isRunning) {
-    return trouble("index", "warn", { evidence, fix: "Stop the monitor, then: fleetd rebuild-index" });
-  }
   const mend = { what: "fleetd rebuild-index", isSafe: true, run: () => rebuildIndex(paths) };
   return mendable("index", "warn", { evidence, mend });
 }

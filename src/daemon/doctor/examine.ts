@@ -22,9 +22,9 @@ const FROM_HEALTH: readonly CheckId[] = ["monitor", "breaker", "queue", "git", "
 
 /** Examines one server. Never throws: an examination that fails is a finding of its own. */
 export async function examine(patient: Patient): Promise<Diagnosis[]> {
-  const { paths, daemon } = patient;
+  const { paths } = patient;
   const nowWallMs = systemClock.wallMs();
-  const databases = checkDatabases(paths, daemon !== null);
+  const databases = checkDatabases(patient);
   const mailbox = databases.some(({ id, verdict }) => id === "index" && verdict !== "ok")
     ? withoutIndex(patient.mailbox)
     : patient.mailbox;

@@ -11,6 +11,7 @@ import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../../fleet/messaging/queue.ts";
 import { storeWhenDue } from "../../fleet/messaging/restore-objects.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
+import { isDamage } from "../../platform/sqlite-database.ts";
 import type { DaemonState } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
 import { measured } from "../measured.ts";
@@ -51,6 +52,8 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
     storeWhenDue(context.ports);
     return nextDue(context).waitMs;
   } catch (thrown) {
+    // The remote has no part in it.
+    if (isDamage(thrown)) throw thrown;
     return signal.aborted ? 0 : gate.noteThrown("push", messageOf(thrown));
   }
 }

@@ -99,7 +99,7 @@ function adoptLine(
 }
 
 /** What an entry tells of the work that was done: messages answered, handled, acknowledged and read. */
-function remember(state: Database, entry: Entry): void {
+export function remember(state: Database, entry: Entry): void {
   switch (entry.type) {
     case "message":
       expectRecipients(state, entry.id, entry.to);

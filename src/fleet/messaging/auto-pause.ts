@@ -1,3 +1,4 @@
+import { readStoredJson } from "../../base/errors.ts";
 import type { Database } from "../../base/ports/database.ts";
 import { readSetting, writeSetting } from "./identity.ts";
 
@@ -14,7 +15,7 @@ export function autoPause(state: Database, nowWallMs: number): AutoPause | null 
   const json = readSetting(state, SETTING);
   if (json === null || json === "") return null;
   // Written by `pauseAuto` below.
-  const pause = JSON.parse(json) as AutoPause;
+  const pause = readStoredJson(json, "the pause in state.db") as AutoPause;
   return pause.untilWallMs !== null && nowWallMs >= pause.untilWallMs ? null : pause;
 }
 

@@ -5,6 +5,7 @@
  * `done` in the transaction that queues its answer and its receipt. Where nobody can say how a run ended it is
  * `parked`, unless its rule says that it may run again.
  */
+import { readStoredJson } from "../../base/errors.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { MessageEntry } from "./model.ts";
 
@@ -130,7 +131,7 @@ export function nextRun(state: Database): HandlerRun | null {
 export function messageOfRun(state: Database, { from, id }: RunKey): MessageEntry {
   const row = state.get<{ message: string }>(`SELECT message FROM runs WHERE ${THIS}`, from, id);
   // Written by `queueRun` from a message that had been accepted.
-  return JSON.parse(row?.message ?? "null") as MessageEntry;
+  return readStoredJson(row?.message ?? "null", "a message in state.db") as MessageEntry;
 }
 
 /** Marks a waiting run as started, before its program is. Inside a durable transaction; false when it does not wait. */

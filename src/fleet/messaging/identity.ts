@@ -1,3 +1,4 @@
+import { readStoredJson } from "../../base/errors.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
 
@@ -41,7 +42,7 @@ export function writeSetting(state: Database, key: string, value: string): void 
 export function loadIdentity(state: Database): Identity | null {
   const json = readSetting(state, "identity");
   // Written by `saveIdentity` below into a database that only this user can write.
-  return json === null ? null : (JSON.parse(json) as Identity);
+  return json === null ? null : (readStoredJson(json, "the identity in state.db") as Identity);
 }
 
 /** Stores the identity; inside the caller's transaction. */

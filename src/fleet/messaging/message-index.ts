@@ -4,7 +4,9 @@
  * The index is a cache. Everything in it follows from the git store and the pins, so nobody repairs it: it is made
  * again. Functions here run inside the caller's transaction.
  */
+
 import { fromUtf8 } from "../../base/bytes.ts";
+import { readStoredJson } from "../../base/errors.ts";
 import type { Database, SqlValue } from "../../base/ports/database.ts";
 import type { AcceptedLine } from "./accept-batch.ts";
 import type { Card } from "./card.ts";
@@ -254,7 +256,7 @@ const toStoredCard = (row: CardRow): StoredCard => ({
   server: row.server,
   commitId: row.commit_id,
   // Stored by `saveCard` after `parseCard` had accepted it.
-  card: JSON.parse(row.json) as Card,
+  card: readStoredJson(row.json, "a card in index.db") as Card,
   receivedWallMs: row.received_wall_ms,
 });
 
@@ -289,7 +291,7 @@ export const toIndexedMessage = (row: MessageRow): IndexedMessage => ({
   position: row.position,
   epoch: row.epoch,
   // Stored by `insertEntry` after the line had been accepted as a message.
-  message: JSON.parse(row.json) as MessageEntry,
+  message: readStoredJson(row.json, "a message in index.db") as MessageEntry,
   toMe: row.to_me === 1,
   history: row.history === 1,
   receivedWallMs: row.received_wall_ms,

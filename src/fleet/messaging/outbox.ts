@@ -3,7 +3,9 @@
  * stored) → `pushed` (the remote's answer confirmed the commit). A row is never dropped once it is built, since it may
  * already be on the remote; `take-back.ts` says when a batch may be undone. `dead` and `expired` rows wait for nobody.
  */
+
 import { concatBytes, toUtf8 } from "../../base/bytes.ts";
+import { readStoredJson } from "../../base/errors.ts";
 import { fromInstant } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { GitObject, ObjectKind } from "../../base/ports/git-store.ts";
@@ -118,7 +120,7 @@ export function queuedDrafts(state: Database, countMax: number, dueWallMs?: numb
     countMax,
   );
   return rows.map((row) => {
-    const draft = JSON.parse(row.draft) as { at: string; body: EntryBody };
+    const draft = readStoredJson(row.draft, `entry ${row.id} in state.db`) as { at: string; body: EntryBody };
     return { id: row.id, at: draft.at, body: draft.body };
   });
 }
@@ -136,7 +138,10 @@ export function unconfirmedDrafts(state: Database): (OutboxItem & { readonly dra
       `SELECT ${ITEM_COLUMNS}, draft FROM outbox WHERE state <> 'pushed' ORDER BY position`,
     )
     .map((row) => {
-      const draft = JSON.parse(row.draft) as { at: string; body: EntryBody };
+      const draft = readStoredJson(row.draft, `entry ${row.id} in state.db`) as {
+        at: string;
+        body: EntryBody;
+      };
       return { ...toItem(row), draft: { id: row.id, ...draft } };
     });
 }
@@ -163,7 +168,7 @@ export function queueDepth(state: Database): { count: number; oldestWallMs: numb
 /** The end of the own log as built. */
 export function loadHead(state: Database): LogHead | null {
   const json = readSetting(state, "head");
-  return json === null ? null : (JSON.parse(json) as LogHead);
+  return json === null ? null : (readStoredJson(json, "the end of the log in state.db") as LogHead);
 }
 
 /**
@@ -308,7 +313,7 @@ function packObjects(objects: readonly GitObject[]): Uint8Array {
 
 function unpackObjects(bytes: Uint8Array): GitObject[] {
   const end = bytes.indexOf(0x0a);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))) as [
+  const header = readStoredJson(new TextDecoder().decode(bytes.subarray(0, end)), "a batch in state.db") as [
     ObjectKind,
     string,
     number,

@@ -1,3 +1,4 @@
+import { readStoredJson } from "../../base/errors.ts";
 import type { Database } from "../../base/ports/database.ts";
 import { readSetting, writeSetting } from "./identity.ts";
 
@@ -10,7 +11,7 @@ const SETTING = "groups";
 export function ownGroups(state: Database): readonly string[] {
   const json = readSetting(state, SETTING);
   // Written by `setOwnGroups`.
-  return json === null ? [] : (JSON.parse(json) as string[]);
+  return json === null ? [] : (readStoredJson(json, "the groups in state.db") as string[]);
 }
 
 /** Says which groups hold from now on. True when that is news. */

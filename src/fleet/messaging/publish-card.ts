@@ -1,3 +1,4 @@
+import { readStoredJson } from "../../base/errors.ts";
 import { toInstant } from "../../base/instant.ts";
 import type { GitObject } from "../../base/ports/git-store.ts";
 import { buildCard, type Card, FORGOTTEN_MAX } from "./card.ts";
@@ -26,7 +27,9 @@ export interface CardState {
 /** The state of the own card; before the first one n is 0. */
 export function loadCardState(ports: Pick<SendPorts, "state">): CardState {
   const json = readSetting(ports.state, "card");
-  return json === null ? { n: 0, commitId: null, mode: "replace" } : (JSON.parse(json) as CardState);
+  return json === null
+    ? { n: 0, commitId: null, mode: "replace" }
+    : (readStoredJson(json, "the card in state.db") as CardState);
 }
 
 /** Stores the state of the own card; inside the caller's transaction. */

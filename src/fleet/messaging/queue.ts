@@ -5,6 +5,7 @@
  * one that the remote answered and refused counts as `refused`, and too many of those make an entry `dead`. Whoever
  * waited longer than it may is `expired`.
  */
+import { readStoredJson } from "../../base/errors.ts";
 import { INSTANT_MS_MAX } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { ServerSettings } from "../settings/model.ts";
@@ -110,7 +111,7 @@ export function listQueue(state: Database, rules: QueueRules, id?: string): Queu
     ...(id === undefined ? [] : [id]),
   );
   return rows.map((row) => {
-    const { body } = JSON.parse(row.draft) as { body: EntryBody };
+    const { body } = readStoredJson(row.draft, "an entry in state.db") as { body: EntryBody };
     return {
       id: row.id,
       type: row.type,

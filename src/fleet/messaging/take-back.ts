@@ -17,6 +17,7 @@
  * arrival and our listing, so that the ref stands exactly on the confirmed batch, while the remote refuses at the same
  * time what it had just accepted.
  */
+import { readStoredJson } from "../../base/errors.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { LogHead } from "./build-batch.ts";
 import { writeSetting } from "./identity.ts";
@@ -37,7 +38,7 @@ export function confirmedBatch(state: Database): ConfirmedBatch | null {
     "SELECT number, commit_id, head FROM batches WHERE state = 'pushed' ORDER BY number DESC LIMIT 1",
   );
   if (row === null) return null;
-  const head = row.head === "" ? null : (JSON.parse(row.head) as LogHead);
+  const head = row.head === "" ? null : (readStoredJson(row.head, "a batch in state.db") as LogHead);
   return { number: row.number, tip: row.commit_id, head };
 }
 
@@ -109,7 +110,7 @@ export function adoptBatch(state: Database, commitId: string, nowWallMs: number)
   if (first === undefined || last === undefined || first.parent !== (confirmed?.number ?? null)) return null;
   if (!takeBack(state, newestBatch(state))) return null;
   for (const batch of chain) {
-    const { epoch } = JSON.parse(batch.head) as LogHead;
+    const { epoch } = readStoredJson(batch.head, "a batch in state.db") as LogHead;
     state.run("UPDATE batches SET state = 'built' WHERE number = ?", batch.number);
     // A dead or expired entry arrived as well, whatever was decided about it since.
     state.run(

@@ -1,4 +1,5 @@
 /** Metrics in `state.db`: no rebuild loses them, and their tables never grow past their bounds. */
+import { readStoredJson } from "../../base/errors.ts";
 import type { Database, DatabaseReader } from "../../base/ports/database.ts";
 import { HOUR_MS, isCounter, type MinuteCount, minuteOf, type Operation } from "./model.ts";
 import type { PendingMetrics } from "./recorder.ts";
@@ -94,7 +95,7 @@ export function lastOperations(state: Database, limit: number): Operation[] {
       type: row.type,
       durationMs: row.duration_ms,
       success: row.success === 1,
-      metadata: JSON.parse(row.metadata) as Operation["metadata"],
+      metadata: readStoredJson(row.metadata, "an operation in state.db") as Operation["metadata"],
     }));
 }
 

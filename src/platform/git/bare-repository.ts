@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
@@ -13,6 +22,8 @@ export interface RepositoryFormat {
 
 type Settings = Readonly<Record<string, string>>;
 
+const HEAD = "ref: refs/heads/main\n";
+
 /**
  * Creates a bare repository (0700) without templates, hooks or a default branch of the user's, in one step: under
  * another name, then renamed. Written in-process, so that no setting of user or system takes part.
@@ -26,7 +37,7 @@ export function createBareRepository(folder: string, format: ObjectFormat, setti
     for (const name of ["objects/pack", "refs/heads", "refs/tags"]) {
       mkdirSync(`${temporary}/${name}`, { recursive: true, mode: 0o700 });
     }
-    writeFileSync(`${temporary}/HEAD`, "ref: refs/heads/main\n");
+    writeFileSync(`${temporary}/HEAD`, HEAD);
     writeFileSync(`${temporary}/config`, configText(format, settings));
     // A repository without its HEAD or its settings is none, and this one may hold a whole fleet.
     syncTree(temporary);
@@ -36,6 +47,42 @@ export function createBareRepository(folder: string, format: ObjectFormat, setti
     rmSync(temporary, { recursive: true, force: true });
     const state = existsSync(folder) ? "it is already there" : messageOf(thrown);
     throw creationError(`Cannot create the repository "${folder}": ${state}`, thrown);
+  }
+}
+
+/**
+ * Puts back what a repository of ours needs to be one: its folders, HEAD and configuration, which hold nothing that is not
+ * known here. Answers what it wrote.
+ */
+export function restoreSkeleton(folder: string, format: ObjectFormat, settings: Settings): string[] {
+  const written: string[] = [];
+  for (const name of ["objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags"]) {
+    const path = `${folder}/${name}`;
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found?.isDirectory() === true) continue;
+    rmSync(path, { force: true });
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    written.push(name);
+  }
+  for (const [name, text] of [
+    ["HEAD", HEAD],
+    ["config", configText(format, settings)],
+  ] as const) {
+    const path = `${folder}/${name}`;
+    if (readIfWhole(path) === text) continue;
+    rmSync(path, { recursive: true, force: true });
+    writeFileSync(path, text);
+    written.push(name);
+  }
+  return written;
+}
+
+function readIfWhole(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    // Not there, or no file: it is written again.
+    return null;
   }
 }
 

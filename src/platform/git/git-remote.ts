@@ -13,7 +13,7 @@ import { RemoteLister } from "./list-refs.ts";
 import { parsePushReport } from "./push-report.ts";
 import { removeAbandonedLock, removeStaleRefLock } from "./ref-locks.ts";
 import { parseRemoteAddress, type RemoteAddress, repositoryFolder } from "./remote-address.ts";
-import { type RemoteOutcome, toRemoteFailure } from "./remote-failure.ts";
+import { isLocalDamage, type RemoteOutcome, toRemoteFailure } from "./remote-failure.ts";
 import { RemoteSettings } from "./remote-settings.ts";
 import { HEADER_TRACE, takeHeaders } from "./retry-after.ts";
 
@@ -104,7 +104,9 @@ class ExecutableRemote implements GitRemote {
       return this.#pushOneByOne(updates, options);
     }
     const stdout = new TextDecoder().decode(outcome.stdout);
-    const reports = outcome.ended === "exited" ? parsePushReport(updates, stdout, outcome.stderr) : null;
+    // What it could not send the remote refuses; that is no word of the remote about what was to be sent.
+    const isAnswer = outcome.ended === "exited" && (outcome.exitCode === 0 || !isLocalDamage(outcome.stderr));
+    const reports = isAnswer ? parsePushReport(updates, stdout, outcome.stderr) : null;
     return reports === null ? fail(toRemoteFailure(outcome, this.#address, options.timeoutMs)) : ok(reports);
   }
 

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../../base/errors.ts";
 import type { ObjectFormat } from "../../base/ports/git-store.ts";
@@ -15,6 +15,11 @@ export interface LockFile {
   readonly ageMs: number;
 }
 
+const HEAD = /^(?:ref: refs\/heads\/\S+|[0-9a-f]{40,64})\n$/;
+/** A line that git understands: a section, a setting, a remark, or nothing. */
+const CONFIG_LINE =
+  /^\s*(?:\[[A-Za-z0-9.-]+(?: "[^"]*")?\]|[A-Za-z][A-Za-z0-9-]*(?:\s*=[\t\x20-\x7e]*)?|[#;].*)?\s*$/;
+
 /** What is wrong with the repository in `folder` as far as it can be told without git; null when nothing is. */
 export function findStoreProblem(folder: string, format: ObjectFormat): string | null {
   try {
@@ -22,6 +27,12 @@ export function findStoreProblem(folder: string, format: ObjectFormat): string |
     if (found === null) return `"${folder}" is no git repository (no HEAD, objects or config)`;
     if (found.objects !== format) return `its objects are ${found.objects}, ${format} is needed`;
     if (found.refs !== "files") return "its refs are no files";
+    if (!HEAD.test(readFileSync(join(folder, "HEAD"), "latin1")))
+      return `"${join(folder, "HEAD")}" is damaged`;
+    const config = readFileSync(join(folder, "config"), "latin1");
+    if (!config.split("\n").every((line) => CONFIG_LINE.test(line))) {
+      return `"${join(folder, "config")}" is damaged`;
+    }
     readdirSync(join(folder, "objects"));
     readRefFiles(folder, "refs/", format);
     return null;

@@ -7,6 +7,14 @@ import { parseRetryAfter } from "./retry-after.ts";
 
 const DETAIL_LENGTH_MAX = 2000;
 
+/** What git says of objects of its own repository; the remote then hears of nothing but the end of the connection. */
+const LOCAL_DAMAGE =
+  /^(?:error|fatal): (?:object file |loose object |packed object |bad object |bad tree object |unable to (?:read|parse|unpack|open object)|failed to read object|could not parse|could not read [0-9a-f]{40}|inflate:|garbage at end of loose|corrupt loose object|.*pack-objects died|.*revision walk setup failed|missing (?:blob|tree|commit) object|.*is corrupt)/im;
+
+/** Whether git says that its own repository, and not the remote, is damaged. */
+export const isLocalDamage = (stderr: string): boolean =>
+  LOCAL_DAMAGE.test(stderr.replaceAll(/^remote: .*$/gm, ""));
+
 /** git's words (LC_ALL=C) for each kind, asked in this order: the general ones are printed beside the precise ones. */
 const SIGNS: readonly (readonly [RemoteFailure["kind"], RegExp])[] = [
   // The last is how a SHA-256 store reads the greeting of an empty SHA-1 remote.
@@ -45,6 +53,7 @@ export function toRemoteFailure(
   if (outcome.ended === "aborted") return { kind: "timeout", detail: "Stopped before git had ended" };
   if (outcome.ended === "overflow") return { kind: "failed", detail: "The answer was too long" };
   const own = outcome.stderr.replaceAll(/^remote: .*$/gm, "");
+  if (isLocalDamage(own)) return { kind: "failed", detail };
   const kind = SIGNS.find(([, sign]) => sign.test(own))?.[0] ?? "failed";
   const failure = { kind: address.path === null ? kind : fileKind(kind, address.path), detail };
   const retryAfter = outcome.retryAfter ?? null;

@@ -1,12 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import {
   causedBy,
+  DamagedDataError,
   type ErrorCode,
   EXIT_CODES,
   errorCodeOf,
   exitCodeOf,
   FleetError,
   messageOf,
+  readStoredJson,
   requireOk,
 } from "../../../src/base/errors.ts";
 import { fail, ok } from "../../../src/base/result.ts";
@@ -116,5 +118,24 @@ describe("errorCodeOf()", () => {
     expect(errorCodeOf(Object.assign(new Error("x"), { code: "ENOENT" }))).toBe("INTERNAL");
     expect(errorCodeOf(new TypeError("x"))).toBe("INTERNAL");
     expect(errorCodeOf("EACCES")).toBe("INTERNAL");
+  });
+});
+
+describe("readStoredJson()", () => {
+  test("gives back what was stored", () => {
+    expect(readStoredJson('{"a":1}', "it")).toEqual({ a: 1 });
+  });
+
+  test("what is no JSON any more is damage of the file, with its exit code and the way out", () => {
+    try {
+      readStoredJson('{"a"', "the card in state.db");
+      throw new Error("not reached");
+    } catch (thrown) {
+      if (!(thrown instanceof FleetError)) throw thrown;
+      expect(exitCodeOf(thrown)).toBe(74);
+      expect(thrown.message).toBe("Cannot read the card in state.db: what is stored there is damaged");
+      expect(thrown.cause).toBeInstanceOf(DamagedDataError);
+      expect(thrown.hint).toContain("fleetd doctor --fix --yes");
+    }
   });
 });

@@ -1,0 +1,221 @@
+/**
+ * A new `state.db` in the place of a damaged one. What can be read of the old one is taken row by row; what cannot is made
+ * again from the own key, the own log and card on the remote, and the logs of the others. The old file stays beside it.
+ *
+ * Nothing is done twice by it: what was answered or handled is known from the own log, and where it is not certain how far
+ * somebody's messages were handled they become history. Nothing that the remote has is lost; of what waited, what could
+ * not be read is counted and, where an index still knew its id, named.
+ */
+import { existsSync, renameSync } from "node:fs";
+import { basename, join } from "node:path";
+import { FleetError, firstLineOf } from "../../base/errors.ts";
+import type { RemoteOptions } from "../../base/ports/git-remote.ts";
+import { type Identity, readSetting, saveIdentity } from "../../fleet/messaging/identity.ts";
+import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
+import { readOwnPast, reconcile, settleCursors } from "../../fleet/messaging/rebuild-state.ts";
+import { ingestStore } from "../../fleet/messaging/receive-messages.ts";
+import {
+  type FoundRow,
+  indexedIds,
+  insertRows,
+  readShapes,
+  sortRows,
+} from "../../fleet/messaging/salvage-rows.ts";
+import { toOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { removeTree } from "../../platform/files.ts";
+import { readKeyFile } from "../../platform/key-file.ts";
+import type { ServerPaths } from "../../platform/paths.ts";
+import { tryLock } from "../../platform/process-lock.ts";
+import { salvageDatabase } from "../../platform/salvage-database.ts";
+import { syncFolder } from "../../platform/sync.ts";
+import { findIdentityCopy } from "../identity-copy.ts";
+import { mendLocked } from "../mend-store.ts";
+import { openMailbox, openState } from "../open-mailbox.ts";
+import { removeIndex } from "../renewable-index.ts";
+import { whileStopped } from "./while-stopped.ts";
+
+const SUFFIXES = ["", "-wal", "-shm"];
+/** Ids that are named; the rest are counted. */
+const NAMED_MAX = 20;
+
+/**
+ * Makes the new state, under the locks of the monitor and of whoever pushes. Answers what was taken and what was lost.
+ * @throws FleetError UNAVAILABLE while one of them is held or the remote does not answer, CONFIG without the own key,
+ * IO where nobody knows any more who this server is; the old file stays as it is then
+ */
+export async function salvageState(paths: ServerPaths, ask: RemoteOptions): Promise<string> {
+  let told = "";
+  await whileStopped(paths, async () => {
+    const lock = tryLock(paths.flushLock);
+    if (lock === null)
+      throw new FleetError("UNAVAILABLE", "Cannot salvage the state: somebody pushes right now");
+    try {
+      told = await salvage(paths, ask);
+    } finally {
+      lock.release();
+    }
+  });
+  return told;
+}
+
+async function salvage(paths: ServerPaths, ask: RemoteOptions): Promise<string> {
+  const staged = {
+    ...paths,
+    state: join(paths.folder, `state.db.${process.pid}.new`),
+    index: join(paths.folder, `index.db.${process.pid}.new`),
+  };
+  const removeStaged = (): void => {
+    for (const path of [staged.state, staged.index]) for (const suffix of SUFFIXES) removeTree(path + suffix);
+  };
+  removeStaged();
+  try {
+    const found = takeRows(paths, staged);
+    const rebuilt = await rebuild(staged, found, ask);
+    const aside = setAside(paths);
+    for (const suffix of SUFFIXES) {
+      if (existsSync(staged.state + suffix)) renameSync(staged.state + suffix, paths.state + suffix);
+    }
+    syncFolder(paths.folder);
+    removeIndex(paths);
+    return [...rebuilt, `the damaged file is kept: ${aside}`].join("; ");
+  } finally {
+    removeStaged();
+  }
+}
+
+interface FoundState {
+  readonly rows: readonly FoundRow[];
+  readonly taken: ReadonlyMap<string, number>;
+  readonly isNewest: boolean;
+  readonly damagedPages: number;
+  readonly identity: Identity | null;
+}
+
+/** Puts every row that can be read into a new database. */
+function takeRows(paths: ServerPaths, staged: ServerPaths): FoundState {
+  const salvaged = salvageDatabase(paths.state);
+  const rows: readonly FoundRow[] = salvaged.cells;
+  const state = openState(staged, true);
+  try {
+    const sorted = sortRows(readShapes(state), rows);
+    const taken = state.transaction(() => insertRows(state, sorted));
+    const json = readSetting(state, "identity");
+    const identity = json === null ? null : (JSON.parse(json) as Identity);
+    return { rows, taken, isNewest: salvaged.isNewest, damagedPages: salvaged.damagedPages, identity };
+  } finally {
+    state.close();
+  }
+}
+
+async function rebuild(staged: ServerPaths, found: FoundState, ask: RemoteOptions): Promise<string[]> {
+  await restoreIdentity(staged, found.identity);
+  const mailbox = openMailbox(staged);
+  try {
+    const { state, identity } = mailbox;
+    const mended = await mendLocked(mailbox, ask);
+    const fetched = await mailbox.remote().fetch([`+${identity.namespace}*:refs/fleet/*`], ask);
+    if (!fetched.ok) {
+      const why = `${fetched.error.kind}: ${firstLineOf(fetched.error.detail)}`;
+      throw new FleetError("UNAVAILABLE", `Cannot salvage the state: the remote is needed for it: ${why}`);
+    }
+    const ports = mailbox.receivePorts();
+    const past = await readOwnPast(ports);
+    const sendPorts = await mailbox.sendPorts();
+    const nowWallMs = systemClock.wallMs();
+    const { adopted, newEpoch } = await reconcile(sendPorts, past, { isSure: found.isNewest, nowWallMs });
+    const sure = new Set(
+      found.isNewest
+        ? state.all<{ server: string }>("SELECT server FROM peers").map((row) => row.server)
+        : [],
+    );
+    await ingestStore(ports);
+    const history = state.transaction(() => settleCursors(ports, sure, past.card?.card ?? null));
+    const lost = lostEntries(found, state);
+    return [...mended.notices, ...tell({ found, adopted, newEpoch, history, lost })];
+  } finally {
+    await mailbox.close();
+  }
+}
+
+/** The identity is kept in a second place; the own key has to be the one in it. */
+async function restoreIdentity(staged: ServerPaths, taken: Identity | null): Promise<void> {
+  const key = await readKeyFile(staged.key);
+  const publicKey = toOpenSsh(key.publicKey);
+  const isOwn = (one: Identity | null): one is Identity =>
+    one !== null && one.publicKey === publicKey && one.server === basename(staged.folder);
+  const copy = findIdentityCopy(staged.folder);
+  const identity = isOwn(taken) ? taken : isOwn(copy) ? copy : null;
+  if (identity === null) {
+    const message = `Cannot salvage "${staged.folder}": nothing says any more on which remote its fleet is`;
+    throw new FleetError("IO", message, { hint: "Put state.db or identity.json back from a backup" });
+  }
+  const state = openState(staged, true);
+  try {
+    state.transaction(() => saveIdentity(state, identity));
+  } finally {
+    state.close();
+  }
+}
+
+/** Ids that an index or a list of recipients still knew, of entries that are neither here nor on the remote. */
+function lostEntries(found: FoundState, state: ReturnType<typeof openState>): string[] {
+  const known = new Set(state.all<{ id: string }>("SELECT id FROM outbox").map((row) => row.id));
+  const expected = state
+    .all<{ id: string }>("SELECT DISTINCT message_id AS id FROM expected")
+    .map((row) => row.id);
+  const ids = new Set([...indexedIds(found.rows).keys(), ...expected]);
+  return [...ids].filter((id) => !known.has(id)).sort();
+}
+
+interface Told {
+  readonly found: FoundState;
+  readonly adopted: number;
+  readonly newEpoch: boolean;
+  readonly history: number;
+  readonly lost: readonly string[];
+}
+
+/**
+ * How many entries there were and are not here any more. The outbox counts the places that it ever gave; null where that
+ * count is gone as well. What somebody dropped from the queue is among them.
+ */
+function missingPlaces(found: FoundState, adopted: number): number | null {
+  const counted = found.rows.find(({ values }) => values.length === 2 && values[0] === "outbox")?.values[1];
+  if (typeof counted !== "number" || !found.isNewest) return null;
+  return Math.max(0, counted - (found.taken.get("outbox") ?? 0) - adopted);
+}
+
+function tellLost({ found, adopted, lost }: Told): string {
+  const missing = missingPlaces(found, adopted);
+  const named = lost.slice(0, NAMED_MAX).map(shortId).join(", ");
+  const more = lost.length > NAMED_MAX ? ` and ${lost.length - NAMED_MAX} more` : "";
+  const names = lost.length === 0 ? "" : `: ${named}${more}`;
+  if (missing === null) {
+    return `lost: nobody can say how many entries waited that cannot be read, at least ${lost.length} entries${names}`;
+  }
+  const count = Math.max(missing, lost.length);
+  return count === 0 ? "no entry was lost" : `lost: at most ${count} entries that waited${names}`;
+}
+
+function tell(told: Told): string[] {
+  const { found, adopted, newEpoch, history } = told;
+  const rows = [...found.taken].filter(([, count]) => count > 0).map(([table, count]) => `${table} ${count}`);
+  const unsure = found.isNewest ? "" : "; what was written last may be missing";
+  return [
+    `rows taken: ${rows.join(", ") || "none"}; ${found.damagedPages} pages with rows that cannot be read${unsure}`,
+    ...(adopted > 0 ? [`${adopted} own entries taken from the remote`] : []),
+    tellLost(told),
+    ...(history > 0 ? [`${history} messages to this server are history now and will not be answered`] : []),
+    ...(newEpoch ? ["the log goes on in a new epoch"] : []),
+  ];
+}
+
+/** Moves the damaged file and its WAL aside, under names that belong together. */
+function setAside(paths: ServerPaths): string {
+  const aside = `${paths.state}.damaged-${Date.now()}`;
+  for (const suffix of SUFFIXES) {
+    if (existsSync(paths.state + suffix)) renameSync(paths.state + suffix, aside + suffix);
+  }
+  return aside;
+}
