@@ -1,17 +1,23 @@
 // One id on two machines, and a state that was restored from a backup: one goes on, nobody handles anything twice.
 import { afterEach, expect, test } from "bun:test";
-import { chmodSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe as inWords, judge } from "../helpers/fleet-checker.ts";
 import { gather, readLogs } from "../helpers/fleet-evidence.ts";
 import { OwnRefsScene, told, until } from "../helpers/own-refs-scene.ts";
 
 let scene: OwnRefsScene;
-afterEach(() => scene.sandbox.close());
+const files: string[] = [];
+afterEach(async () => {
+  await scene.sandbox.close();
+  for (const file of files.splice(0)) rmSync(file, { force: true });
+});
 
 /** A rule that writes down for which message its handler ran. */
 function handling(): { readonly settings: string; readonly file: string } {
-  const file = `/tmp/fleetd-runs-${process.pid}-${Math.random().toString(36).slice(2)}`;
+  const file = join(tmpdir(), `fleetd-runs-${crypto.randomUUID()}`);
+  files.push(file);
   const run = `[/bin/sh, "-c", 'echo "$FLEETD_MESSAGE_ID" >> ${file}; echo done']`;
   const rule = `{ name: count, match: { subject: work }, run: ${run} }`;
   const budgets = "auto_reply: { per_thread: 1000, per_peer: 1000, per_host: 1000 }";
