@@ -6,9 +6,11 @@ import { countUnconfirmed, enqueue, outboxItem } from "../fleet/messaging/outbox
 import type { ServerFacts } from "../fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../fleet/messaging/queue.ts";
 import { storeWhenDue } from "../fleet/messaging/restore-objects.ts";
+import { pendingRotation } from "../fleet/messaging/rotate-key.ts";
 import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
 import { tryLock } from "../platform/process-lock.ts";
 import type { Mailbox } from "./open-mailbox.ts";
+import { settleOwnKeys } from "./own-keys.ts";
 
 /** How often a command looks whether the process that pushes right now is done. */
 const LOOK_EVERY_MS = 5;
@@ -77,6 +79,7 @@ async function flushLocked(
       rules: request.rules,
     });
     storeWhenDue(ports);
+    if (pendingRotation(mailbox.state) !== null) await settleOwnKeys(mailbox.paths, mailbox.state);
     return outcome;
   } catch (thrown) {
     // The message is safe here whatever happened to the push; only a conflict is the caller's to hear.

@@ -1,11 +1,17 @@
 import { FleetError } from "../../base/errors.ts";
 import { readCardHealth } from "../../fleet/health/card-health.ts";
 import { labelsOf } from "../../fleet/messaging/card.ts";
-import { listAlarms, listCards, listProgress, listQuarantine } from "../../fleet/messaging/message-index.ts";
+import {
+  describeQuarantine,
+  listAlarms,
+  listCards,
+  listProgress,
+} from "../../fleet/messaging/message-index.ts";
 import { ownGroups } from "../../fleet/messaging/own-groups.ts";
 import { listPeers, setForgotten } from "../../fleet/messaging/peers.ts";
 import { lastSeenWallMs, type PresenceState, presenceOf } from "../../fleet/messaging/presence.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
+import { isRefused, listTrusted, type TrustHow, trustEntryOf } from "../../fleet/messaging/trust-view.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";
 import { toLabelFilter } from "../filters.ts";
@@ -17,6 +23,7 @@ import type { Style } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
 import { openStyle, terminalWidth } from "../output/terminal.ts";
 import { type Session, withSession } from "../session.ts";
+import { TRUST_WORDS } from "./trust-list.ts";
 
 /** The arguments of `servers`, as typed. */
 export interface ServersArguments {
@@ -42,6 +49,7 @@ export interface KnownServer {
   readonly health: { readonly status: string; readonly summary: string | null } | null;
   readonly entries: number;
   readonly forgotten: boolean;
+  readonly trust: TrustHow;
 }
 
 /** Lists who is in the fleet, with their keys and when they were last heard of. */
@@ -49,7 +57,7 @@ export async function servers(args: ServersArguments): Promise<void> {
   await withSession(args, async (session) => {
     await refreshIndex(session, args);
     const wanted = wantedBy(args);
-    const known = listServers(session).filter(wanted);
+    const known = [...listServers(session), ...listStrangers(session)].filter(wanted);
     const { identity, state } = session.mailbox();
     if (args.json) {
       printJson("servers", { server: identity.server, fleet: identity.fleet, servers: known.map(toJson) });
@@ -59,6 +67,7 @@ export async function servers(args: ServersArguments): Promise<void> {
     const nowWallMs = systemClock.wallMs();
     const style = openStyle(args);
     const seenOf = (one: KnownServer): string => {
+      if (isRefused({ how: one.trust })) return TRUST_WORDS[one.trust];
       if (one.forgotten) return "forgotten";
       if (one.lastSeenWallMs === null) return "unknown";
       const status = one.health?.status ?? "ok";
@@ -70,7 +79,7 @@ export async function servers(args: ServersArguments): Promise<void> {
       ...(wanted(self) ? [[identity.server, "", "this server", membershipOf(self), own]] : []),
       ...known.map((one) => [
         one.server,
-        one.forgotten ? "" : lightOf(one.presence, style),
+        one.forgotten || isRefused({ how: one.trust }) ? "" : lightOf(one.presence, style),
         seenOf(one),
         membershipOf(one),
         one.fingerprint,
@@ -176,18 +185,37 @@ export function listServers(session: Session): KnownServer[] {
       health: stored === undefined ? null : readCardHealth(stored.card.health),
       entries: progress.get(peer.server)?.seq ?? 0,
       forgotten: peer.forgotten,
+      trust: trustEntryOf({ state: mailbox.state, cryptography: systemCryptography }, peer.server).how,
     };
   });
+}
+
+/** Servers whose log was seen and of which nothing was ever taken. */
+function listStrangers(session: Session): KnownServer[] {
+  const { state, receivePorts } = session.mailbox();
+  const peers = new Set(listPeers(state).map(({ server }) => server));
+  return listTrusted(receivePorts())
+    .filter((entry) => isRefused(entry) && !peers.has(entry.server))
+    .map(({ server, fingerprint, how }) => ({
+      server,
+      fingerprint: fingerprint ?? "unknown",
+      lastSeenWallMs: null,
+      presence: "unknown",
+      groups: [],
+      labels: new Map(),
+      version: null,
+      health: null,
+      entries: 0,
+      forgotten: false,
+      trust: how,
+    }));
 }
 
 /** What an operator should look at: alarms, and what was refused. */
 export function listProblems(session: Session): { server: string; problem: string }[] {
   const index = session.mailbox().index();
   const alarms = listAlarms(index).map(({ server, detail }) => ({ server, problem: detail }));
-  const refused = listQuarantine(index).map(({ server, place, reason }) => ({
-    server,
-    problem: `quarantined ${place.slice(0, 12)}: ${reason}`,
-  }));
+  const refused = describeQuarantine(index).map(({ server, evidence }) => ({ server, problem: evidence }));
   return [...alarms, ...refused];
 }
 
@@ -203,4 +231,5 @@ const toJson = (one: KnownServer): Record<string, unknown> => ({
   health_summary: one.health?.summary ?? null,
   entries: one.entries,
   forgotten: one.forgotten,
+  trust: one.trust,
 });

@@ -1,6 +1,6 @@
 import { firstLineOf } from "../../base/errors.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
-import { listAlarms, listQuarantine } from "../../fleet/messaging/message-index.ts";
+import { describeQuarantine, listAlarms } from "../../fleet/messaging/message-index.ts";
 import { listQueue, type QueueItem } from "../../fleet/messaging/queue.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Mailbox } from "../open-mailbox.ts";
@@ -46,6 +46,7 @@ function checkResting(queue: readonly QueueItem[]): Diagnosis[] {
 const ALARM_FIXES: Readonly<Record<string, string>> = {
   hidden: "Ask whoever runs the remote: it shows less of this server's log than its card speaks of",
   rewritten: "Ask its owner; what was accepted before stays here, what was rewritten is not taken",
+  "other-key": "Ask its owner, by another way than this remote, which key is its own; then fleetd trust add",
 };
 
 function checkAlarms(mailbox: Mailbox): Diagnosis[] {
@@ -60,12 +61,14 @@ function checkAlarms(mailbox: Mailbox): Diagnosis[] {
 }
 
 function checkQuarantine(mailbox: Mailbox): Diagnosis[] {
-  const refused = listQuarantine(mailbox.index());
+  const refused = describeQuarantine(mailbox.index());
   if (refused.length === 0) return [healthy("quarantine", "nothing that came was refused")];
-  return refused.map(({ server, place, reason }) =>
+  return refused.map(({ server, evidence, isUntrusted }) =>
     trouble("quarantine", "warn", {
-      evidence: `${server}: quarantined ${place.slice(0, 12)}: ${reason}`,
-      fix: `Tell whoever runs ${server}; nothing of it was taken, and others are not affected`,
+      evidence: `${server}: ${evidence}`,
+      fix: isUntrusted
+        ? `Tell whoever runs ${server}, or take it back: fleetd trust add ${server}`
+        : `Tell whoever runs ${server}; nothing of it was taken, and others are not affected`,
     }),
   );
 }

@@ -5,14 +5,25 @@
  * one transaction, so a crash at any point repeats work and loses none.
  */
 import { FleetError } from "../../base/errors.ts";
+import type { Database } from "../../base/ports/database.ts";
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import type { Result } from "../../base/result.ts";
 import type { Chain } from "./accept-batch.ts";
 import { fetchRefs, noteOddRefs } from "./fetch-refs.ts";
 import { judgeMeta } from "./fleet-meta.ts";
+import { followHandovers } from "./former-keys.ts";
+import {
+  currentProgress,
+  holdBack,
+  OTHER_KEY,
+  type Refused,
+  refusalOf,
+  settleHeld,
+  startOfReading,
+} from "./hold-back.ts";
 import { JOINING, readSetting } from "./identity.ts";
 import { createIndexWriter, type IndexWriter } from "./index-writer.ts";
-import { type Judgement, judgeBatches, knownChain, readBatches } from "./judge-log.ts";
+import { type Judgement, judgeBatches, readBatches } from "./judge-log.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
   addQuarantine,
@@ -20,7 +31,6 @@ import {
   insertLines,
   isRaised,
   listProgress,
-  loadProgress,
   markAllHistory,
   type Progress,
   raiseAlarm,
@@ -33,6 +43,7 @@ import { hasUnpushed } from "./outbox.ts";
 import { findPeer, listPeers, pinPeer, setHistory } from "./peers.ts";
 import { receiveCards } from "./receive-cards.ts";
 import { confirmedBatch } from "./take-back.ts";
+import { openQuestions } from "./trust.ts";
 
 /** What one look brought. `acceptedLines` counts entries of others. */
 export interface ReceiveReport {
@@ -114,11 +125,13 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   if (!otherFleet) noteOddRefs(ports, [...logs, ...store.readRefs(TRACKING.state)]);
   const others = [...logs].filter(([ref]) => ref !== TRACKING.log + identity.server).values();
   const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
+  const isQuestioned = openQuestions(ports.state);
   // While one log waits for git or for its signatures, another one is judged.
   const takeLogs = async (): Promise<void> => {
     for (const [ref, tip] of others) {
       const server = ref.slice(TRACKING.log.length);
-      const counts = await ingestReadable(ports, { server, tip, isAlarmed: alarmed.has(server) }, writer);
+      const log = { server, tip, isAlarmed: alarmed.has(server), isQuestioned: isQuestioned(server) };
+      const counts = await ingestReadable(ports, log, writer);
       if (counts.taken) taken.push({ name: TRACKING.kept + server, tip });
       acceptedLines += counts.accepted;
       quarantined += counts.quarantined;
@@ -129,6 +142,7 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   writer.commit();
   for (const { name, tip } of taken) if (kept.get(name) !== tip) store.writeRef(name, tip);
   for (const one of ended) if (one.status === "rejected") throw one.reason;
+  settleHeld(ports);
   const cardsTaken = otherFleet ? 0 : await receiveCards(ports);
   // While a push is under way the remote is behind by right; it is news only when everything counts as pushed.
   const ownRefBehind = !otherFleet && own !== null && remoteOwn !== own && !hasUnpushed(ports.state);
@@ -167,18 +181,20 @@ const NOTHING_TAKEN: LogCounts = { taken: false, accepted: 0, quarantined: 0 };
 const REWRITTEN = "rewritten";
 const UNREADABLE = "unreadable";
 /** Alarms about a log as a whole; the next good look at it ends them. */
-const LOG_ALARMS = [REWRITTEN, UNREADABLE];
+const LOG_ALARMS = [REWRITTEN, UNREADABLE, OTHER_KEY];
 
 /** A log that cannot be read (its ref names no commit, an object is damaged) is an alarm and keeps no other waiting. */
 async function ingestReadable(
   ports: ReceivePorts,
-  log: Log & { readonly isAlarmed: boolean },
+  log: Log & { readonly isAlarmed: boolean; readonly isQuestioned: boolean },
   writer: IndexWriter,
 ): Promise<LogCounts> {
   const { index, clock } = ports;
   const { server, isAlarmed } = log;
   try {
-    const counts = await ingestLog(ports, log, writer);
+    const refusal = log.isQuestioned ? await refusalOf(ports, log) : null;
+    const counts =
+      refusal === null ? await ingestLog(ports, log, writer) : await putAside(ports, log, refusal);
     if (counts !== null && isAlarmed) {
       index.transaction(() => LOG_ALARMS.forEach((kind) => void clearAlarm(index, server, kind)));
     }
@@ -191,22 +207,28 @@ async function ingestReadable(
   }
 }
 
+/** Looks at a log that is not trusted, without taking anything; null while there is an alarm about it. */
+async function putAside(ports: ReceivePorts, log: Log, refusal: Refused): Promise<LogCounts | null> {
+  const quarantined = await holdBack(ports, log, refusal);
+  return refusal.why === "other-key" ? null : { ...NOTHING_TAKEN, quarantined };
+}
+
 /** Takes in what is new in one log; null, with an alarm, when it was rewritten. */
 async function ingestLog(ports: ReceivePorts, log: Log, writer: IndexWriter): Promise<LogCounts | null> {
   const { index, clock } = ports;
   const { server, tip } = log;
-  const progress = loadProgress(index, server);
+  const progress = currentProgress(ports, server);
   if (progress?.tip === tip || !parseServerId(server).ok) return NOTHING_TAKEN;
   const commits = await listUnread(ports, log, progress);
-  if (commits === null) {
+  // The chain is handed on from chunk to chunk: another process may move the progress in the index meanwhile.
+  let chain = commits === null ? "astray" : await startOfReading(ports, server, { commits, progress });
+  if (commits === null || chain === "astray") {
     index.transaction(() => raiseAlarm(index, rewrittenAlarm(log, progress), clock.wallMs()));
     return null;
   }
   if (progress !== null && commits.length === 0) {
     writer.add(0, () => saveProgress(index, server, { ...progress, tip }));
   }
-  // The chain is handed on from chunk to chunk: another process may move the progress in the index meanwhile.
-  let chain = knownChain(ports, server, progress);
   let accepted = 0;
   let quarantined = 0;
   for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
@@ -217,7 +239,18 @@ async function ingestLog(ports: ReceivePorts, log: Log, writer: IndexWriter): Pr
     accepted += judged.accepted.reduce((total, batch) => total + batch.lines.length, 0);
     quarantined += judged.refused.length;
   }
+  const epoch = findPeer(ports.state, server)?.history.epoch ?? "";
+  if ((progress?.seq ?? 0) === 0 && epoch !== "") {
+    writer.add(0, () => markOlderHistory(index, server, epoch));
+  }
   return { taken: true, accepted, quarantined };
+}
+
+/** Epochs before the one in which history ends are history as a whole; lines only know their own epoch. */
+function markOlderHistory(index: Database, server: string, epoch: string): void {
+  const sql = `UPDATE entries SET history = 1 WHERE writer = ? AND history = 0 AND position <
+    (SELECT min(position) FROM entries WHERE writer = ? AND epoch = ?)`;
+  index.run(sql, server, server, epoch);
 }
 
 const rewrittenAlarm = ({ server, tip }: Log, progress: Progress | null) => {
@@ -241,8 +274,9 @@ async function listUnread(
   const commits = steps.map((step) => step.id);
   // Of a log of which nothing was believed nothing is known.
   if (progress === null || progress.seq === 0 || steps[0]?.parents[0] === progress.tip) return commits;
-  const publicKey = knownChain(ports, server, progress)?.publicKey ?? "";
-  let known: Chain = { publicKey, epoch: "", seq: 0, hash: "" };
+  const first = await startOfReading(ports, server, { commits, progress: null });
+  if (first === null || first === "astray") return null;
+  let known: Chain = first;
   for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
     const batches = await readBatches(ports, commits.slice(start, start + CHUNK_COMMITS));
     const judged = await judgeBatches(ports, server, { batches, known });
@@ -265,8 +299,13 @@ async function ingestChunk(ports: ReceivePorts, server: string, chunk: Chunk): P
   const judged = await judgeBatches(ports, server, { batches, known: chunk.chain });
   const nowWallMs = ports.clock.wallMs();
   const pin = judged.pin;
-  if (pin !== null && server !== ports.identity.server) {
-    ports.state.transaction(() => pinPeer(ports.state, server, pin, nowWallMs));
+  if ((pin !== null || judged.handovers.length > 0) && server !== ports.identity.server) {
+    ports.state.transaction(() => {
+      if (pin !== null) pinPeer(ports.state, server, pin, nowWallMs);
+      followHandovers(ports.state, server, judged.handovers, nowWallMs);
+    });
+    // Its operator's "no" came while it was read.
+    if (findPeer(ports.state, server) === null) return judged;
   }
   const history = findPeer(ports.state, server)?.history ?? { epoch: "", seq: 0 };
   const reader = { server: ports.identity.server, groups: ports.groups, history, nowWallMs };
@@ -276,7 +315,10 @@ async function ingestChunk(ports: ReceivePorts, server: string, chunk: Chunk): P
     for (const one of judged.refused) addQuarantine(ports.index, { server, ...one }, nowWallMs);
     for (const batch of judged.accepted) insertLines(ports.index, server, batch.lines, reader);
     const tip = chunk.commits.at(-1) ?? "";
-    saveProgress(ports.index, server, { epoch: chain.epoch, seq: chain.seq, hash: chain.hash, tip });
+    const { epoch, seq, hash } = chain;
+    // A key that nothing was accepted from is only a claim.
+    const publicKey = seq === 0 ? "" : chain.publicKey;
+    saveProgress(ports.index, server, { epoch, seq, hash, tip, publicKey });
   });
   return judged;
 }
