@@ -1,5 +1,6 @@
 import { pendingRotation } from "../../fleet/messaging/rotate-key.ts";
 import { listTrusted } from "../../fleet/messaging/trust-view.ts";
+import { systemCryptography } from "../../platform/cryptography.ts";
 import type { Mailbox } from "../open-mailbox.ts";
 import { nextKeyTask, settleKeysWhenDue } from "../own-keys.ts";
 import { type Diagnosis, healthy, mendable, trouble } from "./diagnosis.ts";
@@ -9,8 +10,9 @@ export async function checkTrust(mailbox: Mailbox): Promise<Diagnosis[]> {
   return [...checkOthers(mailbox), ...(await checkRotation(mailbox))];
 }
 
-function checkOthers(mailbox: Mailbox): Diagnosis[] {
-  const others = listTrusted(mailbox.receivePorts()).slice(1);
+function checkOthers({ state, identity }: Mailbox): Diagnosis[] {
+  // Not what receives: that would open the index, and a damaged one has to stay as it is until it is made anew.
+  const others = listTrusted({ state, identity, cryptography: systemCryptography }).slice(1);
   const waiting = others.filter(({ how }) => how === "waiting");
   const revoked = others.filter(({ how }) => how === "revoked").map(({ server }) => server);
   const found = waiting.map(({ server, fingerprint, advice }) =>
