@@ -10,6 +10,7 @@ import { messageOf } from "../base/errors.ts";
 import { parseLogLine } from "../base/log-line.ts";
 import type { Database } from "../base/ports/database.ts";
 import { isSecretName, REDACTED, redact } from "../base/redact.ts";
+import { keyFiles } from "../daemon/own-keys.ts";
 import type { Rule } from "../fleet/messaging/match-rules.ts";
 import { queueSummary } from "../fleet/messaging/queue.ts";
 import { exists } from "../platform/files.ts";
@@ -174,9 +175,14 @@ const environmentSecrets = (): string[] =>
 /** The key in the forms in which it could stand somewhere, and what the remote's address hides. */
 function serverSecrets(session: Session): string[] {
   const { paths } = session;
-  const pem = exists(paths.key) ? readFileSync(paths.key, "utf8") : "";
-  const base64 = pem.replace(/-----[A-Z ]+-----/g, "").trim();
-  const secrets = [base64, ...base64.split("\n"), base64.replaceAll("\n", "")];
+  const secrets = keyFiles(paths.key)
+    .filter(exists)
+    .flatMap((path) => {
+      const base64 = readFileSync(path, "utf8")
+        .replace(/-----[A-Z ]+-----/g, "")
+        .trim();
+      return [base64, ...base64.split("\n"), base64.replaceAll("\n", "")];
+    });
   try {
     secrets.push(...parseRemoteAddress(session.mailbox().identity.remoteUrl).secrets);
   } catch {

@@ -3,6 +3,7 @@ import { noteLook } from "../fleet/messaging/last-look.ts";
 import type { ReceivePorts } from "../fleet/messaging/mailbox-ports.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { ingestStore, receiveMessages } from "../fleet/messaging/receive-messages.ts";
+import { tightenTrustPolicy } from "../fleet/messaging/trust.ts";
 import { isDamage } from "../platform/sqlite-database.ts";
 import { commandSignal } from "./command-signal.ts";
 import { printNotice } from "./output/print-answer.ts";
@@ -58,8 +59,11 @@ async function refresh(
   options: { readonly offline: boolean },
 ): Promise<void> {
   const daemon = await session.ask((client) => client.status());
-  // Where no daemon receives for this server, its groups are those of whoever looks.
-  if (daemon === null) setOwnGroups(ports.state, session.settings.groups);
+  // Where no daemon receives for this server, its groups and whom it trusts are those of whoever looks.
+  if (daemon === null) {
+    setOwnGroups(ports.state, session.settings.groups);
+    tightenTrustPolicy(ports.state, session.settings.trust);
+  }
   if (daemon !== null || options.offline) {
     await ingestStore(ports);
     return;

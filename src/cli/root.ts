@@ -76,6 +76,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Who is in the fleet, and when each was last heard of",
     load: () => import("./commands/servers.ts").then((m) => m.servers),
   },
+  trust: {
+    group: "Fleet",
+    summary: "Whose key counts: list, add, revoke, change the own one",
+    load: () => import("./commands/trust.ts").then((m) => m.trust),
+  },
   groups: {
     group: "Fleet",
     summary: "The groups of the fleet and who is in them",

@@ -10,6 +10,7 @@ import { lastPushedWallMs } from "../fleet/messaging/outbox.ts";
 import { type PresenceState, presenceOf } from "../fleet/messaging/presence.ts";
 import { type QueueSummary, queueSummary } from "../fleet/messaging/queue.ts";
 import { fingerprintOf, fromOpenSsh } from "../fleet/messaging/ssh-signature.ts";
+import { listTrusted } from "../fleet/messaging/trust-view.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
 import type { DaemonStatus } from "../http/protocol.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -71,7 +72,7 @@ export async function gatherStatus(session: Session, settings: ServerSettings): 
   if (!mailbox.ok) return { nowWallMs, verdict: report.verdict, problems, daemon, own: null };
   await refreshIndex(session, { offline: true });
   const breaker = report.checks.find((check) => check.id === "breaker")?.figure ?? null;
-  const all = [...problems, ...stopped(session, nowWallMs), ...inTheMail(session)];
+  const all = [...problems, ...stopped(session, nowWallMs), ...waiting(session), ...inTheMail(session)];
   const verdict = all.length === 0 ? "ok" : worstOf([report.verdict, ...all.map((one) => one.verdict)]);
   const own = { ...ownFacts(session, mailbox, { daemon, settings, nowWallMs }), breaker };
   return { nowWallMs, verdict, problems: all, daemon, own };
@@ -93,9 +94,21 @@ function stopped(session: Session, nowWallMs: number): StatusProblem[] {
   return problems;
 }
 
+/** Servers that are shown and not trusted until the operator says so. */
+function waiting(session: Session): StatusProblem[] {
+  return listTrusted(session.mailbox().receivePorts())
+    .filter(({ how }) => how === "waiting")
+    .map(({ server, fingerprint, advice }) => ({
+      id: "trust",
+      verdict: "warn",
+      evidence: `${server} waits to be trusted: its key is ${fingerprint ?? "unknown"}`,
+      fix: advice ?? "fleetd trust list",
+    }));
+}
+
 function inTheMail(session: Session): StatusProblem[] {
   return listProblems(session).map(({ server, problem }) => ({
-    id: problem.startsWith("quarantined ") ? "quarantine" : "alarm",
+    id: problem.startsWith("quarantined") ? "quarantine" : "alarm",
     verdict: "warn",
     evidence: `${server}: ${problem}`,
     fix: "fleetd doctor",
@@ -160,6 +173,7 @@ export function toStatusJson({ verdict, problems, daemon, own }: StatusPage): Re
       server: peer.server,
       last_seen_at: instantOf(peer.lastSeenWallMs),
       presence: peer.presence,
+      trust: peer.trust,
       health: peer.health?.status ?? "unknown",
       health_summary: peer.health?.summary ?? null,
       version: peer.version,

@@ -6,12 +6,14 @@ import { countUnconfirmed, enqueue, outboxItem } from "../fleet/messaging/outbox
 import type { ServerFacts } from "../fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../fleet/messaging/queue.ts";
 import { storeWhenDue } from "../fleet/messaging/restore-objects.ts";
+import { pendingRotation } from "../fleet/messaging/rotate-key.ts";
 import { systemClock } from "../platform/clock.ts";
 import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
 import { findStoreProblem } from "../platform/git/inspect-store.ts";
 import { tryLock } from "../platform/process-lock.ts";
 import { isDamage } from "../platform/sqlite-database.ts";
 import type { Mailbox } from "./open-mailbox.ts";
+import { settleOwnKeys } from "./own-keys.ts";
 
 /** How often a command looks whether the process that pushes right now is done. */
 const LOOK_EVERY_MS = 5;
@@ -86,6 +88,7 @@ async function flushLocked(
       outcome = { ...outcome, notices: [...(notices ?? []), ...outcome.notices] };
     }
     storeWhenDue(ports);
+    if (pendingRotation(mailbox.state) !== null) await settleOwnKeys(mailbox.paths, mailbox.state);
     return outcome;
   } catch (thrown) {
     // The message is safe here whatever happened to the push; only a conflict is the caller's to hear.

@@ -17,6 +17,7 @@ import { noteLook } from "../fleet/messaging/last-look.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
+import { setTrustPolicy } from "../fleet/messaging/trust.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
@@ -45,7 +46,7 @@ export interface InitRequest {
   readonly remote: string | null;
   readonly version: string;
   /** What its card says of it. */
-  readonly settings: Pick<ServerSettings, "groups" | "labels" | "queue" | "retry">;
+  readonly settings: Pick<ServerSettings, "groups" | "labels" | "queue" | "retry" | "trust">;
   readonly signal: AbortSignal;
 }
 
@@ -182,6 +183,7 @@ async function announce(
   try {
     const options = { timeoutMs: REMOTE_TIMEOUT_MS, signal: request.signal };
     setOwnGroups(mailbox.state, request.settings.groups);
+    setTrustPolicy(mailbox.state, request.settings.trust);
     const receivePorts = mailbox.receivePorts();
     const received = await receiveMessages(receivePorts, options);
     const serversFound = receivePorts.store.readRefs("refs/fleet/log/").size;

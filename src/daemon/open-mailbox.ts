@@ -8,21 +8,20 @@ import type { Database } from "../base/ports/database.ts";
 import type { GitRemote } from "../base/ports/git-remote.ts";
 import type { GitStore } from "../base/ports/git-store.ts";
 import type { NetworkCheck } from "../base/ports/network-check.ts";
-import { type Identity, loadIdentity } from "../fleet/messaging/identity.ts";
+import { type Identity, liveIdentity, loadIdentity } from "../fleet/messaging/identity.ts";
 import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
 import { prepareIndex, prepareState } from "../fleet/messaging/mailbox-tables.ts";
 import { ownGroups } from "../fleet/messaging/own-groups.ts";
-import { toOpenSsh } from "../fleet/messaging/ssh-signature.ts";
 import { requireWholeState } from "../platform/check-database.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { openGitRemote } from "../platform/git/git-remote.ts";
 import { openGitStore } from "../platform/git/local-git-store.ts";
-import { KEY_HINT, readKeyFile } from "../platform/key-file.ts";
 import { openNetworkCheck } from "../platform/network-check.ts";
 import type { ServerPaths } from "../platform/paths.ts";
 import { openDatabase } from "../platform/sqlite-database.ts";
+import { readOwnKey } from "./own-keys.ts";
 import { RenewableIndex } from "./renewable-index.ts";
 
 /** An opened server. `close` ends its helper processes and databases. */
@@ -46,13 +45,14 @@ export interface Mailbox {
 /** Opens the server whose files are at `paths`. @throws FleetError CONFIG when nothing was made there yet */
 export function openMailbox(paths: ServerPaths): Mailbox {
   const state = openState(paths, false);
-  const identity = loadIdentity(state);
-  if (identity === null) {
+  const stored = loadIdentity(state);
+  if (stored === null) {
     state.close();
     throw new FleetError("CONFIG", `Cannot use "${paths.folder}": its "fleetd init" did not finish`, {
       hint: `Remove the folder and run "fleetd init" again`,
     });
   }
+  const identity = liveIdentity(state, stored);
   const index = lazy(() => openIndex(paths));
   const store = lazy(() => openGitStore(paths.store, identity.format));
   const source = lazy(() => ({
@@ -61,7 +61,14 @@ export function openMailbox(paths: ServerPaths): Mailbox {
     environment: systemGitEnvironment(),
   }));
   const remote = lazy(() => openGitRemote(source.get()));
-  let key: Promise<SigningKey> | null = null;
+  const keys = new Map<string, Promise<SigningKey>>();
+  const keyOf = (publicKey: string): Promise<SigningKey> => {
+    const known = keys.get(publicKey) ?? readOwnKey(paths.key, publicKey);
+    keys.set(publicKey, known);
+    // One that is missing may be put back while a daemon runs.
+    known.catch(() => keys.delete(publicKey));
+    return known;
+  };
   const shared = { identity, state, clock: systemClock, cryptography: systemCryptography };
   return {
     paths,
@@ -72,8 +79,8 @@ export function openMailbox(paths: ServerPaths): Mailbox {
     remote: remote.get,
     networkCheck: () => openNetworkCheck(source.get()),
     async sendPorts() {
-      key ??= readOwnKey(paths.key, identity);
-      return { ...shared, store: store.get(), remote: remote.get(), key: await key };
+      const key = await keyOf(identity.publicKey);
+      return { ...shared, store: store.get(), remote: remote.get(), key, keyOf };
     },
     receivePorts: () => ({
       ...shared,
@@ -92,14 +99,6 @@ export function openMailbox(paths: ServerPaths): Mailbox {
       state.close();
     },
   };
-}
-
-/** A key that is whole and another one would sign what no reader believes. @throws FleetError CONFIG */
-async function readOwnKey(path: string, { publicKey, server }: Identity): Promise<SigningKey> {
-  const key = await readKeyFile(path);
-  if (toOpenSsh(key.publicKey) === publicKey) return key;
-  const message = `Cannot use key "${path}": it is another key than the one that the fleet knows of "${server}"`;
-  throw new FleetError("CONFIG", message, { hint: KEY_HINT });
 }
 
 /**

@@ -1,5 +1,6 @@
 import { messageOf } from "../base/errors.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
+import { setTrustPolicy } from "../fleet/messaging/trust.ts";
 import type { MonitorContext, Reloaded } from "./monitor-context.ts";
 
 /** What the fleet sees of the settings: the card says it. */
@@ -19,6 +20,7 @@ export async function reloadConfiguration(context: MonitorContext): Promise<Relo
     throw thrown;
   }
   setOwnGroups(mailbox.state, options.settings().groups);
+  setTrustPolicy(mailbox.state, options.settings().trust);
   options.report({ kind: "configured", ...reloaded });
   if (reloaded.changes.some(({ key }) => ON_THE_CARD.has(key))) daemon.wantCard(0);
   daemon.receiveBell.ring();

@@ -11,6 +11,7 @@ import { noteLook } from "../fleet/messaging/last-look.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { renewRun } from "../fleet/messaging/publish-card.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
+import { setTrustPolicy } from "../fleet/messaging/trust.ts";
 import { OwnRefsWatch } from "../fleet/messaging/watch-own-refs.ts";
 import { readBoot } from "../platform/boot.ts";
 import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
@@ -36,6 +37,7 @@ import type { MonitorContext, MonitorOptions } from "./monitor-context.ts";
 import { type Observed, observe } from "./observe.ts";
 import { openGate } from "./open-gate.ts";
 import type { Mailbox } from "./open-mailbox.ts";
+import { settleKeysWhenDue } from "./own-keys.ts";
 import { reloadConfiguration } from "./reload-configuration.ts";
 import { serverFacts } from "./server-facts.ts";
 import { renderStatusReply } from "./status-reply.ts";
@@ -73,6 +75,8 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
     restoreObjects(sendPorts);
     mailbox.state.transaction(() => renewRun(sendPorts));
     setOwnGroups(mailbox.state, options.settings().groups);
+    setTrustPolicy(mailbox.state, options.settings().trust);
+    await settleKeysWhenDue(mailbox);
     const pushSignal = withGrace(signal, () => (daemon.trouble === null ? LAST_PUSH_TIMEOUT_MS : 0));
     const context: MonitorContext = {
       mailbox,
@@ -224,6 +228,7 @@ function pushContext(context: MonitorContext): PushLoopContext {
     daemon,
     gate,
     takeFlushLock: () => tryLock(mailbox.paths.flushLock),
+    settleKeys: () => settleKeysWhenDue(mailbox),
     facts: () => serverFacts(options.version, options.settings(), daemon.health),
     rules: options.settings,
     settings: options.settings,

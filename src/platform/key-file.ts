@@ -1,9 +1,9 @@
-import { chmodSync, readFileSync } from "node:fs";
+import { chmodSync, linkSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { causedBy, messageOf } from "../base/errors.ts";
 import type { SigningKey } from "../base/ports/cryptography.ts";
 import { generatePkcs8, importSigningKey } from "./cryptography.ts";
-import { replaceFile } from "./files.ts";
+import { exists, replaceFile } from "./files.ts";
 import { syncFolder, writeSynced } from "./sync.ts";
 
 /** Makes a new private key in `path` (PKCS8, PEM, 0600). An existing file is never overwritten. @throws FleetError CANNOT_CREATE */
@@ -40,3 +40,44 @@ export async function readKeyFile(path: string): Promise<SigningKey> {
 /** Writes the public half beside the key as `<path>.pub`, in OpenSSH form with the server's id as comment. */
 export const writePublicKey = (path: string, openSsh: string, server: string): void =>
   replaceFile(`${path}.pub`, `${openSsh} ${server}\n`, 0o644);
+
+/** A key that is to replace the one at `path`, and the one that it replaced. */
+export const nextKeyPath = (path: string): string => `${path}.next`;
+export const oldKeyPath = (path: string): string => `${path}.old`;
+
+/**
+ * Puts the next key in the place of the key at `path`, which stays as the old one. Whatever it is cut off at, doing it
+ * again finishes it, and at every point both keys have a name. @throws FleetError IO
+ */
+export function installNextKey(path: string): void {
+  const [next, old] = [nextKeyPath(path), oldKeyPath(path)];
+  try {
+    if (!exists(old)) keepAs(path, old);
+    syncFolder(dirname(path));
+    renameSync(next, path);
+    syncFolder(dirname(path));
+  } catch (thrown) {
+    throw causedBy("IO", `Cannot put "${next}" in the place of "${path}": ${messageOf(thrown)}`, thrown);
+  }
+}
+
+/** A second name for the file; where a file system knows no such thing, a copy of it that is safe before it has its name. */
+function keepAs(path: string, kept: string): void {
+  try {
+    linkSync(path, kept);
+  } catch {
+    const copy = `${kept}.${process.pid}.new`;
+    writeSynced(copy, readFileSync(path), { mode: 0o600 });
+    renameSync(copy, kept);
+  }
+}
+
+/** Removes a key file for good; a missing one is fine. @throws FleetError IO */
+export function removeKeyFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+    syncFolder(dirname(path));
+  } catch (thrown) {
+    throw causedBy("IO", `Cannot remove key "${path}": ${messageOf(thrown)}`, thrown);
+  }
+}

@@ -190,4 +190,29 @@ describe.skipIf(!hasPython)("docs/examples/reader.py", () => {
     },
     TIMEOUT_MS,
   );
+
+  test(
+    "follows a key that is changed, and nobody who only says that it is",
+    async () => {
+      const rotated = await fleet.run("alpha", "trust", "rotate", "--yes");
+      expect(rotated.exitCode).toBe(0);
+      await fleet.json("alpha", "send", "by the new key", "--to", "beta");
+      const bodies = async (): Promise<string[]> =>
+        parse((await readWith(fleet.remote)).stdout).map(({ body }) => body);
+      expect(await bodies()).toContain("by the new key");
+      const writer = new WireWriter(fleet, "delta").join().rotate();
+      writer.push([writer.message("beta", "by another new key")]);
+      expect(await bodies()).toContain("by another new key");
+      const ran = await readWith(fleet.remote);
+      expect([ran.exitCode, ran.stderr]).toEqual([0, ""]);
+      const before = fleet.refs().get(writer.logRef) ?? "";
+      const forged = writer.push([writer.handover({ proof: "none" }).line]);
+      expect(await readWith(fleet.remote)).toMatchObject({
+        exitCode: 1,
+        stderr: `delta ${forged}: refused: another key without its proof\n`,
+      });
+      fleet.git(["update-ref", writer.logRef, before]);
+    },
+    TIMEOUT_MS,
+  );
 });

@@ -8,9 +8,10 @@ import {
   type HandledMessage,
 } from "../../src/fleet/messaging/answer-messages.ts";
 import { type BatchTools, type EntryDraft, toObjects } from "../../src/fleet/messaging/build-batch.ts";
+import { buildQueued } from "../../src/fleet/messaging/build-queued.ts";
 import { replyBudgets } from "../../src/fleet/messaging/decide-reply.ts";
 import { type FlushOutcome, flushOutbox } from "../../src/fleet/messaging/flush-outbox.ts";
-import type { Identity } from "../../src/fleet/messaging/identity.ts";
+import { type Identity, loadIdentity } from "../../src/fleet/messaging/identity.ts";
 import { type JoinReport, joinFleet } from "../../src/fleet/messaging/join-fleet.ts";
 import type { ReceivePorts, SendPorts } from "../../src/fleet/messaging/mailbox-ports.ts";
 import { findById } from "../../src/fleet/messaging/mailbox-queries.ts";
@@ -19,8 +20,9 @@ import { enqueue } from "../../src/fleet/messaging/outbox.ts";
 import type { ServerFacts } from "../../src/fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../../src/fleet/messaging/queue.ts";
 import { type ReceiveReport, receiveMessages } from "../../src/fleet/messaging/receive-messages.ts";
+import { type PendingRotation, rotateKey } from "../../src/fleet/messaging/rotate-key.ts";
 import { draftMessage, type SendRequest } from "../../src/fleet/messaging/send-message.ts";
-import { signSsh } from "../../src/fleet/messaging/ssh-signature.ts";
+import { signSsh, toOpenSsh } from "../../src/fleet/messaging/ssh-signature.ts";
 import { DEFAULT_SETTINGS } from "../../src/fleet/settings/defaults.ts";
 import { generatePkcs8, importSigningKey, systemCryptography } from "../../src/platform/cryptography.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -108,19 +110,26 @@ export class MemoryMachine {
 /** One server with everything that its daemon works with. */
 export class MemoryServer {
   readonly machine: MemoryMachine;
-  readonly identity: Identity;
+  /** Private keys by their public half, as many as it has. */
+  readonly keys = new Map<string, SigningKey>();
+  readonly #identity: Identity;
   groups: readonly string[] = [];
   rules: QueueRules = DEFAULT_SETTINGS;
   index: MemoryDatabase;
 
   constructor(machine: MemoryMachine, identity: Identity) {
     this.machine = machine;
-    this.identity = identity;
+    this.#identity = identity;
+    this.keys.set(identity.publicKey, machine.key);
     this.index = memoryIndex(machine.state);
   }
 
   get name(): string {
     return this.machine.name;
+  }
+
+  get identity(): Identity {
+    return loadIdentity(this.state) ?? this.#identity;
   }
 
   get state(): MemoryDatabase {
@@ -140,11 +149,15 @@ export class MemoryServer {
   }
 
   get sendPorts(): SendPorts {
-    return { ...this.machine.joinPorts, identity: this.identity };
+    const keyOf = (publicKey: string): Promise<SigningKey> => {
+      const key = this.keys.get(publicKey);
+      return key === undefined ? Promise.reject(new Error(`no key ${publicKey}`)) : Promise.resolve(key);
+    };
+    return { ...this.machine.joinPorts, identity: this.identity, keyOf };
   }
 
   get receivePorts(): ReceivePorts {
-    const { key: _, ...shared } = this.sendPorts;
+    const { key: _, keyOf: __, ...shared } = this.sendPorts;
     return { ...shared, index: this.index, groups: this.groups };
   }
 
@@ -163,6 +176,14 @@ export class MemoryServer {
     const draft = this.draft(request);
     this.state.transaction(() => enqueue(this.state, draft, this.machine.fleet.clock.wallMs()));
     return draft.id;
+  }
+
+  /** Changes the own key; the batch that says so is built and not pushed. */
+  async rotate(): Promise<PendingRotation> {
+    await buildQueued(this.sendPorts);
+    const next = await importSigningKey(await generatePkcs8());
+    this.keys.set(toOpenSsh(next.publicKey), next);
+    return await rotateKey(this.sendPorts, next);
   }
 
   flush(card = true): Promise<FlushOutcome> {

@@ -17,25 +17,21 @@ const LF = new Uint8Array([0x0a]);
 export class WireWriter {
   readonly server: string;
   readonly fleetId: string;
-  readonly publicKey: string;
+  publicKey: string;
   readonly logRef: string;
   readonly stateRef: string;
-  readonly epoch = randomBytes(8).toString("hex");
+  epoch = randomBytes(8).toString("hex");
   seq = 0;
   prev: string | null = null;
   readonly #fleet: WireFleet;
-  readonly #keyFile: string;
+  #keyFile: string;
   #messages = 0;
 
   constructor(fleet: WireFleet, server: string) {
     this.#fleet = fleet;
     this.server = server;
-    const folder = join(fleet.folder, "writers");
-    mkdirSync(folder, { recursive: true });
-    this.#keyFile = join(folder, `${server}-${randomBytes(4).toString("hex")}`);
-    this.#ssh(["-q", "-t", "ed25519", "-N", "", "-C", server, "-f", this.#keyFile]);
-    const [type, base64] = readFileSync(`${this.#keyFile}.pub`, "utf8").split(" ");
-    this.publicKey = `${type} ${base64}`;
+    this.#keyFile = this.#newKey();
+    this.publicKey = publicKeyIn(this.#keyFile);
     this.logRef = `refs/fleet/log/${server}`;
     this.stateRef = `refs/fleet/state/${server}`;
     const meta = JSON.parse(fleet.gitText("show", "refs/fleet/meta:meta.json")) as { fleet: string };
@@ -46,6 +42,49 @@ export class WireWriter {
   join(): this {
     const { fleetId: fleet, epoch, publicKey: public_key } = this;
     this.push([this.line({ type: "key", fleet, epoch, public_key, format: 1 })]);
+    return this;
+  }
+
+  /** Somebody else who has this server's key as it is now, and knows where its log ends. */
+  thief(): WireWriter {
+    const thief = new WireWriter(this.#fleet, this.server);
+    thief.#keyFile = this.#keyFile;
+    thief.publicKey = this.publicKey;
+    thief.epoch = this.epoch;
+    thief.seq = this.seq;
+    thief.prev = this.prev;
+    return thief;
+  }
+
+  /**
+   * The line that hands the log over to a new key, with its proof, and what makes that key this writer's from then on.
+   * `fields` replace or add.
+   */
+  handover(fields: Readonly<Record<string, unknown>> = {}): { line: Uint8Array; take: () => void } {
+    const keyFile = this.#newKey();
+    const publicKey = publicKeyIn(keyFile);
+    const epoch = randomBytes(8).toString("hex");
+    const { fleetId: fleet, server } = this;
+    const said = JSON.stringify(["fleetd", "rotate", fleet, server, epoch, this.publicKey, publicKey]);
+    const proof = new TextDecoder().decode(this.#sign(new TextEncoder().encode(said), "fleetd-key", keyFile));
+    const body = { type: "key", fleet, epoch, public_key: publicKey, format: 1, proof };
+    const text = JSON.stringify({ ...this.envelope(), seq: 1, ...body, ...fields });
+    const line = new TextEncoder().encode(text);
+    const take = (): void => {
+      this.#keyFile = keyFile;
+      this.publicKey = publicKey;
+      this.epoch = epoch;
+      this.seq = 1;
+      this.prev = `sha256:${createHash("sha256").update(line).digest("hex")}`;
+    };
+    return { line, take };
+  }
+
+  /** Changes the key as the format says. */
+  rotate(): this {
+    const { line, take } = this.handover();
+    this.push([line]);
+    take();
     return this;
   }
 
@@ -151,9 +190,21 @@ export class WireWriter {
 
   /** The armored signature of `ssh-keygen -Y sign`. */
   sign(bytes: Uint8Array, namespace = "fleetd-log"): Uint8Array {
-    const file = `${this.#keyFile}.data`;
+    return this.#sign(bytes, namespace, this.#keyFile);
+  }
+
+  #newKey(): string {
+    const folder = join(this.#fleet.folder, "writers");
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, `${this.server}-${randomBytes(4).toString("hex")}`);
+    this.#ssh(["-q", "-t", "ed25519", "-N", "", "-C", this.server, "-f", file]);
+    return file;
+  }
+
+  #sign(bytes: Uint8Array, namespace: string, keyFile: string): Uint8Array {
+    const file = `${keyFile}.data`;
     writeFileSync(file, bytes);
-    this.#ssh(["-q", "-Y", "sign", "-f", this.#keyFile, "-n", namespace, file]);
+    this.#ssh(["-q", "-Y", "sign", "-f", keyFile, "-n", namespace, file]);
     const signature = readFileSync(`${file}.sig`);
     this.#fleet.discard(`${file}.sig`);
     return signature;
@@ -167,6 +218,11 @@ export class WireWriter {
     const ran = Bun.spawnSync(["ssh-keygen", ...args], { env: this.#fleet.environment });
     if (ran.exitCode !== 0) throw new Error(`ssh-keygen ${args.join(" ")}: ${ran.stderr.toString()}`);
   }
+}
+
+function publicKeyIn(keyFile: string): string {
+  const [type, base64] = readFileSync(`${keyFile}.pub`, "utf8").split(" ");
+  return `${type} ${base64}`;
 }
 
 /** Lines as the bytes of `entries.jsonl`. */

@@ -2,6 +2,7 @@ import { EXIT_CODES, FleetError, firstLineOf } from "../../base/errors.ts";
 import { clearAlarm, listProgress } from "../../fleet/messaging/message-index.ts";
 import { findPeer, type Peer, readmitPeer, setForgotten, setPurged } from "../../fleet/messaging/peers.ts";
 import { deleteRefs, findRefsOf } from "../../fleet/messaging/purge-server.ts";
+import { noteTrust } from "../../fleet/messaging/trust.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { commandSignal } from "../command-signal.ts";
 import { refreshIndex } from "../look.ts";
@@ -59,7 +60,12 @@ async function purge(session: Session, args: ForgetArguments): Promise<number> {
   const { state } = ports;
   state.transaction(() => setForgotten(state, id, systemClock.wallMs()));
   const refused = await deleteRefs(ports, refs, options);
-  if (refused.size === 0) state.transaction(() => setPurged(state, id, systemClock.wallMs()));
+  if (refused.size === 0) {
+    state.transaction(() => {
+      setPurged(state, id, systemClock.wallMs());
+      noteTrust(state, id, { word: "purged" }, systemClock.wallMs());
+    });
+  }
   return printPurge(args, { deleted: [...refs.keys()].filter((ref) => !refused.has(ref)), refused });
 }
 

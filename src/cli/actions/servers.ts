@@ -1,16 +1,17 @@
 import { readCardHealth } from "../../fleet/health/card-health.ts";
 import { forgottenBy, labelsOf } from "../../fleet/messaging/card.ts";
 import {
+  describeQuarantine,
   listAlarms,
   listCards,
   listProgress,
-  listQuarantine,
   type StoredCard,
 } from "../../fleet/messaging/message-index.ts";
 import { ownGroups } from "../../fleet/messaging/own-groups.ts";
 import { listPeers } from "../../fleet/messaging/peers.ts";
 import { lastSeenWallMs, type PresenceState, presenceOf } from "../../fleet/messaging/presence.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
+import { isRefused, listTrusted, type TrustHow, trustEntryOf } from "../../fleet/messaging/trust-view.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";
 import { toLabelFilter } from "../filters.ts";
@@ -22,6 +23,7 @@ import type { Style } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
 import { openStyle, terminalWidth } from "../output/terminal.ts";
 import { type Session, withSession } from "../session.ts";
+import { TRUST_WORDS } from "./trust-list.ts";
 
 /** The arguments of `servers`, as typed. */
 export interface ServersArguments {
@@ -53,6 +55,7 @@ export interface KnownServer {
   readonly speaksAgain: boolean;
   /** Servers whose cards say that they have forgotten it; each decides for itself. */
   readonly forgottenBy: readonly string[];
+  readonly trust: TrustHow;
 }
 
 /** Lists who is in the fleet, with their keys and when they were last heard of. */
@@ -60,7 +63,7 @@ export async function servers(args: ServersArguments): Promise<void> {
   await withSession(args, async (session) => {
     await refreshIndex(session, args);
     const wanted = wantedBy(args);
-    const known = listServers(session).filter(wanted);
+    const known = [...listServers(session), ...listStrangers(session)].filter(wanted);
     const { identity, state } = session.mailbox();
     if (args.json) {
       printJson("servers", { server: identity.server, fleet: identity.fleet, servers: known.map(toJson) });
@@ -74,7 +77,7 @@ export async function servers(args: ServersArguments): Promise<void> {
       ...(wanted(self) ? [[identity.server, "", "this server", membershipOf(self), own]] : []),
       ...known.map((one) => [
         one.server,
-        one.forgotten ? "" : lightOf(one.presence, style),
+        one.forgotten || isRefused({ how: one.trust }) ? "" : lightOf(one.presence, style),
         seenOf(one, nowWallMs),
         membershipOf(one),
         one.fingerprint,
@@ -94,6 +97,7 @@ export async function servers(args: ServersArguments): Promise<void> {
 
 function seenOf(one: KnownServer, nowWallMs: number): string {
   if (one.purged) return "purged";
+  if (isRefused({ how: one.trust })) return TRUST_WORDS[one.trust];
   if (one.forgotten) return one.speaksAgain ? "forgotten, speaks again" : "forgotten";
   if (one.lastSeenWallMs === null) return "unknown";
   const status = one.health?.status ?? "ok";
@@ -204,18 +208,40 @@ export function listServers(session: Session): KnownServer[] {
       purged: peer.purged,
       speaksAgain: peer.forgottenWallMs !== null && (seenWallMs ?? 0) > peer.forgottenWallMs,
       forgottenBy: byWhom(cards.values(), peer.server),
+      trust: trustEntryOf({ state: mailbox.state, cryptography: systemCryptography }, peer.server).how,
     };
   });
+}
+
+/** Servers whose log was seen and of which nothing was ever taken. */
+function listStrangers(session: Session): KnownServer[] {
+  const { state, receivePorts } = session.mailbox();
+  const peers = new Set(listPeers(state).map(({ server }) => server));
+  return listTrusted(receivePorts())
+    .filter((entry) => isRefused(entry) && !peers.has(entry.server))
+    .map(({ server, fingerprint, how }) => ({
+      server,
+      fingerprint: fingerprint ?? "unknown",
+      lastSeenWallMs: null,
+      presence: "unknown",
+      groups: [],
+      labels: new Map(),
+      version: null,
+      health: null,
+      entries: 0,
+      forgotten: false,
+      purged: false,
+      speaksAgain: false,
+      forgottenBy: [],
+      trust: how,
+    }));
 }
 
 /** What an operator should look at: alarms, and what was refused. */
 export function listProblems(session: Session): { server: string; problem: string }[] {
   const index = session.mailbox().index();
   const alarms = listAlarms(index).map(({ server, detail }) => ({ server, problem: detail }));
-  const refused = listQuarantine(index).map(({ server, place, reason }) => ({
-    server,
-    problem: `quarantined ${place.slice(0, 12)}: ${reason}`,
-  }));
+  const refused = describeQuarantine(index).map(({ server, evidence }) => ({ server, problem: evidence }));
   return [...alarms, ...refused];
 }
 
@@ -234,4 +260,5 @@ const toJson = (one: KnownServer): Record<string, unknown> => ({
   purged: one.purged,
   speaks_again: one.speaksAgain,
   forgotten_by: one.forgottenBy,
+  trust: one.trust,
 });

@@ -1,4 +1,6 @@
 import type { Verdict } from "../../fleet/health/model.ts";
+import { isRefused } from "../../fleet/messaging/trust-view.ts";
+import { TRUST_WORDS } from "../actions/trust-list.ts";
 import type { OwnFacts, StatusPage, StatusPeer } from "../status-page.ts";
 import { formatRelativeTime } from "./relative-time.ts";
 import { joinLines, type Piece, type SafeText, safe } from "./safe-text.ts";
@@ -100,7 +102,7 @@ function renderPeers(
     lightOf(lightFor(peer), style),
     peer.server,
     peer.lastSeenWallMs === null ? "unknown" : ago(peer.lastSeenWallMs),
-    peer.presence,
+    isRefused({ how: peer.trust }) ? TRUST_WORDS[peer.trust] : peer.presence,
     peer.health?.summary ?? peer.health?.status ?? "unknown",
     peer.version ?? "unknown",
   ]);
@@ -117,6 +119,7 @@ function renderPeers(
 
 /** A server that is silent says nothing of its health any more; one that is there may still be ill. */
 function lightFor(peer: StatusPeer): Verdict {
+  if (isRefused({ how: peer.trust })) return "unknown";
   const presence = PRESENCE[peer.presence];
   if (presence !== "ok") return presence;
   const status = peer.health?.status;

@@ -1,6 +1,6 @@
 import { firstLineOf } from "../../base/errors.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
-import { listAlarms, listQuarantine } from "../../fleet/messaging/message-index.ts";
+import { describeQuarantine, listAlarms } from "../../fleet/messaging/message-index.ts";
 import { listQueue, type QueueItem } from "../../fleet/messaging/queue.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Mailbox } from "../open-mailbox.ts";
@@ -58,6 +58,7 @@ const ALARM_FIXES: Readonly<Record<string, string>> = {
   "unsendable-log":
     "Look at the remote with git fsck: an object of this server's log is damaged or missing there",
   "unsendable-state": "Look at the remote with git fsck; the server's next card replaces this one",
+  "other-key": "Ask its owner, by another way than this remote, which key is its own; then fleetd trust add",
 };
 
 function checkAlarms(mailbox: Mailbox): Diagnosis[] {
@@ -72,12 +73,14 @@ function checkAlarms(mailbox: Mailbox): Diagnosis[] {
 }
 
 function checkQuarantine(mailbox: Mailbox): Diagnosis[] {
-  const refused = listQuarantine(mailbox.index());
+  const refused = describeQuarantine(mailbox.index());
   if (refused.length === 0) return [healthy("quarantine", "nothing that came was refused")];
-  return refused.map(({ server, place, reason }) =>
+  return refused.map(({ server, evidence, isUntrusted }) =>
     trouble("quarantine", "warn", {
-      evidence: `${server}: quarantined ${place.slice(0, 12)}: ${reason}`,
-      fix: `Tell whoever runs ${server}; nothing of it was taken, and others are not affected`,
+      evidence: `${server}: ${evidence}`,
+      fix: isUntrusted
+        ? `Tell whoever runs ${server}, or take it back: fleetd trust add ${server}`
+        : `Tell whoever runs ${server}; nothing of it was taken, and others are not affected`,
     }),
   );
 }

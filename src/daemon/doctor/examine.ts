@@ -15,6 +15,7 @@ import { checkMail } from "./check-mail.ts";
 import { checkMonitor } from "./check-monitor.ts";
 import { checkRemote } from "./check-remote.ts";
 import { checkStore } from "./check-store.ts";
+import { checkTrust } from "./check-trust.ts";
 import { type Diagnosis, type Patient, trouble } from "./diagnosis.ts";
 
 /** What health judges and the doctor does not look at more closely. */
@@ -40,6 +41,7 @@ export async function examine(patient: Patient): Promise<Diagnosis[]> {
       () => checkStore(patient, value, nowWallMs),
       () => (exists(paths.store) ? checkRemote(patient, value, nowWallMs) : []),
       () => checkMail(value, patient.settings),
+      () => checkTrust(value),
     );
   }
   const found: Diagnosis[] = [];

@@ -25,6 +25,7 @@ import {
   type Settled,
   settleRun,
 } from "../../fleet/messaging/settle-run.ts";
+import { trustOf } from "../../fleet/messaging/trust.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { DaemonState } from "../daemon-state.ts";
 import type { Report } from "../events.ts";
@@ -114,6 +115,11 @@ export class HandlerWork {
   #begin(run: HandlerRun): void {
     const { ports, daemon, settings } = this.#context;
     const rule = settings().rules.find((one) => one.name === run.rule);
+    if (trustOf(ports, run.from).kind === "refused") {
+      const reason = "its sender is not trusted any more";
+      this.#settle(run, { kind: "impossible", reason }, { stderr: "", startedMonoMs: null });
+      return;
+    }
     if (rule?.run === undefined) {
       const reason = `no rule "${run.rule}" runs anything any more`;
       this.#settle(run, { kind: "impossible", reason }, { stderr: "", startedMonoMs: null });

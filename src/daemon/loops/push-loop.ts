@@ -27,6 +27,8 @@ export interface PushLoopContext {
   readonly gate: RemoteGate;
   /** Takes the lock of whoever pushes for this server, or answers null when another process has it. */
   readonly takeFlushLock: () => Lock | null;
+  /** Finishes a change of the own key that a push may have brought to the remote. */
+  readonly settleKeys?: () => Promise<void>;
   readonly facts: () => ServerFacts;
   readonly rules: () => QueueRules;
   readonly settings: () => ServerSettings;
@@ -50,6 +52,7 @@ export async function pushRound(context: PushLoopContext): Promise<number> {
     daemon.notePush(due.isHeartbeat);
     if (cycle.value > 0) report({ kind: "pushed", entries: cycle.value });
     storeWhenDue(context.ports);
+    await context.settleKeys?.();
     return nextDue(context).waitMs;
   } catch (thrown) {
     // The remote has no part in it.

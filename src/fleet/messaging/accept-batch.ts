@@ -50,7 +50,10 @@ export function keyClaimedBy(bytes: Uint8Array): string | null {
   return keyEntryOf(parsed.entry)?.public_key ?? null;
 }
 
-/** Judges one batch of `server` whose signature was found good for `chain.publicKey`. */
+/**
+ * Judges one batch of `server` whose signature was found good for `chain.publicKey`. Where the chain has another key
+ * after it, the batch is a rotation, and the caller has yet to see whether the new key's proof is good.
+ */
 export function acceptBatch(
   bytes: Uint8Array,
   chain: Chain,
@@ -62,7 +65,7 @@ export function acceptBatch(
   const accepted: AcceptedLine[] = [];
   for (const text of lines) {
     const parsed = parseLine(text);
-    const step = stepChain(parsed, text, current, from);
+    const step = stepChain(parsed, text, current, { ...from, isAlone: lines.length === 1 });
     if (!step.accepted) return step;
     current = step.chain;
     accepted.push({ seq: current.seq, epoch: current.epoch, hash: current.hash, text, parsed });
@@ -71,7 +74,7 @@ export function acceptBatch(
 }
 
 type Step = { accepted: true; chain: Chain } | { accepted: false; reason: string };
-type Origin = { server: string; fleet: string; cryptography: Cryptography };
+type Origin = { server: string; fleet: string; cryptography: Cryptography; isAlone: boolean };
 
 function stepChain(parsed: ParsedLine, text: Uint8Array, chain: Chain, from: Origin): Step {
   const hash = hashLine(text, from.cryptography);
@@ -80,7 +83,7 @@ function stepChain(parsed: ParsedLine, text: Uint8Array, chain: Chain, from: Ori
     return refuse(`entry is from "${place.from}", the log is of "${from.server}"`);
   if (parsed.status === "entry") {
     const { entry } = parsed;
-    if (entry.type === "key") return stepToEpoch(entry, { chain, hash, fleet: from.fleet });
+    if (entry.type === "key") return stepToEpoch(entry, { ...from, chain, hash });
     if (entry.type === "compacted") return stepToCompacted(entry, { chain, fleet: from.fleet });
     if (chain.seq === 0) return refuse("log does not start with a key");
   } else if (chain.seq === 0) {
@@ -96,15 +99,20 @@ function stepChain(parsed: ParsedLine, text: Uint8Array, chain: Chain, from: Ori
   return { accepted: true, chain: { ...chain, seq, hash } };
 }
 
-function stepToEpoch(entry: Envelope & KeyBody, at: { chain: Chain; hash: string; fleet: string }): Step {
+/** A key entry begins an epoch. One that names another key hands the log over to it; its proof is still to be checked. */
+function stepToEpoch(entry: Envelope & KeyBody, at: Origin & { chain: Chain; hash: string }): Step {
   const { chain, hash, fleet } = at;
   if (entry.fleet !== fleet) return refuse(`key entry is for fleet ${entry.fleet}`);
-  if (entry.public_key !== chain.publicKey) return refuse("key entry names another key than the pinned one");
+  const isRotation = entry.public_key !== chain.publicKey;
+  if (isRotation && (chain.seq === 0 || entry.proof === undefined))
+    return refuse("key entry names another key than the pinned one");
+  if (isRotation && !at.isAlone) return refuse("key entry with a new key is not alone in its batch");
   if (entry.seq !== 1) return refuse(`key entry has seq ${entry.seq}, expected 1`);
   const prev = chain.seq === 0 ? null : chain.hash;
   if (entry.prev !== prev) return refuse("prev of a key entry does not match the line before it");
   if (entry.epoch === chain.epoch) return refuse("key entry repeats its epoch");
-  return { accepted: true, chain: { ...chain, epoch: entry.epoch, seq: 1, hash } };
+  const { epoch, public_key: publicKey } = entry;
+  return { accepted: true, chain: { publicKey, epoch, seq: 1, hash } };
 }
 
 /** A compacted root is taken where nothing is known yet; over a known chain it is for the owner of the cursor to judge. */

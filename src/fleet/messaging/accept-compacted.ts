@@ -10,16 +10,12 @@
  */
 import type { Database } from "../../base/ports/database.ts";
 import type { AcceptedLine, Chain } from "./accept-batch.ts";
-import { judgeBatches, knownChain, readBatches } from "./judge-log.ts";
+import { startOfReading } from "./hold-back.ts";
+import { judgeBatches } from "./judge-log.ts";
+import { type Log, readInChunks } from "./log-chunks.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
 import type { Progress } from "./message-index.ts";
 import type { CompactedBody, Envelope } from "./model.ts";
-
-/** One server's log, and the commit it ends with. */
-export interface Log {
-  readonly server: string;
-  readonly tip: string;
-}
 
 /** What is to be read of a log. */
 export interface Unread {
@@ -33,9 +29,6 @@ export interface Unread {
   readonly missed: number;
 }
 
-/** Batches that are read, verified and committed together. Chosen: bounds memory at a few MB of usual batches. */
-export const CHUNK_COMMITS = 400;
-
 /** The commits of a log that were not read yet; null when it does not continue what is known. */
 export async function findUnread(
   ports: ReceivePorts,
@@ -45,22 +38,20 @@ export async function findUnread(
   const { server, tip } = log;
   const steps = await ports.store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
   const commits = steps.map((step) => step.id);
-  const chain = knownChain(ports, server, progress);
-  const rest = { chain, isShortened: false, missed: 0 };
   // Of a log of which nothing was believed nothing is known.
   if (progress === null || progress.seq === 0 || steps[0]?.parents[0] === progress.tip)
-    return { commits, ...rest };
-  const nothing: Chain = { publicKey: chain?.publicKey ?? "", epoch: "", seq: 0, hash: "" };
+    return await readOn(ports, server, { commits, progress, isShortened: false });
+  const nothing = await startOfReading(ports, server, { commits, progress: null });
+  if (nothing === null || nothing === "astray") return null;
   let judged = nothing;
   let root: Root | null = null;
-  for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
-    const batches = await readBatches(ports, commits.slice(start, start + CHUNK_COMMITS));
+  for await (const batches of readInChunks(ports, commits)) {
     const { accepted, chain: end } = await judgeBatches(ports, server, { batches, known: judged });
     if (judged.seq === 0) root = rootOf(accepted[0]?.lines[0]);
     const found = accepted.find((batch) => batch.chain.hash === progress.hash);
     if (found !== undefined) {
       const unread = commits.slice(commits.indexOf(found.commit) + 1);
-      return { commits: unread, chain, isShortened: root !== null, missed: 0 };
+      return await readOn(ports, server, { commits: unread, progress, isShortened: root !== null });
     }
     if (root !== null && isBeyond(root, progress)) {
       const missed = countMissed(ports.index, root, { server, progress });
@@ -69,6 +60,23 @@ export async function findUnread(
     judged = end;
   }
   return null;
+}
+
+/** What follows on what is known; null where that does not come to the key that counts. */
+async function readOn(
+  ports: ReceivePorts,
+  server: string,
+  {
+    isShortened,
+    ...from
+  }: {
+    readonly commits: readonly string[];
+    readonly progress: Progress | null;
+    readonly isShortened: boolean;
+  },
+): Promise<Unread | null> {
+  const chain = await startOfReading(ports, server, from);
+  return chain === "astray" ? null : { commits: from.commits, chain, isShortened, missed: 0 };
 }
 
 type Root = Envelope & CompactedBody;

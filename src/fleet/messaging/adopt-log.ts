@@ -13,7 +13,8 @@ import { readSetting, writeSetting } from "./identity.ts";
 import type { AcceptedBatch } from "./judge-log.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { type Cursor, type Entry, FORMAT, type MessageEntry, type ReceiptEntry } from "./model.ts";
-import { enqueueFirst, expectRecipients } from "./outbox.ts";
+import { enqueueFirst, expectRecipients, loadHead } from "./outbox.ts";
+import { keyAt } from "./rotate-key.ts";
 import { confirmedBatch, newestBatch, takeBack } from "./take-back.ts";
 
 type AdoptPorts = Pick<SendPorts, "identity" | "state" | "store" | "clock" | "cryptography">;
@@ -178,7 +179,8 @@ export function beginEpoch(
   nowWallMs: number,
 ): void {
   const { identity, state, cryptography } = ports;
-  const { fleet, publicKey: public_key } = identity;
+  const { fleet } = identity;
+  const public_key = keyAt(ports, loadHead(state));
   const epoch = cryptography.randomBytes(8).toHex();
   const body = { type: "key", fleet, epoch, public_key, format: FORMAT } as const;
   enqueueFirst(state, { id: cryptography.uuidV7(nowWallMs), at: toInstant(nowWallMs), body }, nowWallMs);

@@ -14,6 +14,7 @@ import { autoPause } from "./auto-pause.ts";
 import { isAnswered, loadBucket, queueReply, saveBuckets } from "./auto-reply.ts";
 import type { ReplyBudgets } from "./decide-reply.ts";
 import { findRun, parkRun, queueRun } from "./handler-runs.ts";
+import { mayActOn } from "./hold-back.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
 import { noteMark } from "./mark-message.ts";
 import { type MatchedRule, type Rule, renderTemplate } from "./match-rules.ts";
@@ -68,7 +69,9 @@ export function answerMessages(ports: ReceivePorts, settings: AnswerSettings): H
     // Of a server that was forgotten nothing is acted on; it is readable, and shown as one that speaks again.
     if (until === undefined || peer.forgotten) continue;
     while (!isHandled(ports.state, peer.server, until)) {
-      handled.push(...handleRound(ports, settings, { server: peer.server, until }));
+      const round = handleRound(ports, settings, { server: peer.server, until });
+      if (round === null) break;
+      handled.push(...round);
     }
   }
   return handled;
@@ -81,11 +84,12 @@ function isHandled(state: Database, server: string, until: Progress): boolean {
 
 type PendingRow = MessageRow & { type: string; seq: number; hash: string };
 
+/** Null where the server is not trusted any more, or not yet: nothing of it is acted on. */
 function handleRound(
   ports: ReceivePorts,
   settings: AnswerSettings,
   writer: { server: string; until: Progress },
-): HandledMessage[] {
+): HandledMessage[] | null {
   const { state, index } = ports;
   const from = findPeer(state, writer.server)?.handled ?? { epoch: "", seq: 0 };
   const last = index.get<{ position: number | null }>(
@@ -105,6 +109,7 @@ function handleRound(
   const cursor = isLastRound ? writer.until : { epoch: end.epoch, seq: end.seq, hash: end.hash };
   const skewMs = clockSkewOf(index, writer.server);
   return state.transaction(() => {
+    if (!mayActOn(ports, writer.server)) return null;
     const handled = rows
       .filter((row) => row.type === "message" && row.to_me === 1)
       .map((row) => handleMessage(ports, settings, { received: toIndexedMessage(row), skewMs }));

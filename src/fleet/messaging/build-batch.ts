@@ -57,13 +57,19 @@ export function countForBatch(drafts: readonly EntryDraft[]): number {
   let bytes = 0;
   let lines = 0;
   for (const draft of drafts) {
+    // The batch that hands a log over to another key holds nothing else.
+    if (lines > 0 && handsOver(draft)) break;
     // The envelope around a body adds under 400 bytes; a character is at most 6 bytes once escaped.
     bytes += JSON.stringify(draft.body).length * 3 + 400;
     if (lines > 0 && (lines >= LIMITS.batchLinesMax || bytes > LIMITS.batchBytesMax)) break;
     lines += 1;
+    if (handsOver(draft)) break;
   }
   return lines;
 }
+
+/** Whether an entry hands the log over to another key. */
+const handsOver = ({ body }: EntryDraft): boolean => body.type === "key" && body.proof !== undefined;
 
 /** Builds the batch that holds all `drafts` in order; `beside` is its second parent. Throws a plain `Error` when they exceed the limits. */
 export async function buildBatch(
@@ -155,7 +161,7 @@ function feedLine(server: string, body: EntryBody): string {
     case "receipt":
       return `${server} ${body.state} a message of ${body.message_from}`;
     case "key":
-      return `${server} joins the fleet`;
+      return body.proof === undefined ? `${server} joins the fleet` : `${server} changes its key`;
     case "compacted":
       return `${server} compacted ${body.count} entries`;
   }

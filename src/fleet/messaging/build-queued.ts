@@ -4,6 +4,7 @@ import { graftFor, isRootOfGraft } from "./graft.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { LIMITS } from "./model.ts";
 import { enqueue, loadHead, queuedAmong, queuedDrafts, recordBatch } from "./outbox.ts";
+import { signerAt } from "./rotate-key.ts";
 
 /**
  * Queues `drafts` durably and, in the same transaction where possible, makes them a batch: one wait for the disk
@@ -65,9 +66,11 @@ function headOf(ports: SendPorts): LogHead {
   return head ?? { epoch: ports.identity.epoch, seq: 0, hash: "", tip: null, committedMs: 0 };
 }
 
-function buildNext(ports: SendPorts, drafts: readonly EntryDraft[], head: LogHead): Promise<Batch> {
-  const { clock, cryptography, identity, key, state, store } = ports;
+/** Which key signs is a question of where in the log a batch goes: before a change of the key, or after it. */
+async function buildNext(ports: SendPorts, drafts: readonly EntryDraft[], head: LogHead): Promise<Batch> {
+  const { clock, cryptography, identity, state, store } = ports;
   const beside = graftFor(state, head.tip);
+  const key = await signerAt(ports, head);
   const tools = { server: identity.server, format: store.format, cryptography, key, beside };
-  return buildBatch(drafts, head, clock.wallMs(), tools);
+  return await buildBatch(drafts, head, clock.wallMs(), tools);
 }

@@ -64,6 +64,8 @@ export function planCompaction(ports: PlanPorts, rules: CompactionRules): Result
   );
   const isHeld = held !== null && lastNumber(state, epochs, held) <= until && until < confirmed.number - 1;
   if (cut === null) return fail(isHeld && until === 0 ? held.why : "nothing is old enough");
+  if (cut.number < lastRotation(state, ports.identity.server))
+    return fail("the last change of the own key is not old enough");
   const heldBy = isHeld && cut.number === until ? held.why : "";
   const count = state.get<{ batches: number; kept: number }>(
     "SELECT sum(number <= ?) AS batches, sum(number > ?) AS kept FROM batches WHERE state = 'pushed'",
@@ -81,6 +83,13 @@ export function planCompaction(ports: PlanPorts, rules: CompactionRules): Result
  */
 export const isWorthIt = (plan: CompactionPlan, rules: CompactionRules): boolean =>
   plan.batches >= rules.batches && plan.batches >= plan.kept;
+
+/** The batch in which the own key was changed last; 0 where none is there. One key signs the root and all that stays. */
+function lastRotation(state: Database, server: string): number {
+  const sql = `SELECT max(number) AS number FROM batches WHERE state = 'pushed' AND head <> ''
+    AND json_extract(head, '$.hash') IN (SELECT hash FROM former_keys WHERE server = ? AND hash <> '')`;
+  return state.get<{ number: number | null }>(sql, server)?.number ?? 0;
+}
 
 /** An epoch of the own log as far as it is there: the numbers of its batches, and the seq of its last entry. */
 interface Epoch {

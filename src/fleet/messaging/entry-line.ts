@@ -56,6 +56,7 @@ const keySchema = v.looseObject({
   epoch: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/)),
   public_key: v.pipe(v.string(), v.regex(/^ssh-ed25519 [A-Za-z0-9+/=]{68}$/)),
   format: v.literal(FORMAT),
+  proof: v.optional(v.pipe(v.string(), v.maxLength(LIMITS.signatureBytesMax))),
 });
 
 const messageSchema = v.looseObject({

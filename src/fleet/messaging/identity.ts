@@ -45,6 +45,22 @@ export function loadIdentity(state: Database): Identity | null {
   return json === null ? null : (readStoredJson(json, "the identity in state.db") as Identity);
 }
 
+/**
+ * The identity, whose key and epoch are asked for anew every time: another process of this server may change the key
+ * while this one runs.
+ */
+export function liveIdentity(state: Database, identity: Identity): Identity {
+  return {
+    ...identity,
+    get publicKey() {
+      return loadIdentity(state)?.publicKey ?? identity.publicKey;
+    },
+    get epoch() {
+      return loadIdentity(state)?.epoch ?? identity.epoch;
+    },
+  };
+}
+
 /** Stores the identity; inside the caller's transaction. */
 export const saveIdentity = (state: Database, identity: Identity): void =>
   writeSetting(state, "identity", JSON.stringify(identity));

@@ -10,10 +10,11 @@ import {
   type Chain,
   keyClaimedBy,
 } from "./accept-batch.ts";
+import { presentKey } from "./former-keys.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
 import type { Progress } from "./message-index.ts";
 import { LIMITS } from "./model.ts";
-import { findPeer } from "./peers.ts";
+import { isProven } from "./rotation.ts";
 import { createSshVerifier, fromOpenSsh } from "./ssh-signature.ts";
 
 /** One commit of a log; `trouble` says what is missing or too large, empty when nothing is. */
@@ -59,8 +60,17 @@ export interface Judgement {
   readonly chain: Chain;
   /** The key to pin, when this was the first sight of the writer. */
   readonly pin: string | null;
+  /** Keys that handed the log over to another one, in order. */
+  readonly handovers: readonly Handover[];
   readonly accepted: readonly AcceptedBatch[];
   readonly refused: readonly { readonly place: string; readonly reason: string }[];
+}
+
+/** A key that another one took the place of; `hash` is the line that said so. */
+export interface Handover {
+  readonly previous: string;
+  readonly next: string;
+  readonly hash: string;
 }
 
 /** One accepted batch, with the chain as it stands after it. */
@@ -77,20 +87,42 @@ export async function judgeBatches(
   { batches, known }: { readonly batches: readonly ReadBatch[]; readonly known: Chain | null },
 ): Promise<Judgement> {
   const publicKey = known?.publicKey ?? firstClaim(batches) ?? "";
-  const signed = await checkSignatures(ports, batches, publicKey);
+  let signed = await checkSignatures(ports, batches, publicKey);
   let chain: Chain = known ?? { publicKey, epoch: "", seq: 0, hash: "" };
   const accepted: AcceptedBatch[] = [];
   const refused: { place: string; reason: string }[] = [];
+  const handovers: Handover[] = [];
   for (const [position, batch] of batches.entries()) {
-    const verdict = judgeBatch(ports, batch, { server, chain, isSigned: signed[position] === true });
-    if (verdict.accepted) {
-      chain = verdict.chain;
-      accepted.push({ commit: batch.commit, chain, lines: verdict.lines });
-    } else {
+    const at = { server, chain, isSigned: signed[position] === true };
+    const verdict = await requireProof(ports, judgeBatch(ports, batch, at), at);
+    if (!verdict.accepted) {
       refused.push({ place: batch.commit, reason: verdict.reason });
+      continue;
     }
+    const previous = chain.publicKey;
+    chain = verdict.chain;
+    accepted.push({ commit: batch.commit, chain, lines: verdict.lines });
+    if (chain.publicKey === previous) continue;
+    handovers.push({ previous, next: chain.publicKey, hash: chain.hash });
+    const rest = await checkSignatures(ports, batches.slice(position + 1), chain.publicKey);
+    signed = [...signed.slice(0, position + 1), ...rest];
   }
-  return { chain, pin: known === null && chain.seq > 0 ? publicKey : null, accepted, refused };
+  const pin = known === null && chain.seq > 0 ? publicKey : null;
+  return { chain, pin, handovers, accepted, refused };
+}
+
+/** A batch that hands the log over to another key counts only with that key's proof. */
+async function requireProof(
+  { cryptography }: JudgePorts,
+  verdict: BatchVerdict,
+  { server, chain }: { readonly server: string; readonly chain: Chain },
+): Promise<BatchVerdict> {
+  if (!verdict.accepted || chain.seq === 0 || verdict.chain.publicKey === chain.publicKey) return verdict;
+  const parsed = verdict.lines[0]?.parsed;
+  const entry = parsed?.status === "entry" && parsed.entry.type === "key" ? parsed.entry : null;
+  const from = { server, previous: chain.publicKey, cryptography };
+  if (entry !== null && (await isProven(entry, from))) return verdict;
+  return { accepted: false, reason: "key entry does not prove that its writer has the new key" };
 }
 
 function judgeBatch(
@@ -104,15 +136,15 @@ function judgeBatch(
   return acceptBatch(batch.entries, at.chain, { server: at.server, fleet: identity.fleet, cryptography });
 }
 
-/** The chain of a writer that was seen before: its pinned key, and where the index stopped reading. */
+/** The chain of a writer that was seen before: the key that counts there, and where the index stopped reading. */
 export function knownChain(ports: ReceivePorts, server: string, progress: Progress | null): Chain | null {
-  const place = { epoch: progress?.epoch ?? "", seq: progress?.seq ?? 0, hash: progress?.hash ?? "" };
-  if (server === ports.identity.server) return { publicKey: ports.identity.publicKey, ...place };
-  const peer = findPeer(ports.state, server);
-  return peer === null ? null : { publicKey: peer.publicKey, ...place };
+  const { epoch, seq, hash } = progress ?? { epoch: "", seq: 0, hash: "" };
+  const present = presentKey(ports.state, server);
+  return present === null ? null : { publicKey: progress?.publicKey || present, epoch, seq, hash };
 }
 
-function firstClaim(batches: readonly ReadBatch[]): string | null {
+/** The key that the first batch with any claim names as the one of its log, or null. */
+export function firstClaim(batches: readonly ReadBatch[]): string | null {
   for (const batch of batches) {
     const claim = batch.entries === null ? null : keyClaimedBy(batch.entries);
     if (claim !== null) return claim;

@@ -31,6 +31,11 @@ export interface SendPorts {
   readonly clock: Clock;
   readonly cryptography: Cryptography;
   readonly key: SigningKey;
+  /**
+   * The own private key with this public half, while there are two. Absent where there is one.
+   * @throws FleetError CONFIG when it is not on this machine
+   */
+  readonly keyOf?: (publicKey: string) => Promise<SigningKey>;
 }
 
 /** What a server's mailbox needs from the machine to receive. */

@@ -114,8 +114,24 @@ CREATE TABLE sent_minutes(minute INTEGER PRIMARY KEY, count INTEGER NOT NULL);
 ALTER TABLE peers ADD COLUMN purged_wall_ms INTEGER;
 `;
 
+/**
+ * What an operator, or what was seen, says about the keys of others. `verdict` is empty where nothing was said, else
+ * `added`, `revoked` or `purged`. `held_tip` and `held` are how far the log of a server that is not trusted was seen:
+ * once it is, all of that is history. `former_keys` are keys that counted before, this server's own too; `hash` is the
+ * line that named the next one, empty where the operator replaced it.
+ */
+const TRUST = `
+CREATE TABLE trust(
+  server TEXT PRIMARY KEY, verdict TEXT NOT NULL DEFAULT '', since_wall_ms INTEGER NOT NULL,
+  expected TEXT NOT NULL DEFAULT '', held_tip TEXT NOT NULL DEFAULT '', held TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+CREATE TABLE former_keys(
+  position INTEGER PRIMARY KEY AUTOINCREMENT, server TEXT NOT NULL, public_key TEXT NOT NULL,
+  since_wall_ms INTEGER NOT NULL, until_wall_ms INTEGER NOT NULL, hash TEXT NOT NULL);
+CREATE UNIQUE INDEX former_keys_once ON former_keys(server, public_key, hash) WHERE hash <> '';
+`;
+
 /** Each step leads from the layout of its position to the next; a file of an older fleetd takes those it lacks. */
-const STATE_STEPS: readonly string[] = [MESSAGES, QUEUE, HANDLERS, METRICS, OWN_REFS, COMPACTION];
+const STATE_STEPS: readonly string[] = [MESSAGES, QUEUE, HANDLERS, METRICS, OWN_REFS, COMPACTION, TRUST];
 
 const INDEX_TABLES = `
 CREATE TABLE entries(
@@ -147,8 +163,11 @@ CREATE TABLE alarms(
   rounds INTEGER NOT NULL, PRIMARY KEY(server, kind)) WITHOUT ROWID;
 `;
 
+/** The key that counts where a log was read to; empty in rows of before, when no key had ever followed another. */
+const INDEX_KEYS = "ALTER TABLE progress ADD COLUMN public_key TEXT NOT NULL DEFAULT ''";
+
 /** As for the state. A step that needs what was received before cannot stand here: the index is made anew instead. */
-const INDEX_STEPS: readonly string[] = [INDEX_TABLES];
+const INDEX_STEPS: readonly string[] = [INDEX_TABLES, INDEX_KEYS];
 
 /** Makes or completes the tables of `state.db`. @throws FleetError IO when a newer fleetd made the file. */
 export const prepareState = (database: Database): void => prepare(database, STATE_STEPS, "state.db");

@@ -32,33 +32,39 @@ export interface Reader {
 /** How far a log was read into the index. */
 export interface Progress extends Cursor {
   readonly tip: string;
+  /** The key that counts from here on, `"ssh-ed25519 …"`; empty where only one ever did. */
+  readonly publicKey: string;
 }
+
+type ProgressRow = { epoch: string; seq: number; hash: string; tip: string; public_key: string };
+
+const toProgress = ({ public_key, ...place }: ProgressRow): Progress => ({ ...place, publicKey: public_key });
 
 /** How far the log of `writer` was read, or null. */
 export function loadProgress(index: Database, writer: string): Progress | null {
-  return index.get<{ epoch: string; seq: number; hash: string; tip: string }>(
-    "SELECT epoch, seq, hash, tip FROM progress WHERE writer = ?",
-    writer,
-  );
+  const sql = "SELECT epoch, seq, hash, tip, public_key FROM progress WHERE writer = ?";
+  const row = index.get<ProgressRow>(sql, writer);
+  return row === null ? null : toProgress(row);
 }
 
 /** Everybody's progress by writer. */
 export function listProgress(index: Database): Map<string, Progress> {
-  const rows = index.all<{ writer: string; epoch: string; seq: number; hash: string; tip: string }>(
-    "SELECT writer, epoch, seq, hash, tip FROM progress",
+  const rows = index.all<ProgressRow & { writer: string }>(
+    "SELECT writer, epoch, seq, hash, tip, public_key FROM progress",
   );
-  return new Map(rows.map(({ writer, ...progress }) => [writer, progress]));
+  return new Map(rows.map(({ writer, ...row }) => [writer, toProgress(row)]));
 }
 
 /** Stores how far a log was read. */
 export function saveProgress(index: Database, writer: string, progress: Progress): void {
   index.run(
-    "INSERT OR REPLACE INTO progress(writer, epoch, seq, hash, tip) VALUES(?, ?, ?, ?, ?)",
+    "INSERT OR REPLACE INTO progress(writer, epoch, seq, hash, tip, public_key) VALUES(?, ?, ?, ?, ?, ?)",
     writer,
     progress.epoch,
     progress.seq,
     progress.hash,
     progress.tip,
+    progress.publicKey,
   );
 }
 
@@ -157,6 +163,13 @@ export function addQuarantine(index: Database, one: Quarantined, nowWallMs: numb
   );
 }
 
+/** Forgets what was refused at these places: it was taken after all. */
+export function removeQuarantine(index: Database, server: string, places: readonly string[]): void {
+  for (const place of places) {
+    index.run("DELETE FROM quarantine WHERE server = ? AND place = ?", server, place);
+  }
+}
+
 /** Everything refused, newest first. */
 export function listQuarantine(index: Database): (Quarantined & { readonly seenWallMs: number })[] {
   return index
@@ -164,6 +177,32 @@ export function listQuarantine(index: Database): (Quarantined & { readonly seenW
       "SELECT server, place, reason, seen_wall_ms FROM quarantine ORDER BY seen_wall_ms DESC, server, place",
     )
     .map(({ seen_wall_ms, ...one }) => ({ ...one, seenWallMs: seen_wall_ms }));
+}
+
+/** Reasons of what was put aside because its server is not trusted; any number of commits is one fact. */
+const UNTRUSTED: readonly string[] = ["revoked", "purged"];
+
+/** What was refused, in words and newest first; what comes of one server that is not trusted is told once. */
+export function describeQuarantine(
+  index: Database,
+): { readonly server: string; readonly evidence: string; readonly isUntrusted: boolean }[] {
+  const all = listQuarantine(index);
+  const isUntrusted = ({ reason }: Quarantined): boolean => UNTRUSTED.includes(reason);
+  const counts = Map.groupBy(all.filter(isUntrusted), ({ server, reason }) => `${server} ${reason}`);
+  const untrusted = [...counts.values()].flatMap((some) => {
+    const [one] = some;
+    if (one === undefined) return [];
+    const what = some.length === 1 ? "1 batch was" : `${some.length} batches were`;
+    const evidence = `quarantined: ${what} put aside, since it is ${one.reason}`;
+    return [{ server: one.server, evidence, isUntrusted: true }];
+  });
+  const others = all.filter((one) => !isUntrusted(one));
+  return [
+    ...others.map(({ server, place, reason }) => {
+      return { server, evidence: `quarantined ${place.slice(0, 12)}: ${reason}`, isUntrusted: false };
+    }),
+    ...untrusted,
+  ];
 }
 
 /** Something that an operator should look at. `rounds`: in how many looks at the remote it was so. */

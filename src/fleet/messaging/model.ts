@@ -55,6 +55,8 @@ export interface KeyBody {
   readonly epoch: string;
   readonly public_key: string;
   readonly format: number;
+  /** Where the key is another one than before: a signature by it, which proves that its writer has it. */
+  readonly proof?: string | undefined;
 }
 
 export interface Attachment {

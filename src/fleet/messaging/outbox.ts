@@ -73,7 +73,8 @@ export function enqueueFirst(state: Database, draft: EntryDraft, nowWallMs: numb
 }
 
 const EXPECT_PEERS = `INSERT OR IGNORE INTO expected(message_id, server, via)
-  SELECT ?, server, ? FROM peers WHERE forgotten_wall_ms IS NULL`;
+  SELECT ?, server, ? FROM peers WHERE forgotten_wall_ms IS NULL
+    AND server NOT IN (SELECT server FROM trust WHERE verdict IN ('revoked', 'purged'))`;
 
 /**
  * Named servers first, then everybody known, then the members of groups. A server alone decides in which groups it is:

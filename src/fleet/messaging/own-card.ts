@@ -6,6 +6,7 @@ import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
 import { raiseOwnAlarm } from "./own-alarms.ts";
 import { loadCardState, ownRuns, saveCardState } from "./publish-card.ts";
 import { readCard } from "./receive-cards.ts";
+import { pendingRotation } from "./rotate-key.ts";
 import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
 
 type CardPorts = Pick<SendPorts, "identity" | "state" | "store" | "cryptography">;
@@ -22,11 +23,9 @@ export type OwnCard =
 export async function judgeOwnCard(ports: CardPorts, commit: string | null): Promise<OwnCard> {
   if (commit === null || commit === loadCardState(ports).commitId) return { kind: "known" };
   const { json, signature } = await readCard(ports.store, commit);
-  const publicKey = fromOpenSsh(ports.identity.publicKey);
-  if (json === null || signature === null || publicKey === null) return { kind: "stranger" };
-  const expected = { namespace: "fleetd-card", publicKey, cryptography: ports.cryptography } as const;
+  if (json === null || signature === null) return { kind: "stranger" };
   const card = parseCard(json, ports.identity.server);
-  if (!card.ok || !(await verifySsh(json, signature, expected))) return { kind: "stranger" };
+  if (!card.ok || !(await isOwn(ports, json, signature))) return { kind: "stranger" };
   return { kind: ownRuns(ports).includes(card.value.run) ? "mine" : "other", card: card.value };
 }
 
@@ -61,4 +60,16 @@ export function heldByCard(server: string, card: Card): { kind: "other-machine";
   const of = `made at ${card.at} by fleetd ${card.version}, run ${card.run}`;
   const detail = `the card of "${server}" on the remote is signed with its key and of another daemon (${of}): another machine uses this id, or this state is an old copy`;
   return { kind: "other-machine", detail };
+}
+
+/** Whether an own key signed a card: while the key is being changed, either; a key that was given up signs nothing. */
+async function isOwn(ports: CardPorts, json: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  const { state, identity, cryptography } = ports;
+  const previous = pendingRotation(state)?.previous ?? identity.publicKey;
+  for (const openSsh of new Set([identity.publicKey, previous])) {
+    const publicKey = fromOpenSsh(openSsh);
+    const expected = { namespace: "fleetd-card", cryptography } as const;
+    if (publicKey !== null && (await verifySsh(json, signature, { ...expected, publicKey }))) return true;
+  }
+  return false;
 }

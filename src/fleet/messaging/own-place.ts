@@ -5,13 +5,17 @@
 import type { Database } from "../../base/ports/database.ts";
 import type { Chain } from "./accept-batch.ts";
 import { wasOwn } from "./compaction-state.ts";
+import { keysOfLog } from "./former-keys.ts";
 import {
   type AcceptedBatch,
+  firstClaim,
   type Judgement,
   type JudgePorts,
   judgeBatches,
-  readBatches,
+  type ReadBatch,
 } from "./judge-log.ts";
+import { readInChunks } from "./log-chunks.ts";
+import { keyAt, pendingRotation } from "./rotate-key.ts";
 import { type ConfirmedBatch, confirmedBatch, ownBatchState } from "./take-back.ts";
 
 /** What judging the own log needs. */
@@ -93,9 +97,9 @@ async function judgeAbove(
   { tip, commits }: Found,
   confirmed: ConfirmedBatch,
 ): Promise<OwnPlace> {
-  const known = chainOf(ports.identity.publicKey, confirmed.head);
+  const known = chainOf(keyAt(ports, confirmed.head), confirmed.head);
   const { accepted } = await judge(ports, commits, known);
-  if (accepted.length > 0) return { kind: "unknown", batches: accepted };
+  if (accepted.length > 0) return unknown(ports, accepted);
   return { kind: "strangers", tip, reachable: true, holder: null };
 }
 
@@ -106,7 +110,7 @@ async function judgeWithoutOwn(
   commits: readonly string[],
 ): Promise<OwnPlace> {
   const { accepted, pin } = await judgeFromStart(ports, commits);
-  if (accepted.length > 0) return { kind: "unknown", batches: accepted };
+  if (accepted.length > 0) return unknown(ports, accepted);
   if (pin !== null) return { kind: "taken", publicKey: pin };
   return { kind: "strangers", tip, reachable: false, holder: null };
 }
@@ -123,14 +127,19 @@ async function judgeRewritten(
   const hash = confirmed.head?.hash;
   const place = accepted.findIndex((batch) => batch.chain.hash === hash);
   const further = place === -1 ? [] : accepted.slice(place + 1);
-  if (further.length > 0) return { kind: "unknown", batches: further };
+  if (further.length > 0) return unknown(ports, further);
   // A part of our own log, in its own commits or in others, is a stranger's doing and contradicts nothing.
   if (place !== -1 || isKnownHash(ports.state, last.chain.hash) || (await wasOwn(ports, last.commit))) {
     return { kind: "strangers", tip, reachable: false, holder: null };
   }
-  return isShortenedBeyond(accepted[0], confirmed)
-    ? { kind: "unknown", batches: accepted }
-    : { kind: "forked" };
+  return isShortenedBeyond(accepted[0], confirmed) ? unknown(ports, accepted) : { kind: "forked" };
+}
+
+/** What a former life wrote can be taken over with its key alone: after a change of the key that is another one. */
+function unknown({ state, identity }: PlacePorts, batches: readonly AcceptedBatch[]): OwnPlace {
+  const last = batches.at(-1)?.chain.publicKey ?? identity.publicKey;
+  const isOwn = last === identity.publicKey || last === pendingRotation(state)?.previous;
+  return isOwn ? { kind: "unknown", batches } : { kind: "taken", publicKey: last };
 }
 
 /** A log that its owner shortened past all that we know contradicts nothing: nobody else can have signed it. */
@@ -147,7 +156,7 @@ const isKnownHash = (state: Database, hash: string): boolean =>
   state.get("SELECT 1 FROM batches WHERE state = 'pushed' AND instr(head, ?) > 0 LIMIT 1", hash) !== null;
 
 /** What of a log is ours from its very beginning; `pin`: the key of another one that it is instead. */
-async function judgeFromStart(
+export async function judgeFromStart(
   ports: PlacePorts,
   commits: readonly string[],
 ): Promise<Pick<Judgement, "accepted" | "pin">> {
@@ -160,9 +169,6 @@ async function judgeFromStart(
   return isOurs ? { ...claimed, pin: null } : { accepted: [], pin: claimed.pin };
 }
 
-/** Batches that are read and verified together; bounds memory at a few MB of usual ones. Chosen. */
-const CHUNK_COMMITS = 400;
-
 async function judge(
   ports: PlacePorts,
   commits: readonly string[],
@@ -171,12 +177,19 @@ async function judge(
   const accepted: AcceptedBatch[] = [];
   let chain = known;
   let pin: string | null = null;
-  for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
-    const batches = await readBatches(ports, commits.slice(start, start + CHUNK_COMMITS));
+  for await (const batches of readInChunks(ports, commits)) {
+    if (chain === known && chain?.seq === 0) chain = fromFirstKey(ports, chain, batches);
     const judged = await judgeBatches(ports, ports.identity.server, { batches, known: chain });
     accepted.push(...judged.accepted);
     pin ??= judged.pin;
     chain = chain === null && judged.chain.seq === 0 ? null : judged.chain;
   }
   return { accepted, pin };
+}
+
+/** A log is read from its start with the key that it begins with, where that was an own one. */
+function fromFirstKey({ state, identity }: PlacePorts, chain: Chain, batches: readonly ReadBatch[]): Chain {
+  const claim = firstClaim(batches);
+  const isOwn = claim !== null && keysOfLog(state, identity.server).includes(claim);
+  return isOwn ? { ...chain, publicKey: claim } : chain;
 }

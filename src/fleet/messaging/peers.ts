@@ -56,6 +56,7 @@ export const membersOf = (state: Database, group: string): string[] =>
   state
     .all<{ server: string }>(
       `SELECT server FROM peers WHERE forgotten_wall_ms IS NULL
+       AND server NOT IN (SELECT server FROM trust WHERE verdict IN ('revoked', 'purged'))
        AND EXISTS (SELECT 1 FROM json_each(peers.groups) AS one WHERE one.value = ?) ORDER BY server`,
       group.replace(/^@/, ""),
     )
@@ -79,13 +80,19 @@ export function findPeer(state: Database, server: string): Peer | null {
   return row === null ? null : toPeer(row);
 }
 
-/** Pins the key of a server seen for the first time; an existing pin is kept. Inside the caller's transaction. */
+/**
+ * Pins the key of a server seen for the first time; an existing pin is kept, and none is made for an id whose key the
+ * operator revoked, or that was purged. Inside the caller's transaction.
+ */
 export function pinPeer(state: Database, server: string, publicKey: string, nowWallMs: number): void {
   state.run(
-    "INSERT INTO peers(server, public_key, pinned_wall_ms) VALUES(?, ?, ?) ON CONFLICT(server) DO NOTHING",
+    `INSERT INTO peers(server, public_key, pinned_wall_ms) SELECT ?, ?, ?
+     WHERE NOT EXISTS (SELECT 1 FROM trust WHERE server = ? AND verdict IN ('revoked', 'purged'))
+     ON CONFLICT(server) DO NOTHING`,
     server,
     publicKey,
     nowWallMs,
+    server,
   );
 }
 

@@ -7,6 +7,7 @@ import type { SendPorts } from "./mailbox-ports.ts";
 import { type Cursor, FORMAT, LIMITS } from "./model.ts";
 import { loadHead } from "./outbox.ts";
 import { listPeers } from "./peers.ts";
+import { keyAt, signerAt } from "./rotate-key.ts";
 
 /** What only the running program knows of the server. */
 export interface ServerFacts {
@@ -76,7 +77,7 @@ export async function buildNextCard(
     run: loadRun(ports),
     at: toInstant(nowMs),
     version: facts.version,
-    public_key: identity.publicKey,
+    public_key: keyAt(ports, head),
     capabilities: [...facts.capabilities],
     groups: [...facts.groups],
     ...(Object.keys(facts.labels).length === 0 ? {} : { labels: facts.labels }),
@@ -89,7 +90,7 @@ export async function buildNextCard(
     server: identity.server,
     format: ports.store.format,
     cryptography: ports.cryptography,
-    key: ports.key,
+    key: await signerAt(ports, head),
   };
   const parent = last.mode === "chain" ? last.commitId : null;
   const built = await buildCard({ card, parent, committedMs: nowMs }, tools);

@@ -7,18 +7,16 @@ import { toInstant } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
 import { adoptLog, remember } from "./adopt-log.ts";
 import { type Card, parseCard } from "./card.ts";
-import { type AcceptedBatch, judgeBatches, readBatches } from "./judge-log.ts";
+import type { AcceptedBatch } from "./judge-log.ts";
 import { type ReceivePorts, type SendPorts, TRACKING } from "./mailbox-ports.ts";
 import { listProgress } from "./message-index.ts";
 import { type Cursor, FORMAT } from "./model.ts";
 import { enqueueFirst, loadHead } from "./outbox.ts";
+import { judgeFromStart } from "./own-place.ts";
 import { listPeers, setHandled, setHistory } from "./peers.ts";
 import { loadCardState, saveCardState } from "./publish-card.ts";
 import { readCard } from "./receive-cards.ts";
 import { ownBatchState } from "./take-back.ts";
-
-/** Batches that are read and judged together. */
-const CHUNK_COMMITS = 400;
 
 /** The own log as the store has it from the remote, and the own card. */
 export interface OwnPast {
@@ -31,19 +29,12 @@ export interface OwnPast {
 export async function readOwnPast(ports: ReceivePorts): Promise<OwnPast> {
   const { identity, store } = ports;
   const tip = store.readRefs(TRACKING.log).get(TRACKING.log + identity.server) ?? null;
-  const batches: AcceptedBatch[] = [];
   const commits = tip === null ? [] : await store.listCommits(tip, null, Number.MAX_SAFE_INTEGER);
-  let known = { publicKey: identity.publicKey, epoch: "", seq: 0, hash: "" };
-  for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
-    const ids = commits.slice(start, start + CHUNK_COMMITS).map((commit) => commit.id);
-    const judged = await judgeBatches(ports, identity.server, {
-      batches: await readBatches(ports, ids),
-      known,
-    });
-    batches.push(...judged.accepted);
-    known = judged.chain;
-  }
-  return { tip, batches, card: await readOwnCard(ports) };
+  const { accepted } = await judgeFromStart(
+    ports,
+    commits.map((commit) => commit.id),
+  );
+  return { tip, batches: accepted, card: await readOwnCard(ports) };
 }
 
 async function readOwnCard({ identity, store }: ReceivePorts): Promise<OwnPast["card"]> {

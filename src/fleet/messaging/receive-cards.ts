@@ -1,5 +1,7 @@
+import type { Database } from "../../base/ports/database.ts";
 import type { GitStore } from "../../base/ports/git-store.ts";
-import { parseCard } from "./card.ts";
+import { type Card, parseCard } from "./card.ts";
+import { keysOfLog } from "./former-keys.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
   addQuarantine,
@@ -8,12 +10,14 @@ import {
   listCards,
   loadProgress,
   raiseAlarm,
+  removeQuarantine,
   type StoredCard,
   saveCard,
 } from "./message-index.ts";
 import { LIMITS } from "./model.ts";
 import { findPeer, notePassed, setCardNumber, setGroups } from "./peers.ts";
 import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
+import { trustOf } from "./trust.ts";
 
 /** Cards that are read with one question; chosen, it bounds memory at 4 MiB. */
 const CARDS_AT_ONCE = 64;
@@ -54,7 +58,7 @@ async function takeCard(
   const peer = findPeer(state, server);
   const key = peer === null ? null : fromOpenSsh(peer.publicKey);
   // A card without a log is not a member yet: the log comes first and pins the key.
-  if (peer === null || key === null || peer.purged) return false;
+  if (peer === null || key === null || trustOf(ports, server).kind !== "accepted") return false;
   const nowWallMs = clock.wallMs();
   const quarantine = (reason: string): boolean => {
     index.transaction(() => addQuarantine(index, { server, place: commit, reason }, nowWallMs));
@@ -66,11 +70,13 @@ async function takeCard(
   const card = parseCard(json, server);
   if (!card.ok) return quarantine(card.error);
   if (card.value.fleet !== ports.identity.fleet) return quarantine("card is for another fleet");
+  if (card.value.public_key !== peer.publicKey) return quarantine("card names another key than its own");
   // An index made anew has no card: then the last one taken is taken once more.
   const stored = findCard(index, server);
   // The daemon and commands look at the same cards; another process was quicker.
   if (stored?.commitId === commit) return false;
-  if (card.value.n < peer.cardN || (stored !== null && card.value.n <= stored.card.n)) {
+  const newest = stored !== null && isOfLog(state, stored.card, server) ? stored.card.n : 0;
+  if (card.value.n < peer.cardN || card.value.n <= newest) {
     return quarantine(`card ${card.value.n} is not newer than ${peer.cardN}: replayed`);
   }
   state.relaxedTransaction(() => {
@@ -79,11 +85,17 @@ async function takeCard(
     const passed = card.value.cursors[ports.identity.server];
     if (passed !== undefined) notePassed(state, server, passed, card.value.at);
   });
-  index.transaction(() =>
-    saveCard(index, { server, commitId: commit, card: card.value, receivedWallMs: nowWallMs }),
-  );
+  index.transaction(() => {
+    saveCard(index, { server, commitId: commit, card: card.value, receivedWallMs: nowWallMs });
+    // Signed by a new key, it may have been seen before the log that names that key.
+    removeQuarantine(index, server, [commit]);
+  });
   return true;
 }
+
+/** Whether a card was signed by a key of the log that counts now, and not by one that the operator replaced. */
+const isOfLog = (state: Database, card: Card, server: string): boolean =>
+  keysOfLog(state, server).includes(card.public_key);
 
 /** The bytes of a card and its signature; null for what is missing or over its limit. */
 export interface ReadCard {

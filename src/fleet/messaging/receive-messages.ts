@@ -5,39 +5,32 @@
  * one transaction, so a crash at any point repeats work and loses none.
  */
 import { FleetError } from "../../base/errors.ts";
-import type { Database } from "../../base/ports/database.ts";
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import type { Result } from "../../base/result.ts";
-import type { Chain } from "./accept-batch.ts";
-import { CHUNK_COMMITS, findUnread, type Log } from "./accept-compacted.ts";
 import { fetchRefs, noteOddRefs } from "./fetch-refs.ts";
 import { judgeMeta } from "./fleet-meta.ts";
-import { keepFormer, listFormer } from "./former-logs.ts";
+import { listFormer } from "./former-logs.ts";
+import { holdBack, OTHER_KEY, type Refused, refusalOf, settleHeld } from "./hold-back.ts";
 import { JOINING, readSetting } from "./identity.ts";
 import { createIndexWriter, type IndexWriter } from "./index-writer.ts";
-import { type Judgement, judgeBatches, readBatches } from "./judge-log.ts";
+import { GAP, GAP_TOLD_MS, ingestLog, type LogCounts, NOTHING_TAKEN, REWRITTEN } from "./ingest-log.ts";
+import type { Log } from "./log-chunks.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
-  addQuarantine,
   clearAlarm,
   endAlarms,
-  insertLines,
   isLasting,
-  isRaised,
   listProgress,
-  loadProgress,
   markAllHistory,
-  type Progress,
   raiseAlarm,
-  saveProgress,
   serversWithAlarm,
 } from "./message-index.ts";
-import { parseServerId } from "./model.ts";
 import { noteOtherFleet, noteOwnFleet } from "./other-fleet.ts";
 import { hasUnpushed } from "./outbox.ts";
-import { findPeer, listPeers, pinPeer, setHistory } from "./peers.ts";
+import { listPeers, setHistory } from "./peers.ts";
 import { receiveCards } from "./receive-cards.ts";
 import { confirmedBatch } from "./take-back.ts";
+import { openQuestions } from "./trust.ts";
 
 /** Commits of the own refs and of `meta` on the remote. */
 export interface OwnRefs {
@@ -121,7 +114,7 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const taken: { readonly name: string; readonly tip: string }[] = [];
   endAlarms(ports.index, GAP, ports.clock.wallMs() - GAP_TOLD_MS);
   for (const log of missingLogs(ports)) {
-    await ingestReadable(ports, { ...log, isAlarmed: false }, writer);
+    await ingestReadable(ports, { ...log, isAlarmed: false, isQuestioned: false }, writer);
     // The next one of this server goes on from there, so its progress has to be in the index.
     writer.commit();
   }
@@ -134,11 +127,13 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
     ref !== TRACKING.log + identity.server && !purged.has(ref.slice(TRACKING.log.length));
   const others = [...logs].filter(isRead).values();
   const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
+  const isQuestioned = openQuestions(ports.state);
   // While one log waits for git or for its signatures, another one is judged.
   const takeLogs = async (): Promise<void> => {
     for (const [ref, tip] of others) {
       const server = ref.slice(TRACKING.log.length);
-      const counts = await ingestReadable(ports, { server, tip, isAlarmed: alarmed.has(server) }, writer);
+      const log = { server, tip, isAlarmed: alarmed.has(server), isQuestioned: isQuestioned(server) };
+      const counts = await ingestReadable(ports, log, writer);
       if (counts.taken) taken.push({ name: TRACKING.kept + server, tip });
       acceptedLines += counts.accepted;
       quarantined += counts.quarantined;
@@ -149,6 +144,7 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   writer.commit();
   for (const { name, tip } of taken) if (kept.get(name) !== tip) store.writeRef(name, tip);
   for (const one of ended) if (one.status === "rejected") throw one.reason;
+  settleHeld(ports);
   const cardsTaken = otherFleet ? 0 : await receiveCards(ports);
   // While a push is under way the remote is behind by right; it is news only when everything counts as pushed.
   const ownRefBehind = !otherFleet && own !== null && remoteOwn !== own && !hasUnpushed(ports.state);
@@ -195,31 +191,23 @@ function missingLogs({ identity, state, index, store }: ReceivePorts): Log[] {
   });
 }
 
-interface LogCounts {
-  /** Whether the log was read to its tip just now. */
-  readonly taken: boolean;
-  readonly accepted: number;
-  readonly quarantined: number;
-}
-
-const NOTHING_TAKEN: LogCounts = { taken: false, accepted: 0, quarantined: 0 };
-const REWRITTEN = "rewritten";
 const UNREADABLE = "unreadable";
-const GAP = "gap";
 const RETURNED = "returned";
 /** Alarms about a log as a whole; the next good look at it ends them. */
-const LOG_ALARMS = [REWRITTEN, UNREADABLE];
+const LOG_ALARMS = [REWRITTEN, UNREADABLE, OTHER_KEY];
 
 /** A log that cannot be read (its ref names no commit, an object is damaged) is an alarm and keeps no other waiting. */
 async function ingestReadable(
   ports: ReceivePorts,
-  log: Log & { readonly isAlarmed: boolean },
+  log: Log & { readonly isAlarmed: boolean; readonly isQuestioned: boolean },
   writer: IndexWriter,
 ): Promise<LogCounts> {
   const { index, clock } = ports;
   const { server, isAlarmed } = log;
   try {
-    const counts = await ingestLog(ports, log, writer);
+    const refusal = log.isQuestioned ? await refusalOf(ports, log) : null;
+    const counts =
+      refusal === null ? await ingestLog(ports, log, writer) : await putAside(ports, log, refusal);
     if (counts !== null && isAlarmed) {
       index.transaction(() => LOG_ALARMS.forEach((kind) => void clearAlarm(index, server, kind)));
     }
@@ -232,79 +220,8 @@ async function ingestReadable(
   }
 }
 
-/** Takes in what is new in one log; null, with an alarm, when it was rewritten. */
-async function ingestLog(ports: ReceivePorts, log: Log, writer: IndexWriter): Promise<LogCounts | null> {
-  const { index, clock } = ports;
-  const { server, tip } = log;
-  const progress = loadProgress(index, server);
-  if (progress?.tip === tip || !parseServerId(server).ok) return NOTHING_TAKEN;
-  // Found out once; as long as the tip stays, that is known.
-  const isKnown = isRaised(index, rewrittenAlarm(log, progress));
-  const unread = isKnown ? null : await findUnread(ports, log, progress);
-  if (unread === null) {
-    index.transaction(() => raiseAlarm(index, rewrittenAlarm(log, progress), clock.wallMs()));
-    return null;
-  }
-  const { commits } = unread;
-  // First of all: from the next line on nothing else may hold what the shortened log leaves out.
-  if (unread.isShortened && progress !== null) keepFormer(ports.store, server, progress.tip);
-  if (unread.missed > 0) writer.add(0, () => raiseGap(index, log, { ...unread, nowWallMs: clock.wallMs() }));
-  if (progress !== null && commits.length === 0) {
-    writer.add(0, () => saveProgress(index, server, { ...progress, tip }));
-  }
-  // The chain is handed on from chunk to chunk: another process may move the progress in the index meanwhile.
-  let { chain } = unread;
-  let accepted = 0;
-  let quarantined = 0;
-  for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
-    const chunk = commits.slice(start, start + CHUNK_COMMITS);
-    const judged = await ingestChunk(ports, server, { commits: chunk, chain, writer });
-    // As long as nothing was accepted nobody is pinned, and the next batch may claim another key.
-    chain = chain === null && judged.chain.seq === 0 ? null : judged.chain;
-    accepted += judged.accepted.reduce((total, batch) => total + batch.lines.length, 0);
-    quarantined += judged.refused.length;
-  }
-  return { taken: true, accepted, quarantined };
-}
-
-/** What nobody can bring back is told for so long. Chosen, not measured. */
-const GAP_TOLD_MS = 7 * 24 * 3_600_000;
-
-function raiseGap(index: Database, { server }: Log, gap: { missed: number; nowWallMs: number }): void {
-  const detail = `${gap.missed} of its entries were removed from its log before this server had read them`;
-  // Listed from the second time on; this one is no chance.
-  for (let time = 0; time < 2; time += 1) raiseAlarm(index, { server, kind: GAP, detail }, gap.nowWallMs);
-}
-
-const rewrittenAlarm = ({ server, tip }: Log, progress: Progress | null) => {
-  const detail = `its log at ${tip} does not continue entry ${progress?.seq ?? 0} at ${progress?.tip ?? ""}`;
-  return { server, kind: REWRITTEN, detail };
-};
-
-/** Some commits of a log, oldest first, and what is known of it before them (null: nothing). */
-interface Chunk {
-  readonly commits: readonly string[];
-  readonly chain: Chain | null;
-  readonly writer: IndexWriter;
-}
-
-async function ingestChunk(ports: ReceivePorts, server: string, chunk: Chunk): Promise<Judgement> {
-  const batches = await readBatches(ports, chunk.commits);
-  const judged = await judgeBatches(ports, server, { batches, known: chunk.chain });
-  const nowWallMs = ports.clock.wallMs();
-  const pin = judged.pin;
-  if (pin !== null && server !== ports.identity.server) {
-    ports.state.transaction(() => pinPeer(ports.state, server, pin, nowWallMs));
-  }
-  const history = findPeer(ports.state, server)?.history ?? { epoch: "", seq: 0 };
-  const reader = { server: ports.identity.server, groups: ports.groups, history, nowWallMs };
-  const { chain } = judged;
-  const bytes = batches.reduce((total, batch) => total + (batch.entries?.length ?? 0), 0);
-  chunk.writer.add(bytes, () => {
-    for (const one of judged.refused) addQuarantine(ports.index, { server, ...one }, nowWallMs);
-    for (const batch of judged.accepted) insertLines(ports.index, server, batch.lines, reader);
-    const tip = chunk.commits.at(-1) ?? "";
-    saveProgress(ports.index, server, { epoch: chain.epoch, seq: chain.seq, hash: chain.hash, tip });
-  });
-  return judged;
+/** Looks at a log that is not trusted, without taking anything; null while there is an alarm about it. */
+async function putAside(ports: ReceivePorts, log: Log, refusal: Refused): Promise<LogCounts | null> {
+  const quarantined = await holdBack(ports, log, refusal);
+  return refusal.why === "other-key" ? null : { ...NOTHING_TAKEN, quarantined };
 }

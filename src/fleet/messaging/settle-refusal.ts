@@ -157,8 +157,8 @@ class Search {
     if (part.length === 1) this.#refusedAlone += 1;
     if (this.#known.isCardTaken || this.#accepted > 0) return "refused";
     // Nothing goes without the key; else one bad message beside a card that is refused must not count for all.
-    this.#isHopeless =
-      (part.length === 1 && part[0]?.body.type === "key") || this.#refusedAlone >= HOPELESS_AFTER;
+    const isFirst = confirmedBatch(state) === null && part[0]?.body.type === "key";
+    this.#isHopeless = (part.length === 1 && isFirst) || this.#refusedAlone >= HOPELESS_AFTER;
     return this.#isHopeless ? "stop" : "refused";
   }
 }

@@ -7,8 +7,8 @@
 import { concatBytes, equalBytes, fromBase64, fromUtf8, toUtf8 } from "../../base/bytes.ts";
 import type { Cryptography, SigningKey } from "../../base/ports/cryptography.ts";
 
-/** What a signature is for: the entries of a log, or a card. */
-export type SignatureNamespace = "fleetd-log" | "fleetd-card";
+/** What a signature is for: the entries of a log, a card, or that a new key is its writer's own. */
+export type SignatureNamespace = "fleetd-log" | "fleetd-card" | "fleetd-key";
 
 const MAGIC = toUtf8("SSHSIG");
 const KEY_TYPE = "ssh-ed25519";

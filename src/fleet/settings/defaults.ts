@@ -15,6 +15,7 @@ export const DEFAULT_SETTINGS: ServerSettings = {
   groups: [],
   labels: {},
   auto_reply: { enabled: true, status: true, per_thread: 3, per_peer: 10, per_host: 50 },
+  trust: { mode: "first-sight", keys: {} },
   rules: [],
   // Chosen, not measured, but for the timeout and the output.
   handlers: {

@@ -10,6 +10,10 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   "auto_reply.per_thread": "Automatic answers per conversation in 10 minutes, at most",
   "auto_reply.per_peer": "Automatic answers per peer in an hour, at most",
   "auto_reply.per_host": "Automatic answers of this server in an hour, at most",
+  "trust.mode":
+    "first-sight: the first key that is seen of a server counts. pinned: only keys listed here or added with fleetd trust add",
+  "trust.keys":
+    "Keys that count by server, whole or by fingerprint; trust: pinned is short for the mode alone",
   rules: "What is done with a message without anybody asking; the first rule that matches wins",
   "handlers.timeout": "A handler that takes longer is ended; a rule may say otherwise",
   "handlers.output": "A handler may write so much as its answer",

@@ -1,7 +1,7 @@
 import { toJsonSchema } from "@valibot/to-json-schema";
 import { DEFAULT_SETTINGS } from "./defaults.ts";
 import { DESCRIPTIONS } from "./descriptions.ts";
-import { fileSchema, kindOf } from "./model.ts";
+import { fileSchema, kindOf, TRUST_MODES } from "./model.ts";
 import { renderValue } from "./render-value.ts";
 import { SETTING_PATHS, type SettingPath, valueAt } from "./setting-paths.ts";
 
@@ -12,7 +12,14 @@ export function settingsJsonSchema(): Record<string, unknown> {
   // What only code can check (a duration's text, a label's name) is left to `config check`.
   const schema: Node = { ...toJsonSchema(fileSchema, { typeMode: "input", errorMode: "ignore" }) };
   for (const path of SETTING_PATHS) describe(nodeAt(schema, path), path);
+  allowShortForm(schema);
   return { ...schema, title: "fleetd.yaml", description: "The configuration of a fleetd server" };
+}
+
+/** `trust: pinned` beside the table. */
+function allowShortForm(schema: Node): void {
+  const pattern = `^(${TRUST_MODES.join("|")})$`;
+  Object.assign(nodeAt(schema, ["trust"]), { type: ["object", "string"], pattern });
 }
 
 function describe(node: Node, path: SettingPath): void {
@@ -24,7 +31,8 @@ function describe(node: Node, path: SettingPath): void {
   if (standard !== undefined) {
     node["default"] = kind === "duration" || kind === "size" ? renderValue(standard, kind) : standard;
   }
-  if (key === "labels") Object.assign(node, { type: "object", additionalProperties: { type: "string" } });
+  if (key === "labels" || key === "trust.keys")
+    Object.assign(node, { type: "object", additionalProperties: { type: "string" } });
 }
 
 function nodeAt(schema: Node, path: SettingPath): Node {

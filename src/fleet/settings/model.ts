@@ -38,11 +38,26 @@ const labels = v.pipe(
     }
   }),
 );
+/** Keys of other servers as `fleetd trust list` and `ssh-keygen` show them: whole, or by their fingerprint. */
+const trustKeys = v.pipe(
+  v.custom<Readonly<Record<string, string>>>(isTable, "need keys: SERVER: KEY"),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const [key, value] of Object.entries(dataset.value)) {
+      const message = trustKeyProblem(key, value);
+      const item = { type: "unknown", origin: "value", input: dataset.value, key, value } as const;
+      if (message !== null) addIssue({ message, path: [item] });
+    }
+  }),
+);
 /** The words that YAML once took for true and false, and people still do. */
 const boolean = v.pipe(
   v.union([v.boolean(), v.picklist(["on", "off", "yes", "no", "true", "false"])], "need true or false"),
   v.transform((value) => value === true || value === "on" || value === "yes" || value === "true"),
 );
+
+/** How servers that nobody said anything about are met. */
+export const TRUST_MODES = ["first-sight", "pinned"] as const;
 
 /** The schema of the file; see `parseFileSettings`. */
 export const fileSchema = v.strictObject({
@@ -58,6 +73,7 @@ export const fileSchema = v.strictObject({
     per_peer: count,
     per_host: count,
   }),
+  trust: section({ mode: v.picklist(TRUST_MODES), keys: trustKeys }),
   rules: v.optional(rulesSchema),
   handlers: section({
     timeout: duration,
@@ -159,7 +175,7 @@ export const SETTING_KEYS: readonly string[] = [
 
 /** Parses the value of a YAML file; every issue is reported. An empty file is a file without settings. */
 export function parseFileSettings(value: unknown): Result<FileSettings, readonly SettingsIssue[]> {
-  const parsed = v.safeParse(fileSchema, value ?? {});
+  const parsed = v.safeParse(fileSchema, withoutShortForms(value ?? {}));
   if (parsed.success) return ok(parsed.output);
   return fail(
     parsed.issues.map((issue) => ({
@@ -170,6 +186,12 @@ export function parseFileSettings(value: unknown): Result<FileSettings, readonly
   );
 }
 
+/** `trust: pinned` is short for `trust: { mode: pinned }`. */
+function withoutShortForms(value: unknown): unknown {
+  if (!isTable(value) || typeof value.trust !== "string") return value;
+  return { ...value, trust: { mode: value.trust } };
+}
+
 type Entry = v.GenericSchema<unknown, unknown>;
 
 /** A table of the file: the table and each of its keys may be left out. */
@@ -177,8 +199,16 @@ function section<const T extends Record<string, Entry>>(entries: T) {
   return v.optional(v.partial(v.strictObject(entries)));
 }
 
-function isTable(value: unknown): boolean {
+function isTable(value: unknown): value is { readonly trust?: unknown } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function trustKeyProblem(server: string, value: unknown): string | null {
+  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(server)) return "need the id of a server";
+  const isKey =
+    typeof value === "string" &&
+    /^(?:ssh-ed25519 [A-Za-z0-9+/]{66,68}={0,2}(?: .*)?|SHA256:[A-Za-z0-9+/]{43})$/.test(value.trim());
+  return isKey ? null : 'need "ssh-ed25519 …" or "SHA256:…", as fleetd trust list shows it';
 }
 
 function labelProblem(name: string, value: unknown): string | null {

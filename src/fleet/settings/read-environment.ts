@@ -7,6 +7,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Names of before, and short ones; a name of its own goes before them. */
 const ALIASES: ReadonlyMap<string, SettingPath> = new Map([
   ["FLEETD_AUTO_REPLY", ["auto_reply", "enabled"]],
+  ["FLEETD_TRUST", ["trust", "mode"]],
   ["SERVER_ID", ["server"]],
   ["MONITOR_INTERVAL", ["interval"]],
 ]);

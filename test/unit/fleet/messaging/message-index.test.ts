@@ -155,7 +155,9 @@ describe("progress", () => {
   });
 
   test("is the last one saved, by writer", () => {
-    const at = (seq: number) => ({ epoch: EPOCH, seq, hash: `h${seq}`, tip: `t${seq}` });
+    const at = (seq: number) => {
+      return { epoch: EPOCH, seq, hash: `h${seq}`, tip: `t${seq}`, publicKey: "ssh-ed25519 AAAA" };
+    };
     saveProgress(index, "code2", at(1));
     saveProgress(index, "code3", at(9));
     saveProgress(index, "code2", at(2));

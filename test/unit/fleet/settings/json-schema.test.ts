@@ -32,6 +32,14 @@ describe("settingsJsonSchema()", () => {
     expect(nodeAt(["labels"])).toMatchObject({ type: "object", additionalProperties: { type: "string" } });
   });
 
+  test("settingsJsonSchema() takes trust in its short form and as a table", () => {
+    expect(nodeAt(["trust"])).toMatchObject({
+      type: ["object", "string"],
+      pattern: "^(first-sight|pinned)$",
+    });
+    expect(nodeAt(["trust", "keys"])).toMatchObject({ additionalProperties: { type: "string" } });
+  });
+
   test("no setting is described that there is none of", () => {
     const keys = new Set(SETTING_PATHS.map((path) => path.join(".")));
     expect(Object.keys(DESCRIPTIONS).filter((key) => !keys.has(key))).toEqual([]);
