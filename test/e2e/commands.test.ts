@@ -355,6 +355,9 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
         version: expect.any(String),
         entries: expect.any(Number),
         forgotten: false,
+        purged: false,
+        speaks_again: false,
+        forgotten_by: [],
       },
     ]);
     const text = await fleet.text(["servers"], one);
