@@ -6,6 +6,7 @@ import {
   errorCodeOf,
   exitCodeOf,
   FleetError,
+  isMachineBroken,
   messageOf,
   requireOk,
 } from "../../../src/base/errors.ts";
@@ -117,4 +118,11 @@ describe("errorCodeOf()", () => {
     expect(errorCodeOf(new TypeError("x"))).toBe("INTERNAL");
     expect(errorCodeOf("EACCES")).toBe("INTERNAL");
   });
+});
+
+test("isMachineBroken() tells a disk that fails from a permission that was not given", () => {
+  const failed = (code: string) => isMachineBroken(Object.assign(new Error("x"), { code }));
+  expect(["EIO", "EMFILE", "ENOSPC"].map(failed)).toEqual([true, true, true]);
+  expect(["EACCES", "ENOENT"].map(failed)).toEqual([false, false]);
+  expect(isMachineBroken("EIO")).toBe(false);
 });
