@@ -21,7 +21,7 @@ import { openGitStore } from "../platform/git/local-git-store.ts";
 import { readKeyFile } from "../platform/key-file.ts";
 import { openNetworkCheck } from "../platform/network-check.ts";
 import type { ServerPaths } from "../platform/paths.ts";
-import { isDamage, openDatabase } from "../platform/sqlite-database.ts";
+import { attachedName, isDamage, openDatabase } from "../platform/sqlite-database.ts";
 
 /** An opened server. `close` ends its helper processes and databases. */
 export interface Mailbox {
@@ -115,7 +115,7 @@ export function removeIndex(paths: ServerPaths): void {
 function openIndexFile(paths: ServerPaths): Database {
   const index = openDatabase(paths.index, { create: true, durability: "process" });
   prepareIndex(index);
-  index.run("ATTACH DATABASE ? AS mine", paths.state);
+  index.run("ATTACH DATABASE ? AS mine", attachedName(paths.state));
   return index;
 }
 
