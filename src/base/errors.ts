@@ -64,6 +64,13 @@ const MACHINE_ERRORS: readonly string[] = [
   "EROFS",
 ];
 
+/** What a disk or a system that is out of order says; a permission is somebody's decision. */
+const BROKEN: readonly string[] = ["EIO", "EMFILE", "ENFILE", "ENOSPC", "EROFS"];
+
+/** Whether a file cannot be read because the machine is out of order: nothing is known of the file itself then. */
+export const isMachineBroken = (thrown: unknown): boolean =>
+  thrown instanceof Error && "code" in thrown && BROKEN.includes(String(thrown.code));
+
 /** The code for anything thrown: a refusal of the machine is IO, anything else that is no `FleetError` is a bug. */
 export function errorCodeOf(thrown: unknown): ErrorCode {
   if (thrown instanceof FleetError) return thrown.code;

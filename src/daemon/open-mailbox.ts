@@ -20,7 +20,7 @@ import { openGitRemote } from "../platform/git/git-remote.ts";
 import { openGitStore } from "../platform/git/local-git-store.ts";
 import { openNetworkCheck } from "../platform/network-check.ts";
 import type { ServerPaths } from "../platform/paths.ts";
-import { openDatabase } from "../platform/sqlite-database.ts";
+import { attachedName, openDatabase } from "../platform/sqlite-database.ts";
 import { readOwnKey } from "./own-keys.ts";
 import { RenewableIndex } from "./renewable-index.ts";
 
@@ -119,7 +119,7 @@ export const openIndex = (paths: ServerPaths): RenewableIndex =>
 function openIndexFile(paths: ServerPaths): Database {
   const index = openDatabase(paths.index, { create: true, durability: "process", replaceable: true });
   prepareIndex(index);
-  index.run("ATTACH DATABASE ? AS mine", paths.state);
+  index.run("ATTACH DATABASE ? AS mine", attachedName(paths.state));
   return index;
 }
 

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, type Stats } from "node:fs";
-import { causedBy, FleetError, messageOf } from "../base/errors.ts";
+import { causedBy, FleetError, isMachineBroken, messageOf } from "../base/errors.ts";
 import { readUpTo } from "./files.ts";
+import { hasCode } from "./io-error.ts";
 
 /** A YAML file that was read; `lineOf` finds a key's line (from 1) when something is wrong with it. */
 export interface ConfigFile {
@@ -13,7 +14,7 @@ export interface ConfigFile {
 const BYTES_MAX = 1024 ** 2;
 const OTHERS_MAY_WRITE = 0o002;
 
-/** Reads the YAML file at `path`; null when there is none. @throws FleetError CONFIG with the line where it has one */
+/** Reads the YAML file at `path`; null when there is none. @throws FleetError CONFIG with the line where it has one, IO */
 export async function readConfigFile(path: string): Promise<ConfigFile | null> {
   const text = readText(path);
   if (text === null) return null;
@@ -56,10 +57,10 @@ function readBytes(path: string): Uint8Array | null {
     return readUpTo(file, BYTES_MAX + 1);
   } catch (thrown) {
     if (thrown instanceof FleetError) throw thrown;
-    const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
-    if (code === "ENOENT" || code === "ENOTDIR") return null;
-    const problem = code === "EISDIR" ? "it is a folder, need a file" : messageOf(thrown);
-    throw causedBy("CONFIG", `Cannot read configuration "${path}": ${problem}`, thrown);
+    if (hasCode(thrown, "ENOENT", "ENOTDIR")) return null;
+    const problem = hasCode(thrown, "EISDIR") ? "it is a folder, need a file" : messageOf(thrown);
+    const kind = isMachineBroken(thrown) ? "IO" : "CONFIG";
+    throw causedBy(kind, `Cannot read configuration "${path}": ${problem}`, thrown);
   } finally {
     if (file !== null) closeSync(file);
   }

@@ -1,9 +1,10 @@
 import { chmodSync, linkSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import { causedBy, messageOf } from "../base/errors.ts";
+import { causedBy, isMachineBroken, messageOf } from "../base/errors.ts";
 import type { SigningKey } from "../base/ports/cryptography.ts";
 import { generatePkcs8, importSigningKey } from "./cryptography.ts";
 import { exists, replaceFile } from "./files.ts";
+import { ioError } from "./io-error.ts";
 import { syncFolder, writeSynced } from "./sync.ts";
 
 /** Makes a new private key in `path` (PKCS8, PEM, 0600). An existing file is never overwritten. @throws FleetError CANNOT_CREATE */
@@ -26,12 +27,13 @@ export async function createKeyFile(path: string): Promise<SigningKey> {
 export const KEY_HINT =
   "Put the key back from a backup (mode 0600); without it this server needs a new id: fleetd init --server ID";
 
-/** Reads the private key in `path`. @throws FleetError CONFIG when it is missing or no Ed25519 key */
+/** Reads the private key in `path`. @throws FleetError CONFIG when it is missing or no Ed25519 key, IO */
 export async function readKeyFile(path: string): Promise<SigningKey> {
   try {
     const base64 = readFileSync(path, "utf8").replace(/-----[A-Z ]+-----/g, "");
     return await importSigningKey(Uint8Array.fromBase64(base64.replace(/\s+/g, "")));
   } catch (thrown) {
+    if (isMachineBroken(thrown)) throw ioError(`Cannot read key "${path}"`, thrown);
     const message = `Cannot use key "${path}": ${messageOf(thrown)}, need a PKCS8 Ed25519 key`;
     throw causedBy("CONFIG", message, thrown, KEY_HINT);
   }

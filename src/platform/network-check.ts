@@ -74,8 +74,9 @@ async function findRoute(
 function checkFolder(path: string): NetworkReport {
   const startMs = performance.now();
   const folder = repositoryFolder(path);
-  const ok = readsAsRepository(folder);
-  const detail = ok ? folder : `no git repository in "${folder}"`;
+  const problem = whyNoRepository(folder);
+  const ok = problem === null;
+  const detail = problem ?? folder;
   const stage: CheckStage = { name: "folder", ok, durationMs: performance.now() - startMs, detail };
   return {
     ok,
@@ -86,12 +87,13 @@ function checkFolder(path: string): NetworkReport {
   };
 }
 
-function readsAsRepository(folder: string): boolean {
+/** Why git could not use `folder`; null where it could. */
+function whyNoRepository(folder: string): string | null {
   try {
-    return readRepositoryFormat(folder) !== null;
-  } catch {
+    return readRepositoryFormat(folder) === null ? `no git repository in "${folder}"` : null;
+  } catch (thrown) {
     // There, and not to be read: git fails on it, too.
-    return false;
+    return messageOf(thrown);
   }
 }
 

@@ -1,6 +1,8 @@
 import { readdirSync, statSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { isMachineBroken } from "../base/errors.ts";
+import { ioError } from "./io-error.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -44,7 +46,8 @@ function folderNames(root: string): readonly string[] {
     return readdirSync(root, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map((entry) => entry.name);
-  } catch {
+  } catch (thrown) {
+    if (isMachineBroken(thrown)) throw ioError(`Cannot list folder "${root}"`, thrown);
     // No root yet: no server was made.
     return [];
   }

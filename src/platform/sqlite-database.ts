@@ -1,6 +1,10 @@
 import { constants, type SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
+import { accessSync, constants as modes, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
 import { causedBy, DAMAGE_HINT, DamagedDataError, type FleetError, messageOf } from "../base/errors.ts";
 import type { Database, SqlRow, SqlValue } from "../base/ports/database.ts";
+import { hasCode } from "./io-error.ts";
 
 /** How much a committed transaction must survive: a power cut (`full`), or only the death of the process. */
 export type Durability = "full" | "process";
@@ -25,6 +29,7 @@ export interface OpenOptions {
  */
 export function openDatabase(path: string, options: OpenOptions): Database {
   try {
+    if (isFrozen(path)) return openFrozen(path);
     const sqlite = new Sqlite(path, { create: options.create, readwrite: true, strict: true });
     if (options.replaceable === true) sqlite.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
     sqlite.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
@@ -37,6 +42,30 @@ export function openDatabase(path: string, options: OpenOptions): Database {
     throw toIoError(path, thrown);
   }
 }
+
+/**
+ * SQLite makes a file beside a WAL database to read it, which a disk that may only be read does not let it. Nobody can
+ * change the database then either, so it is read as it stands, unless a WAL beside it has more to say.
+ */
+function isFrozen(path: string): boolean {
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) return false;
+  try {
+    accessSync(dirname(path), modes.W_OK);
+    return false;
+  } catch (thrown) {
+    return hasCode(thrown, "EROFS") && statSync(path, { throwIfNoEntry: false }) !== undefined;
+  }
+}
+
+const frozenName = (path: string): string => `${pathToFileURL(path).href}?immutable=1`;
+
+function openFrozen(path: string): Database {
+  const sqlite = new Sqlite(frozenName(path), constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI);
+  return new SqliteDatabase(sqlite, { path, synchronous: "FULL" });
+}
+
+/** The name under which another database attaches the file at `path`. */
+export const attachedName = (path: string): string => (isFrozen(path) ? frozenName(path) : path);
 
 /** Whether what `openDatabase`, a statement or a reader of a row threw says that the file itself is damaged. */
 export function isDamage(thrown: unknown): boolean {

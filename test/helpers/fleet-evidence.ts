@@ -198,8 +198,13 @@ async function checkRepository({ temp }: FleetSandbox, folder: string): Promise<
   return lines.map((line) => `${folder}: ${line}`);
 }
 
+/** Not below all of `objects`: a push that is under way makes folders there and takes them away again. */
+const LOCKS = ["*.lock", "refs/**/*.lock", "objects/{info,pack}/*.lock"];
+
 /** Lock files of git in a repository. */
 export function listLocks(folder: string): string[] {
   if (!existsSync(folder)) return [];
-  return [...new Bun.Glob("**/*.lock").scanSync({ cwd: folder })].map((name) => `${folder}/${name}`);
+  return LOCKS.flatMap((glob) => [...new Bun.Glob(glob).scanSync({ cwd: folder })]).map(
+    (name) => `${folder}/${name}`,
+  );
 }

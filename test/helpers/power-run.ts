@@ -16,8 +16,8 @@ import { createRandom } from "./random.ts";
 import { eventually, TempGit } from "./temp-git.ts";
 
 const DISK_MEGABYTES = 128;
-/** The power is cut within this time after the sends began; a send takes some 60 ms. */
-const CUT_WITHIN_MS = 1_500;
+/** The power is cut after fewer acknowledged sends than this, and a random part of the time that the last one took. */
+const SENDS_BEFORE_CUT = 8;
 /** A daemon that was started after a cut is cut off again within this time; it is ready after some 150 ms. */
 const START_CUT_WITHIN_MS = 400;
 /** Chosen, far above the slowest seen. */
@@ -91,7 +91,11 @@ export class PowerRun {
     const daemons = ["a", "b"].map((server) => sandbox.startMonitor(server));
     const sending = { goesOn: true };
     const senders = ["a", "c"].map((server) => this.#sendInTurn(server, sending));
-    await Bun.sleep(this.#random() * CUT_WITHIN_MS);
+    const wanted = this.#acknowledged() + Math.floor(this.#random() * SENDS_BEFORE_CUT);
+    await eventually(() => this.#acknowledged() >= wanted, SETTLED_WITHIN_MS);
+    const last = sandbox.sends.at(-1);
+    const lastMs = last === undefined ? 0 : last.endedWallMs - last.startedWallMs;
+    await Bun.sleep(this.#random() * lastMs);
     sending.goesOn = false;
     await this.#cut();
     await Promise.all([...senders, ...daemons.map((daemon) => daemon.ended)]);
@@ -114,13 +118,12 @@ export class PowerRun {
     for (const server of ["a", "b"]) sandbox.startMonitor(server);
     const sending = { goesOn: true };
     const senders = ["a", "c"].map((server) => this.#sendInTurn(server, sending));
-    const acknowledged = () => sandbox.sends.filter((send) => send.told !== "nothing");
-    const isEnough = await eventually(() => acknowledged().length >= acknowledgedMin, SETTLED_WITHIN_MS);
+    const isEnough = await eventually(() => this.#acknowledged() >= acknowledgedMin, SETTLED_WITHIN_MS);
     sending.goesOn = false;
     await this.#cut();
     await Promise.all(senders);
-    if (!isEnough) throw new Error(`only ${acknowledged().length} sends were acknowledged`);
-    this.counts.acknowledged = acknowledged().length;
+    if (!isEnough) throw new Error(`only ${this.#acknowledged()} sends were acknowledged`);
+    this.counts.acknowledged = this.#acknowledged();
     this.counts.faults.splice(0);
     sandbox.wrapper = [];
     // What is left in the outboxes goes along with one more message; where nothing is left that fails.
@@ -137,9 +140,13 @@ export class PowerRun {
     this.#outside.remove();
   }
 
+  #acknowledged(): number {
+    return this.sandbox.sends.filter((send) => send.told !== "nothing").length;
+  }
+
   async #sendInTurn(server: string, sending: { readonly goesOn: boolean }): Promise<void> {
     for (let count = 0; sending.goesOn; count += 1) {
-      const body = `${this.sandbox.nextBody(server)}${count % 3 === 0 ? ", and how are you?" : " work"}`;
+      const body = `${this.sandbox.nextBody(server)}${count % 3 === 1 ? ", and how are you?" : " work"}`;
       const result = await this.sandbox.send(server, { to: "b", body });
       // While the power is cut a command may find that its disk is gone; a bug it is never.
       const allowed = sending.goesOn ? [0, 75] : [0, 69, 74, 75, null];
@@ -182,7 +189,7 @@ export class PowerRun {
     const evidence = await gather(sandbox);
     counts.violations.push(...judge(sandbox.sends, forgetTimes(evidence)));
     counts.handled = new Set(evidence.servers.flatMap(({ work }) => work?.began ?? [])).size;
-    counts.acknowledged = sandbox.sends.filter((send) => send.told !== "nothing").length;
+    counts.acknowledged = this.#acknowledged();
   }
 
   /** Whether all that was asked is answered or worked on. */

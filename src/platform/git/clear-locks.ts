@@ -1,3 +1,5 @@
+import { FleetError } from "../../base/errors.ts";
+import { ioError } from "../io-error.ts";
 import { findLocks } from "./inspect-store.ts";
 import { removeAbandonedLock } from "./ref-locks.ts";
 
@@ -7,5 +9,10 @@ import { removeAbandonedLock } from "./ref-locks.ts";
  * @throws FleetError IO when a lock cannot be examined or removed
  */
 export function clearAbandonedLocks(folder: string, nowWallMs: number): void {
-  for (const path of findLocks(folder)) removeAbandonedLock(folder, path, nowWallMs);
+  try {
+    for (const path of findLocks(folder)) removeAbandonedLock(folder, path, nowWallMs);
+  } catch (thrown) {
+    if (thrown instanceof FleetError) throw thrown;
+    throw ioError(`Cannot look for abandoned locks in "${folder}"`, thrown);
+  }
 }

@@ -7,6 +7,7 @@ import {
   errorCodeOf,
   exitCodeOf,
   FleetError,
+  isMachineBroken,
   messageOf,
   readStoredJson,
   requireOk,
@@ -138,4 +139,11 @@ describe("readStoredJson()", () => {
       expect(thrown.hint).toContain("fleetd doctor --fix --yes");
     }
   });
+});
+
+test("isMachineBroken() tells a disk that fails from a permission that was not given", () => {
+  const failed = (code: string) => isMachineBroken(Object.assign(new Error("x"), { code }));
+  expect(["EIO", "EMFILE", "ENOSPC"].map(failed)).toEqual([true, true, true]);
+  expect(["EACCES", "ENOENT"].map(failed)).toEqual([false, false]);
+  expect(isMachineBroken("EIO")).toBe(false);
 });
