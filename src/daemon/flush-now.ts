@@ -1,7 +1,10 @@
 import { FleetError } from "../base/errors.ts";
+import type { Database } from "../base/ports/database.ts";
+import type { Lock } from "../base/ports/lock.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import { commitDrafts } from "../fleet/messaging/build-queued.ts";
 import { type FlushOutcome, flushOutbox } from "../fleet/messaging/flush-outbox.ts";
+import type { SendPorts } from "../fleet/messaging/mailbox-ports.ts";
 import { countUnconfirmed, enqueue, outboxItem } from "../fleet/messaging/outbox.ts";
 import type { ServerFacts } from "../fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../fleet/messaging/queue.ts";
@@ -22,27 +25,46 @@ export interface FlushRequest {
   readonly signal: AbortSignal;
 }
 
+/** Where a flush happens: this server's parts, and the lock of whoever pushes for it. */
+export interface FlushPlace {
+  readonly ports: SendPorts;
+  readonly takeLock: () => Lock | null;
+  /** Called under the lock, before anything is written. */
+  readonly tidy: () => void;
+}
+
 /**
  * Makes `drafts` durable and pushes everything that waits, in this process. Where another process of this server
  * pushes already, the drafts are queued for it, and this one takes its turn only if they were not taken along.
  * `waiting` is an answer, not a failure: what was accepted is safe in the outbox.
  */
 export async function flushNow(mailbox: Mailbox, request: FlushRequest): Promise<FlushOutcome> {
-  const { clock } = await mailbox.sendPorts();
+  const ports = await mailbox.sendPorts();
+  const place = {
+    ports,
+    takeLock: () => tryLock(mailbox.paths.flushLock),
+    tidy: () => clearAbandonedLocks(mailbox.paths.store, ports.clock.wallMs()),
+  };
+  return await flushAt(place, request);
+}
+
+/** As `flushNow`, with parts that are open already. */
+export async function flushAt(place: FlushPlace, request: FlushRequest): Promise<FlushOutcome> {
+  const { clock, state } = place.ports;
   const deadlineMs = clock.monotonicMs() + request.timeoutMs;
   let queued = false;
   for (;;) {
-    const lock = tryLock(mailbox.paths.flushLock);
+    const lock = place.takeLock();
     if (lock !== null) {
       try {
-        return await flushLocked(mailbox, queued ? { ...request, drafts: [] } : request, deadlineMs);
+        return await flushLocked(place, queued ? { ...request, drafts: [] } : request, deadlineMs);
       } finally {
         lock.release();
       }
     }
-    if (!queued) queueDrafts(mailbox, request.drafts, clock.wallMs());
+    if (!queued) queueDrafts(place.ports, request.drafts, clock.wallMs());
     queued = true;
-    if (arePushed(mailbox, request.drafts))
+    if (arePushed(state, request.drafts))
       return { status: "pushed", entries: request.drafts.length, notices: [] };
     if (clock.monotonicMs() >= deadlineMs) {
       const failure = { kind: "timeout", detail: "another process of this server is pushing" } as const;
@@ -53,21 +75,24 @@ export async function flushNow(mailbox: Mailbox, request: FlushRequest): Promise
 }
 
 /** Puts drafts into the outbox, durably, for whoever pushes next. */
-export function queueDrafts(mailbox: Mailbox, drafts: readonly EntryDraft[], nowWallMs: number): void {
-  mailbox.state.transaction(() => {
-    for (const draft of drafts) enqueue(mailbox.state, draft, nowWallMs);
+export function queueDrafts(
+  { state }: { readonly state: Database },
+  drafts: readonly EntryDraft[],
+  nowWallMs: number,
+): void {
+  state.transaction(() => {
+    for (const draft of drafts) enqueue(state, draft, nowWallMs);
   });
 }
 
 async function flushLocked(
-  mailbox: Mailbox,
+  { ports, tidy }: FlushPlace,
   request: FlushRequest,
   deadlineMs: number,
 ): Promise<FlushOutcome> {
-  const ports = await mailbox.sendPorts();
-  clearAbandonedLocks(mailbox.paths.store, ports.clock.wallMs());
+  tidy();
   await commitDrafts(ports, request.drafts);
-  if (countUnconfirmed(mailbox.state) === 0) return { status: "pushed", entries: 0, notices: [] };
+  if (countUnconfirmed(ports.state) === 0) return { status: "pushed", entries: 0, notices: [] };
   const timeoutMs = Math.max(1, deadlineMs - ports.clock.monotonicMs());
   try {
     const outcome = await flushOutbox(ports, request.facts, {
@@ -88,6 +113,6 @@ async function flushLocked(
   }
 }
 
-function arePushed(mailbox: Mailbox, drafts: readonly EntryDraft[]): boolean {
-  return drafts.every((draft) => outboxItem(mailbox.state, draft.id)?.state === "pushed");
+function arePushed(state: Database, drafts: readonly EntryDraft[]): boolean {
+  return drafts.every((draft) => outboxItem(state, draft.id)?.state === "pushed");
 }
