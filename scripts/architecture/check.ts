@@ -1,7 +1,15 @@
 // The rules that hold the house together, applied to a project given as plain values. Each rule is one function from
 // a source file to its violations, so a rule is added or dropped in one place; the tables stand in rules.ts.
 import { posix } from "node:path";
-import { EMPTY_NAMES, FOLDERS, NO_TWIN_NEEDED, PACKAGE_HOMES, PURE_FOLDERS, ROOMS } from "./rules.ts";
+import {
+  EMPTY_NAMES,
+  FOLDERS,
+  NO_TWIN_NEEDED,
+  PACKAGE_HOMES,
+  PURE_FOLDERS,
+  ROOMS,
+  SEEDED_FOLDERS,
+} from "./rules.ts";
 import type { Citation, Import, Source } from "./source.ts";
 
 /** One broken rule; `line` counts from 1. */
@@ -27,6 +35,7 @@ export function checkArchitecture(project: Project): Violation[] {
       ...checkChance(source),
       ...checkTwin(source, files),
     ]),
+    ...project.sources.flatMap(checkSeeded),
     ...house.flatMap((source) => source.imports.flatMap((found) => checkImport(source.path, found))),
     ...project.files.flatMap(checkName),
     ...[...project.sources, ...project.papers].flatMap((paper) => checkCitations(paper, project.files)),
@@ -99,6 +108,11 @@ function packageRule(path: string, specifier: string): string | undefined {
 const checkChance = ({ path, chanceLines }: Source): Violation[] =>
   isPure(path)
     ? chanceLines.map((line) => ({ path, line, rule: "the core takes a Random port instead of Math.random" }))
+    : [];
+
+const checkSeeded = ({ path, chanceLines }: Source): Violation[] =>
+  SEEDED_FOLDERS.some((folder) => path.startsWith(folder))
+    ? chanceLines.map((line) => ({ path, line, rule: "a simulation takes chance from its seed" }))
     : [];
 
 function checkTwin({ path, hasBehaviour }: Source, files: ReadonlySet<string>): Violation[] {

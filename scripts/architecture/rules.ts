@@ -40,3 +40,6 @@ export const EMPTY_NAMES: readonly string[] = ["common", "index", "types", "util
 
 /** Files of the pure folders that need no unit test of their own: interfaces, tested by contract suites. */
 export const NO_TWIN_NEEDED = "src/base/ports/";
+
+/** Folders outside of `src/` whose runs a seed decides: they take chance from nowhere else. */
+export const SEEDED_FOLDERS: readonly string[] = ["test/simulation/"];

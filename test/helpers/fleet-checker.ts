@@ -17,6 +17,8 @@ export interface SendRecord {
   readonly endedWallMs: number;
   /** What the sender was told: on the remote, durable on its machine, or nothing (killed, or refused). */
   readonly told: "pushed" | "queued" | "nothing";
+  /** Its id, for one that may end as expired instead of on the remote. */
+  readonly expiringId?: string | undefined;
 }
 
 /** One line of a writer's log on the remote. */
@@ -33,6 +35,7 @@ export interface RemoteEntry {
   readonly to: readonly string[];
   readonly body: string;
   readonly auto: boolean;
+  readonly hops?: number;
   readonly inReplyTo: string | null;
   /** Of a receipt: the message, and what became of it. */
   readonly receipt?: { readonly message: string; readonly state: string } | undefined;
@@ -115,7 +118,7 @@ export function judge(
     ...judgeOrigin(sends, evidence),
     ...judgeAnswers(evidence),
     ...judgeSilence(evidence, bounds),
-    ...evidence.servers.flatMap((server) => judgeServer(server, evidence)),
+    ...evidence.servers.flatMap((server) => judgeServer(server, sends, evidence)),
     ...leftOver("fsck", evidence.fsck),
     ...leftOver("lock", evidence.locks),
     ...leftOver("process", evidence.processes),
@@ -142,6 +145,8 @@ function judgeAcknowledged(sends: readonly SendRecord[], evidence: Evidence): Vi
   return sends.flatMap((send): Violation[] => {
     if (send.told === "nothing") return [];
     const [entry] = found.get(`${send.server} ${send.body}`) ?? [];
+    if (entry === undefined && promised.get(`${send.server} ${send.expiringId}`)?.state === "expired")
+      return [];
     if (entry === undefined) {
       return [{ rule: "lost", detail: `${send.server} was told "${send.told}" of "${send.body}"` }];
     }
@@ -263,9 +268,15 @@ function judgeSilence(evidence: Evidence, { automaticMax }: Bounds): Violation[]
   return [{ rule: "storm", detail: `${count} automatic messages, ${automaticMax} at most` }];
 }
 
-function judgeServer(evidenceOfOne: ServerEvidence, evidence: Evidence): Violation[] {
+function judgeServer(
+  evidenceOfOne: ServerEvidence,
+  sends: readonly SendRecord[],
+  evidence: Evidence,
+): Violation[] {
   const { server, outbox, inbox, quarantined, work } = evidenceOfOne;
-  const waiting = outbox.filter((item) => item.state !== "pushed");
+  const expiring = new Set(sends.map((send) => send.expiringId));
+  const mayEnd = (item: PromisedEntry): boolean => item.state === "expired" && expiring.has(item.id);
+  const waiting = outbox.filter((item) => item.state !== "pushed" && !mayEnd(item));
   return [
     ...waiting.map(
       (item): Violation => ({ rule: "waiting", detail: `${server}: ${item.id} is ${item.state}` }),

@@ -9,6 +9,7 @@ import type { FleetSandbox } from "./fleet-sandbox.ts";
 import { inParallel } from "./in-parallel.ts";
 import type { WorkEvidence } from "./judge-work.ts";
 import { processesLeft } from "./kill.ts";
+import { parseLog } from "./wire-log.ts";
 
 /** A git that lost its parent ends with its push; chosen, far above the slowest seen. */
 const PROCESSES_WITHIN_MS = 20_000;
@@ -47,7 +48,8 @@ export function readLogs({ temp, remote }: Pick<FleetSandbox, "temp" | "remote">
     .flatMap((ref) => {
       const commits = temp.git(remote, "rev-list", "--first-parent", "--reverse", ref).split("\n");
       const writer = ref.slice("refs/fleet/log/".length);
-      return parseLog(writer, readBlobs(temp, remote, commits));
+      const blobs = readBlobs(temp, remote, commits).map((blob) => blob.toString("utf8"));
+      return parseLog(writer, blobs);
     });
 }
 
@@ -66,46 +68,6 @@ function readBlobs(temp: FleetSandbox["temp"], folder: string, commits: readonly
     offset = end + 1 + size + 1;
   }
   return blobs;
-}
-
-interface WireEntry {
-  readonly id: string;
-  readonly seq: number;
-  readonly prev: string | null;
-  readonly type: string;
-  readonly from: string;
-  readonly epoch?: string;
-  readonly to?: readonly string[];
-  readonly body?: string;
-  readonly auto?: boolean;
-  readonly in_reply_to?: string;
-  readonly message?: string;
-  readonly state?: string;
-}
-
-function parseLog(writer: string, blobs: readonly Buffer[]): RemoteEntry[] {
-  let epoch = "";
-  const lines = blobs.flatMap((blob) => blob.toString("utf8").split("\n").slice(0, -1));
-  return lines.map((line) => {
-    const entry = JSON.parse(line) as WireEntry;
-    epoch = entry.epoch ?? epoch;
-    const {
-      id,
-      seq,
-      prev,
-      type,
-      from,
-      to = [],
-      body = "",
-      auto = false,
-      in_reply_to: inReplyTo = null,
-      message,
-      state,
-    } = entry;
-    const receipt = message === undefined || state === undefined ? undefined : { message, state };
-    const hash = `sha256:${new Bun.CryptoHasher("sha256").update(line).digest("hex")}`;
-    return { writer, epoch, hash, id, seq, prev, type, from, to, body, auto, inReplyTo, receipt };
-  });
 }
 
 async function readServer(

@@ -80,7 +80,8 @@ export class MemoryStore implements GitStore {
   }
 
   readRefs(prefix: string): Map<string, string> {
-    return new Map([...this.refs].filter(([name]) => name.startsWith(prefix)).sort());
+    const found = [...this.refs].filter(([name]) => name.startsWith(prefix));
+    return new Map(found.sort(([left], [right]) => (left < right ? -1 : 1)));
   }
 
   writeRef(name: string, id: string | null): void {
@@ -184,8 +185,8 @@ export class MemoryRemote {
     for (const land of this.#late.splice(0)) land();
   }
 
-  connect(store: MemoryStore, options: { readonly listsCheaply?: boolean } = {}): GitRemote {
-    return new Connection(this, store, options.listsCheaply ?? true);
+  connect(store: MemoryStore, options: { readonly listsCheaply?: boolean } = {}): MemoryConnection {
+    return new MemoryConnection(this, store, options.listsCheaply ?? true);
   }
 
   /** Hosts such as some code forges: refs outside of branches and tags are refused. */
@@ -207,8 +208,16 @@ export class MemoryRemote {
   }
 }
 
+/** A push whose objects are on the remote, and whose refs have not moved yet. */
+export interface PreparedPush {
+  /** What the pusher knows by now: what he sees is stale, up to date, or refused is not even tried. */
+  readonly reports: readonly RefReport[];
+  /** Moves the refs where they still are as the pusher saw them. */
+  readonly land: () => RefReport[];
+}
+
 /** The remote as one store sees it. */
-class Connection implements GitRemote {
+export class MemoryConnection implements GitRemote {
   readonly displayUrl = "memory://remote";
   readonly folder = null;
   readonly #remote: MemoryRemote;
@@ -230,7 +239,9 @@ class Connection implements GitRemote {
     let changed = false;
     for (const [name, id] of moves.value) {
       changed ||= (this.#store.refs.get(name) ?? null) !== id;
-      if (id !== null) copyObjects(id, { from, to: this.#store.objects, format });
+      // What git fetches it brings to the disk itself.
+      const onCopy = (copied: string): void => void this.#store.durable.add(copied);
+      if (id !== null) copyObjects(id, { from, to: this.#store.objects, format, onCopy });
       this.#store.writeRef(name, id);
     }
     return Promise.resolve(ok({ changed }));
@@ -282,6 +293,46 @@ class Connection implements GitRemote {
       return Promise.resolve(fail({ kind: "unreachable", detail: "the remote end hung up unexpectedly" }));
     }
     return Promise.resolve(ok(reports));
+  }
+
+  /**
+   * The first half of a push, for whoever has something happen between its halves: looks at the refs and sends the
+   * objects. Troubles but `refuse` and `refusePush` are for the caller to make.
+   */
+  prepare(updates: readonly RefUpdate[], { atomic }: { readonly atomic: boolean }): PreparedPush {
+    const { pushes, refs, objects, locks } = this.#remote;
+    pushes.push(updates);
+    const judged = this.#judgePush(
+      updates,
+      updates.map((update) => this.#judge(update, false)),
+    );
+    const reports = atomic ? allOrNone(judged) : judged;
+    const moving = updates.filter((_, position) => reports[position]?.status === "pushed");
+    const seen = new Map(moving.map(({ ref }) => [ref, refs.get(ref)]));
+    for (const { id } of moving) {
+      if (id !== null)
+        copyObjects(id, { from: this.#store.objects, to: objects, format: this.#store.format });
+    }
+    const landOne = (report: RefReport): RefReport => {
+      const { ref, status } = report;
+      if (status !== "pushed") return report;
+      if (refs.get(ref) !== seen.get(ref))
+        return { ref, status: "stale", reason: "[remote rejected] (incorrect old value provided)" };
+      return locks.has(ref)
+        ? { ref, status: "busy", reason: "[remote rejected] (failed to update ref)" }
+        : report;
+    };
+    return {
+      reports,
+      land: () => {
+        const landed = reports.map(landOne);
+        const ends = atomic ? allOrNone(landed) : landed;
+        for (const [position, update] of updates.entries()) {
+          if (ends[position]?.status === "pushed") this.#apply(update);
+        }
+        return ends;
+      },
+    };
   }
 
   listRefs(
@@ -420,30 +471,60 @@ function match(refs: ReadonlyMap<string, string>, source: string, target: string
 }
 
 /** Copies what hangs on `id`, stopping at what is there already. Throws when something is missing, as git does. */
-function copyObjects(id: string, way: { from: Objects; to: Objects; format: ObjectFormat }): void {
+function copyObjects(
+  id: string,
+  way: { from: Objects; to: Objects; format: ObjectFormat; onCopy?: (id: string) => void },
+): void {
   const waiting = [id];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (way.to.has(next)) continue;
     const object = way.from.get(next);
     if (object === undefined) throw new Error(`fatal: bad object ${next}`);
     way.to.set(next, object);
+    way.onCopy?.(next);
     if (object.kind === "commit") waiting.push(treeOf(object), ...parentsOf(object));
     if (object.kind === "tree") waiting.push(...entriesOf(object, way.format).values());
   }
 }
 
-const headerOf = (commit: GitObject): string => {
+interface Header {
+  readonly tree: string;
+  readonly parents: readonly string[];
+}
+
+/** Objects never change, and the same ones are looked at again and again. */
+const headers = new WeakMap<GitObject, Header>();
+const trees = new WeakMap<GitObject, Map<string, string>>();
+
+function headerOf(commit: GitObject): Header {
+  const known = headers.get(commit);
+  if (known !== undefined) return known;
   const text = new TextDecoder().decode(commit.content);
-  return text.slice(0, text.indexOf("\n\n") + 1);
-};
+  const lines = text.slice(0, text.indexOf("\n\n") + 1);
+  const header = {
+    tree: /^tree ([0-9a-f]+)$/m.exec(lines)?.[1] ?? "",
+    parents: [...lines.matchAll(/^parent ([0-9a-f]+)$/gm)].map((found) => found[1] ?? ""),
+  };
+  headers.set(commit, header);
+  return header;
+}
 
-const parentsOf = (commit: GitObject): string[] =>
-  [...headerOf(commit).matchAll(/^parent ([0-9a-f]+)$/gm)].map((found) => found[1] ?? "");
+/** The parents of a commit. */
+export const parentsOf = (commit: GitObject): readonly string[] => headerOf(commit).parents;
 
-const treeOf = (commit: GitObject): string => /^tree ([0-9a-f]+)$/m.exec(headerOf(commit))?.[1] ?? "";
+/** The files of a commit by name, and the objects that they are. */
+export function filesOf(commit: GitObject, objects: ReadonlyMap<string, GitObject>): Map<string, string> {
+  const tree = objects.get(treeOf(commit));
+  return tree === undefined ? new Map() : entriesOf(tree, commit.id.length === 40 ? "sha1" : "sha256");
+}
+
+const treeOf = (commit: GitObject): string => headerOf(commit).tree;
 
 function entriesOf(tree: GitObject, format: ObjectFormat): Map<string, string> {
+  const known = trees.get(tree);
+  if (known !== undefined) return known;
   const entries = new Map<string, string>();
+  trees.set(tree, entries);
   const idBytes = ID_LENGTH[format] / 2;
   for (let start = 0; start < tree.content.length; ) {
     const end = tree.content.indexOf(0, start);

@@ -18,7 +18,7 @@ import { measured } from "../measured.ts";
 import type { RemoteGate } from "../remote-gate.ts";
 
 /** The outbox is looked at this often even if nobody rings: a command that cannot reach the daemon queues by itself. */
-const LOOK_MS = 10_000;
+export const LOOK_MS = 10_000;
 
 /** What the push loop works with. */
 export interface PushLoopContext {
@@ -135,7 +135,12 @@ function nextDue(context: PushLoopContext): { readonly waitMs: number; readonly 
  * less than `heartbeat.every`, which a large fleet on a host with a budget makes longer. Every push carries the card,
  * so what is pushed for other reasons puts the next heartbeat off by `idle` and does not count as one.
  */
-function heartbeatDueMs({ ports, daemon, gate, settings }: PushLoopContext): number {
+export function heartbeatDueMs({
+  ports,
+  daemon,
+  gate,
+  settings,
+}: Pick<PushLoopContext, "ports" | "daemon" | "gate" | "settings">): number {
   const { idle, every } = settings().heartbeat;
   const servers = listPeers(ports.state).length + 1;
   const leastMs = Math.max(every, gate.budget.heartbeatMs(servers));

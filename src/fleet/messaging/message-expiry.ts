@@ -1,6 +1,6 @@
 import { fromInstant } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
-import { listCards } from "./message-index.ts";
+import { findCard } from "./message-index.ts";
 import type { MessageEntry } from "./model.ts";
 
 /** A clock is taken for wrong when it differs by more than this from the sender's card. */
@@ -22,6 +22,6 @@ export function isExpired(
 
 /** Own clock minus the clock of `server`, by its last card, ms; 0 while it has none. */
 export function clockSkewOf(index: Database, server: string): number {
-  const stored = listCards(index).find((one) => one.server === server);
-  return stored === undefined ? 0 : stored.receivedWallMs - fromInstant(stored.card.at);
+  const stored = findCard(index, server);
+  return stored === null ? 0 : stored.receivedWallMs - fromInstant(stored.card.at);
 }

@@ -123,6 +123,12 @@ describe("checkArchitecture() the core", () => {
     },
   );
 
+  test("refuses chance in a simulation, which a seed decides, and allows it in other tests", () => {
+    const text = "export const jitter = Math.random();";
+    expect(brokenRules({ "test/simulation/jitter.ts": text })).toHaveLength(1);
+    expect(brokenRules({ "test/helpers/jitter.ts": text })).toEqual([]);
+  });
+
   test.each([
     "export function f() {}",
     "export class F {}",

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
 import { writeSetting } from "../../../../src/fleet/messaging/identity.ts";
 import { judgeKnownTip, judgeOwnTip } from "../../../../src/fleet/messaging/own-place.ts";
-import { MemoryFleet, type MemoryServer, PATIENTLY, strangersCommit } from "../../../helpers/memory-fleet.ts";
+import { MemoryFleet, MemoryServer, PATIENTLY, strangersCommit } from "../../../helpers/memory-fleet.ts";
 
 let fleet = new MemoryFleet();
 let me: MemoryServer;
@@ -71,10 +71,7 @@ describe("judgeOwnTip()", () => {
     const tip = tipOf();
     fleet.remote.put(me.logRef, [], null);
     const { identity } = await other.join();
-    const late = Object.assign(Object.create(Object.getPrototypeOf(me)) as MemoryServer, me, {
-      machine: other,
-      identity,
-    });
+    const late = new MemoryServer(other, identity);
     await late.flush();
     expect(tipOf()).not.toBe(tip);
     expect(await judge()).toEqual({

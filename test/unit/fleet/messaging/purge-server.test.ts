@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from "bun:test";
 import { listAlarms, loadProgress } from "../../../../src/fleet/messaging/message-index.ts";
 import { findPeer, readmitPeer, setForgotten, setPurged } from "../../../../src/fleet/messaging/peers.ts";
 import { deleteRefs, findRefsOf } from "../../../../src/fleet/messaging/purge-server.ts";
+import { noteTrust } from "../../../../src/fleet/messaging/trust.ts";
 import { entriesOf } from "../../../helpers/memory-compaction.ts";
 import { MemoryFleet, type MemoryServer, PATIENTLY } from "../../../helpers/memory-fleet.ts";
 
@@ -23,6 +24,7 @@ async function purge(): Promise<void> {
   expect(await deleteRefs(me.sendPorts, refs, PATIENTLY)).toEqual(new Map());
   setForgotten(me.state, "code2", 1);
   setPurged(me.state, "code2", 1);
+  noteTrust(me.state, "code2", { word: "purged" }, 1);
 }
 
 test("finds the refs of one server alone and deletes them", async () => {
@@ -55,6 +57,7 @@ test("what comes back after it is an alarm and not taken, until it is trusted ag
   const key = findPeer(me.state, "code2")?.publicKey ?? "";
   expect(key).toBe(other.identity.publicKey);
   readmitPeer(me.state, "code2", null);
+  noteTrust(me.state, "code2", { word: "added" }, 2);
   await me.receive();
   expect(entriesOf(me, "code2").length).toBe(3);
   expect(listAlarms(me.index)).toEqual([]);
