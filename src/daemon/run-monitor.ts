@@ -57,6 +57,7 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
   const machine = new MachineRole(mailbox.paths.machineLock);
   const signal = AbortSignal.any([given.signal, stop.signal]);
   let observed: Observed | null = null;
+  let isReady = false;
   try {
     observed = observe(mailbox, given);
     const mending = mendWhileRunning(mailbox, { signal, report: observed.report, end: () => stop.abort() });
@@ -95,6 +96,7 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
     const stopListening = onHangup({ reload, terminalClosed: () => stop.abort() });
     try {
       options.report(readyEvent(context));
+      isReady = true;
       daemon.wantCard(0);
       await runLoops(context, mending);
       options.report({ kind: "stopping" });
@@ -106,8 +108,8 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
     mending.throwIfLost();
     await pushLast(context);
   } catch (thrown) {
-    // What ends because it was told to is no crash.
-    if (!signal.aborted) observed?.report({ kind: "crashed", detail: messageOf(thrown) });
+    // What ends because it was told to is no crash, and what never began is the command's to tell.
+    if (isReady && !signal.aborted) observed?.report({ kind: "crashed", detail: messageOf(thrown) });
     throw thrown;
   } finally {
     stop.abort();

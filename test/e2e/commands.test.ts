@@ -357,6 +357,7 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
         forgotten: false,
         purged: false,
         speaks_again: false,
+        trust: "first-sight",
         forgotten_by: [],
       },
     ]);

@@ -75,7 +75,8 @@ function printExisting(
 ): void {
   const { server, remote } = wanted;
   const mailbox = openMailbox(serverPaths(settings.root, server));
-  const { identity } = mailbox;
+  // A copy: what stands in the mailbox is read from its database, which is closed below.
+  const identity = { ...mailbox.identity };
   const found = {
     remote: mailbox.remote().displayUrl,
     folder: mailbox.paths.folder,
