@@ -16,7 +16,7 @@ import { eventually } from "../helpers/temp-git.ts";
 
 const WITHIN_MS = 120_000;
 const SEED = Number(process.env["FLEETD_KILL_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-const KILLS = 10;
+const KILLS = 4;
 
 /** Bodies that were told to be safe and are not there. */
 const lost = (bodies: readonly string[], { sandbox }: KillRun): string[] =>

@@ -14,8 +14,8 @@ import { killHard } from "../helpers/kill.ts";
 import { createRandom } from "../helpers/random.ts";
 import { TempGit } from "../helpers/temp-git.ts";
 
-const SENDERS = 10;
-const MESSAGES = 5;
+const SENDERS = 6;
+const MESSAGES = 4;
 /** Every fifth send is killed, as far as it lasts that long. */
 const KILL_EVERY = 5;
 const KILL_WITHIN_MS = 150;
