@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { flushNow, queueDrafts } from "../../src/daemon/flush-now.ts";
 import { serverFacts } from "../../src/daemon/server-facts.ts";
 import { receiveMessages } from "../../src/fleet/messaging/receive-messages.ts";
@@ -7,7 +7,7 @@ import { DEFAULT_SETTINGS } from "../../src/fleet/settings/defaults.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemCryptography } from "../../src/platform/cryptography.ts";
 import type { Bench, Context } from "./context.ts";
-import { timed } from "./measure.ts";
+import { timed, timeProgram } from "./measure.ts";
 import { absoluteRow, type Row } from "./row.ts";
 import { type BenchServer, makeServer, startDaemon } from "./servers.ts";
 import { canSeeUsage } from "./usage.ts";
@@ -30,6 +30,7 @@ export const million: Bench = {
     context.temp.git(remote, "gc", "-q", "--prune=now");
     rows.push(row("remote.packed", "remote, after git gc", "MB", sizeMb(remote)));
     rows.push(row("poll", "no-op poll", "ms", await pollMs(context, reader)));
+    rows.push(...(await shorten(context, { remote, writer, reader })));
     return rows;
   },
 };
@@ -86,11 +87,65 @@ async function takeIn(context: Context, reader: BenchServer): Promise<Row[]> {
   while (taken() < MESSAGES) await Bun.sleep(200);
   const seconds = (performance.now() - startMs) / 1000;
   await mailbox.close();
-  const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${daemon.pid}/status`, "latin1"))?.[1];
+  const peakMb = peakMbOf(daemon.pid) ?? Number.NaN;
   await daemon.stop();
   return [
     row("catch-up", "fetched, verified and indexed by a daemon", "s", seconds),
-    row("memory", "its memory at most (RSS)", "MB", Number(peak) / 1024),
+    row("memory", "its memory at most (RSS)", "MB", peakMb),
+  ];
+}
+
+/** The most memory that a process had so far; null when it has ended. */
+function peakMbOf(pid: number): number | null {
+  try {
+    const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+    return peak === undefined ? null : Number(peak) / 1024;
+  } catch {
+    return null;
+  }
+}
+
+/** What a shortened log leaves, for the remote and for whoever joins after it. */
+async function shorten(
+  context: Context,
+  at: { readonly remote: string; readonly writer: BenchServer; readonly reader: BenchServer },
+): Promise<Row[]> {
+  const { remote, writer, reader } = at;
+  const settings = `${writer.root}/fleetd.yaml`;
+  writeFileSync(settings, "compaction: {keep: 0s, entries: 1000, batches: 1}\n");
+  const environment = { ...writer.environment, FLEETD_CONFIG: settings };
+  const run = (words: readonly string[], server: BenchServer): number =>
+    timeProgram([context.fleetd, ...words], { environment: server.environment, folder: context.temp.folder });
+  run(["inbox", "--limit", "1"], writer);
+  const startMs = performance.now();
+  const child = Bun.spawn([context.fleetd, "compact"], {
+    env: environment,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let peakMb = 0;
+  while (child.exitCode === null) {
+    peakMb = peakMbOf(child.pid) ?? peakMb;
+    await Bun.sleep(20);
+  }
+  if (child.exitCode !== 0)
+    throw new Error(
+      `compact: ${await new Response(child.stdout).text()}${await new Response(child.stderr).text()}`,
+    );
+  const seconds = (performance.now() - startMs) / 1000;
+  context.temp.git(remote, "gc", "-q", "--prune=now");
+  const rows = [
+    row("compact", "fleetd compact", "s", seconds),
+    row("compact.memory", "its memory at most (RSS)", "MB", peakMb),
+    row("compact.remote", "remote after it and git gc", "MB", sizeMb(remote)),
+  ];
+  const wordsMs = run(["rebuild-index"], reader);
+  const newcomer = await makeServer(context, "million-newcomer", remote);
+  const firstMs = run(["inbox", "--limit", "1"], newcomer);
+  return [
+    ...rows,
+    row("compact.rebuild", "rebuild-index of a reader that had all", "s", wordsMs / 1000),
+    row("compact.join", "first look of a server that joins after it", "s", firstMs / 1000),
+    row("compact.poll", "no-op poll after it", "ms", await pollMs(context, reader)),
   ];
 }
 
