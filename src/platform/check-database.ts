@@ -42,9 +42,10 @@ export function findSilentDamage(path: string): string | null {
   if (wal?.isDirectory() === true) return "its WAL file is a folder";
   if (wal !== undefined && wal.size < promised) return "its WAL file was cut off";
   if (wal === undefined || wal.size <= WAL_HEADER_BYTES) return null;
-  const damage = findWalDamage(readFileSync(`${path}-wal`));
+  const mayHaveHoles = promised === 0;
+  const damage = findWalDamage(readFileSync(`${path}-wal`), mayHaveHoles);
   // Somebody may just be writing it; what is damaged stays damaged.
-  return damage === null ? null : findWalDamage(readFileSync(`${path}-wal`));
+  return damage === null ? null : findWalDamage(readFileSync(`${path}-wal`), mayHaveHoles);
 }
 
 const SHM_VERSION = 3_007_000;

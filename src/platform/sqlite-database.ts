@@ -12,6 +12,9 @@ export type Durability = "full" | "process";
 /** How long a statement waits for another process's transaction. Ours take milliseconds; chosen, not measured. */
 const BUSY_TIMEOUT_MS = 10_000;
 
+/** What a WAL that is begun anew may keep of its size: what it has when SQLite does that by itself (1,000 pages of 4 KiB). */
+const WAL_BYTES_MAX = 4_194_304;
+
 /** How a file is opened. */
 export interface OpenOptions {
   readonly create: boolean;
@@ -31,7 +34,7 @@ export function openDatabase(path: string, options: OpenOptions): Database {
   try {
     if (isFrozen(path)) return openFrozen(path);
     const sqlite = new Sqlite(path, { create: options.create, readwrite: true, strict: true });
-    if (options.replaceable === true) sqlite.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
+    if (options.replaceable === true) leaveWal(sqlite);
     sqlite.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     const mode = sqlite.query<{ journal_mode: string }, []>("PRAGMA journal_mode").get()?.journal_mode;
     if (mode !== "wal") sqlite.run("PRAGMA journal_mode = WAL");
@@ -41,6 +44,15 @@ export function openDatabase(path: string, options: OpenOptions): Database {
   } catch (thrown) {
     throw toIoError(path, thrown);
   }
+}
+
+/**
+ * Lets the WAL file lie when the database is closed. With a limit, SQLite empties it then (by its handle, not by its name):
+ * one with content would have to be played before anybody can read, which a disk that may only be read does not let.
+ */
+function leaveWal(sqlite: Sqlite): void {
+  sqlite.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
+  sqlite.run(`PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`);
 }
 
 /**

@@ -13,17 +13,27 @@ export interface WalFrame {
   readonly isTrusted: boolean;
 }
 
-/** The frames of a WAL's last generation in order, and what is wrong with it; null where nothing is. */
-export function readWal(wal: Uint8Array): {
+/** What a WAL holds. */
+export interface WalContent {
+  /** The frames of its last generation in order. */
   readonly frames: readonly WalFrame[];
+  /** What is wrong with it; null where nothing is. */
   readonly damage: string | null;
-} {
-  if (wal.length <= HEADER_BYTES) return { frames: [], damage: null };
+  /**
+   * What is wrong is that a part was never written, as a power cut leaves it: the system brings what nobody flushed yet
+   * to the disk in any order. What was flushed has no such hole.
+   */
+  readonly isHole: boolean;
+}
+
+/** Reads a WAL without SQLite. */
+export function readWal(wal: Uint8Array): WalContent {
+  if (wal.length <= HEADER_BYTES) return { frames: [], damage: null, isHole: false };
   const view = new DataView(wal.buffer, wal.byteOffset, wal.byteLength);
   const sums = createSums(view);
   const isHeaderWhole = sums?.take(0, 24) === true && sums.matches(24);
   const pageBytes = isHeaderWhole ? view.getUint32(8) : guessPageBytes(view);
-  if (pageBytes === null) return { frames: [], damage: "its WAL file is damaged" };
+  if (pageBytes === null) return { frames: [], damage: DAMAGED, isHole: false };
   const salt = isHeaderWhole ? view.getBigUint64(16) : view.getBigUint64(HEADER_BYTES + 8);
   const frames: WalFrame[] = [];
   let isTrusted = isHeaderWhole;
@@ -50,11 +60,54 @@ export function readWal(wal: Uint8Array): {
     frames.push(...waiting);
     waiting = [];
   }
-  return { frames, damage: isDamaged ? "its WAL file is damaged" : null };
+  if (!isDamaged) return { frames, damage: null, isHole: false };
+  return { frames, damage: DAMAGED, isHole: endsInHole(wal, { frames, pageBytes, isHeaderWhole }) };
 }
 
-/** What is wrong with a WAL, null where nothing is: a last transaction that was cut off by a crash is as it should be. */
-export const findWalDamage = (wal: Uint8Array): string | null => readWal(wal).damage;
+const DAMAGED = "its WAL file is damaged";
+
+/**
+ * What is wrong with a WAL, null where nothing is: a last transaction that was cut off by a crash is as it should be, and
+ * so are holes where the power may have been cut since it was written.
+ */
+export function findWalDamage(wal: Uint8Array, mayHaveHoles: boolean): string | null {
+  const { damage, isHole } = readWal(wal);
+  return mayHaveHoles && isHole ? null : damage;
+}
+
+/** The pieces in which a system writes a file at least. */
+const BLOCK_BYTES = 4096;
+
+/**
+ * Whether a block under the first frame that is not trusted was never written in this generation: it is all zeros, or a
+ * frame that begins in it bears the salt of another one. The header is flushed before anything else.
+ */
+function endsInHole(
+  wal: Uint8Array,
+  found: {
+    readonly frames: readonly WalFrame[];
+    readonly pageBytes: number;
+    readonly isHeaderWhole: boolean;
+  },
+): boolean {
+  const { frames, pageBytes, isHeaderWhole } = found;
+  if (!isHeaderWhole) return false;
+  const frameBytes = FRAME_HEADER_BYTES + pageBytes;
+  const at = HEADER_BYTES + frames.filter((frame) => frame.isTrusted).length * frameBytes;
+  const salt = wal.subarray(16, 24);
+  const isOfAnother = (frame: number): boolean =>
+    frame + FRAME_HEADER_BYTES <= wal.length &&
+    Buffer.compare(wal.subarray(frame + 8, frame + 16), salt) !== 0;
+  for (let block = at - (at % BLOCK_BYTES); block < at + frameBytes; block += BLOCK_BYTES) {
+    const content = wal.subarray(block, block + BLOCK_BYTES);
+    if (content.every((byte) => byte === 0)) return true;
+    const first = HEADER_BYTES + Math.ceil(Math.max(0, block - HEADER_BYTES) / frameBytes) * frameBytes;
+    for (let frame = first; frame < block + BLOCK_BYTES; frame += frameBytes) {
+      if (isOfAnother(frame)) return true;
+    }
+  }
+  return false;
+}
 
 /** The running checksum of a WAL; null where its header does not say which. */
 function createSums(

@@ -1,13 +1,14 @@
 // Disks that are full or may only be read, and a machine without a file left to open: each said plainly with 74, reading
 // goes on, nothing acknowledged is lost, and when the fault is gone everything goes on by itself.
 import { afterAll, expect, test } from "bun:test";
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { faultOfEnd } from "../helpers/call-faults.ts";
 import { Figures } from "../helpers/figures.ts";
 import { describe, judge } from "../helpers/fleet-checker.ts";
 import { gather, readLogs } from "../helpers/fleet-evidence.ts";
 import { type CommandResult, FleetSandbox } from "../helpers/fleet-sandbox.ts";
+import { killHard } from "../helpers/kill.ts";
 import { PowerDisk, whyNoDisk } from "../helpers/power-disk.ts";
 import { eventually } from "../helpers/temp-git.ts";
 
@@ -48,7 +49,10 @@ async function onSmallDisk({ fault, mend, keepsDaemon }: DiskFault): Promise<str
     );
     expect(hasBefore).toBe(true);
     const first = await sandbox.run("b", ["inbox"]);
-    if (!keepsDaemon) await monitor.stop();
+    if (!keepsDaemon) {
+      await monitor.stop();
+      await leaveUnfinished(sandbox, "c");
+    }
     fault(disk);
     if (!keepsDaemon) await expectRefusal(sandbox);
     const ends: CommandResult[] = [];
@@ -81,6 +85,15 @@ async function onSmallDisk({ fault, mend, keepsDaemon }: DiskFault): Promise<str
     await sandbox.close();
     await disk.remove();
   }
+}
+
+/** What a daemon that ended hard leaves: databases whose last transactions are beside them. */
+async function leaveUnfinished(sandbox: FleetSandbox, server: string): Promise<void> {
+  const monitor = await sandbox.monitor(server);
+  killHard(monitor.pid, "tree");
+  await monitor.ended;
+  const { state } = sandbox.filesOf(server);
+  expect(statSync(`${state}-wal`).size).toBeGreaterThan(0);
 }
 
 /** A daemon that is started on such a disk ends with 74 and says why. */

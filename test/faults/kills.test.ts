@@ -9,7 +9,15 @@ import { holdLocks, KillRun } from "../helpers/kill-run.ts";
 import { defineKillTests } from "../helpers/kill-suite.ts";
 import { eventually } from "../helpers/temp-git.ts";
 
-defineKillTests({ sends: 115, sendersDaemon: 30, receiver: 55, inits: 3, founders: 2, timeoutMs: 120_000 });
+defineKillTests({
+  sends: 115,
+  sendersDaemon: 30,
+  receiver: 55,
+  inits: 3,
+  founders: 2,
+  compactions: 4,
+  timeoutMs: 120_000,
+});
 
 test.skipIf(process.platform !== "linux")(
   "a push that was killed while the remote had its refs locked delays the next send, which says so, by a minute",

@@ -1,6 +1,7 @@
 /** Kills `fleetd compact` at random points while a reader's daemon follows the log, and says what became of it all. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { phaseOfCompact, tipOf } from "./kill-phases.ts";
 import type { KillRun } from "./kill-run.ts";
 import { eventually } from "./temp-git.ts";
 
@@ -21,27 +22,44 @@ export async function killCompactions(run: KillRun, wanted: number): Promise<voi
   writeFileSync(join(sandbox.folder, "fleetd.yaml"), EAGER_SETTINGS);
   for (const server of ["a", "b"]) await sandbox.init(server);
   const monitor = await sandbox.monitor("b");
+  const prepare = async (): Promise<string> => {
+    for (let count = 0; count < 2; count += 1) await sandbox.send("a", { to: "b" });
+    // Only then there is something that may go.
+    const isHandled = await eventually(() => hasHandled(run, "b", "a"), WITHIN_MS);
+    if (!isHandled) run.fault("b never said that it handled what a sent");
+    return tipOf(sandbox, "a");
+  };
   const operation = async (): Promise<void> => {
-    await sandbox.send("a", { to: "b" });
     const compacted = await sandbox.run("a", ["compact", "--json"]);
     run.expectExit("a compact", compacted, [0]);
   };
-  await run.repeat(wanted, operation, async (kill) => {
-    for (let count = 0; count < 2; count += 1) await sandbox.send("a", { to: "b" });
+  await run.repeat(wanted, { prepare, operation }, async (kill) => {
+    const from = await prepare();
     const command = sandbox.start("a", ["compact", "--json"]);
     await kill(command.pid);
     const result = await command.ended;
     run.expectExit("a compact that was killed", result, [0, 75, null]);
+    if (result.exitCode === null) run.met(phaseOfCompact(sandbox, "a", from));
     await run.sendAfter("a", "b");
     return result.exitCode === null ? 1 : 0;
   });
   run.ageLocks("a");
   const last = await sandbox.run("a", ["compact", "--json"]);
   run.expectExit("the last compact", last, [0]);
+  if (rootTypeOf(run, "a") !== "compacted") run.fault("the log was never shortened");
   const expected = sandbox.sends.filter((send) => send.told !== "nothing").length;
   const isRead = async (): Promise<boolean> => (await listOf(run, "b", "inbox")).length >= expected;
   for (let tries = 0; tries < 100 && !(await isRead()); tries += 1) await Bun.sleep(200);
   await monitor.stop();
+}
+
+/** Whether the card of `reader` says that all of the log of `writer` is handled. */
+function hasHandled({ sandbox: { temp, remote } }: KillRun, reader: string, writer: string): boolean {
+  const card = JSON.parse(temp.git(remote, "show", `refs/fleet/state/${reader}:card.json`)) as {
+    cursors: Record<string, { seq: number }>;
+  };
+  const lines = temp.git(remote, "show", `refs/fleet/log/${writer}:entries.jsonl`).trim().split("\n");
+  return card.cursors[writer]?.seq === (JSON.parse(lines.at(-1) ?? "") as { seq: number }).seq;
 }
 
 /** What is wrong with what was read; empty when nothing is. */
@@ -114,7 +132,7 @@ async function complaintsOf(run: KillRun, server: string): Promise<string[]> {
 export const isShortened = (run: KillRun, writer: string): Promise<boolean> =>
   eventually(() => rootTypeOf(run, writer) === "compacted", WITHIN_MS);
 
-export function rootTypeOf({ sandbox }: KillRun, writer: string): string {
+function rootTypeOf({ sandbox }: KillRun, writer: string): string {
   const { temp, remote } = sandbox;
   const [root = ""] = temp.git(remote, "rev-list", "--max-parents=0", `refs/fleet/log/${writer}`).split("\n");
   return (

@@ -26,6 +26,16 @@ export const RECEIVE_PHASES = [
   "handle: answer confirmed",
 ] as const;
 
+/** How far a log had come that was being shortened when its server was killed. */
+export const COMPACT_PHASES = [
+  "compact: no shortened log built",
+  "compact: built, not noted",
+  "compact: noted, not on the remote",
+  "compact: on the remote, not taken for the own",
+  "compact: taken for the own, not answered yet",
+] as const;
+
+export type CompactPhase = (typeof COMPACT_PHASES)[number];
 export type SendPhase = (typeof SEND_PHASES)[number];
 export type ReceivePhase = (typeof RECEIVE_PHASES)[number];
 
@@ -71,6 +81,25 @@ export function phaseOfReceive(
   return entries.some((one) => one.id === answer.reply)
     ? "handle: answer on the remote, not confirmed here"
     : "handle: answered, batch not built or not pushed";
+}
+
+/** The tip of the log of `server` on the remote. */
+export const tipOf = ({ temp, remote }: FleetSandbox, server: string): string =>
+  temp.git(remote, "rev-parse", `refs/fleet/log/${server}`);
+
+/** The phase of a `compact` by `server` that began when its log on the remote stood on `from`. */
+export function phaseOfCompact(sandbox: FleetSandbox, server: string, from: string): CompactPhase {
+  const { state, store } = sandbox.filesOf(server);
+  const noted = ask(state, "SELECT 1 FROM compactions WHERE from_tip = ?", from);
+  if (tipOf(sandbox, server) !== from) {
+    return noted === null
+      ? "compact: taken for the own, not answered yet"
+      : "compact: on the remote, not taken for the own";
+  }
+  if (noted !== null) return "compact: noted, not on the remote";
+  return sandbox.temp.git(store, "for-each-ref", "refs/own/shortened") === ""
+    ? "compact: no shortened log built"
+    : "compact: built, not noted";
 }
 
 function ask<Row>(path: string, sql: string, parameter: string): Row | null {

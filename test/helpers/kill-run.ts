@@ -41,6 +41,12 @@ export interface KillCounts {
 /** Kills a process after a random delay. */
 export type Kill = (pid: number) => Promise<void>;
 
+/** What is killed, and what has to be there before that takes as long as it does. */
+export interface Operation {
+  readonly prepare?: () => Promise<unknown>;
+  readonly operation: () => Promise<unknown>;
+}
+
 export class KillRun {
   readonly sandbox: FleetSandbox;
   readonly counts: KillCounts;
@@ -75,11 +81,13 @@ export class KillRun {
    */
   async repeat(
     wanted: number,
-    operation: () => Promise<unknown>,
+    measured: Operation | Operation["operation"],
     round: (kill: Kill) => Promise<number>,
   ): Promise<void> {
+    const { prepare, operation } = typeof measured === "function" ? { operation: measured } : measured;
     const durations: number[] = [];
     const measure = async (): Promise<void> => {
+      await prepare?.();
       const startedMs = performance.now();
       await operation();
       durations.push(performance.now() - startedMs);

@@ -1,5 +1,6 @@
 // The suite of kills, short for every commit and long for the long run.
 import { afterAll, expect, test } from "bun:test";
+import { judgeCompactions, killCompactions } from "./compaction-kills.ts";
 import { Figures, seconds } from "./figures.ts";
 import { describe, judge } from "./fleet-checker.ts";
 import { gather } from "./fleet-evidence.ts";
@@ -12,6 +13,7 @@ export interface KillPlan {
   readonly receiver: number;
   readonly inits: number;
   readonly founders: number;
+  readonly compactions: number;
   readonly timeoutMs: number;
 }
 
@@ -42,6 +44,7 @@ export function defineKillTests(plan: KillPlan): void {
     kind: string,
     wanted: number,
     kills: (run: KillRun, wanted: number) => Promise<void>,
+    verdict = judgeAll,
   ) => {
     test.skipIf(process.platform !== "linux")(
       `${kind} may be killed at any point`,
@@ -52,7 +55,7 @@ export function defineKillTests(plan: KillPlan): void {
           await kills(run, wanted);
           note(kind, run, startedMs);
           expect(run.counts.faults).toEqual([]);
-          expect(describe(judge(run.sandbox.sends, await gather(run.sandbox, ["a", "b"])))).toBe("");
+          expect(await verdict(run)).toBe("");
           expect(run.counts.landed).toBeGreaterThanOrEqual(wanted);
         } finally {
           await run.sandbox.close();
@@ -67,7 +70,14 @@ export function defineKillTests(plan: KillPlan): void {
   defineRun("the daemon that receives and answers", plan.receiver, killReceiver);
   defineRun("an init that joins", plan.inits, killInits);
   defineRun("an init that founds a fleet", plan.founders, killFounders);
+  defineRun("a log that is being shortened", plan.compactions, killCompactions, judgeShortened);
 }
+
+const judgeAll = async ({ sandbox }: KillRun): Promise<string> =>
+  describe(judge(sandbox.sends, await gather(sandbox, ["a", "b"])));
+
+/** What was shortened is no longer on the remote, so what its reader and its writer have is judged. */
+const judgeShortened = async (run: KillRun): Promise<string> => (await judgeCompactions(run)).join("\n");
 
 /** Every founder has a remote of its own, so there are as many fleets as kills. */
 async function killFounders(run: KillRun, wanted: number): Promise<void> {

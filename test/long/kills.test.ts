@@ -9,12 +9,13 @@ const MS_PER_KILL_MAX = 5_000;
 if (process.env["FLEETD_LONG"] === "1") {
   const share = (part: number): number => Math.ceil(KILLS * part);
   defineKillTests({
-    sends: share(0.45),
+    sends: share(0.35),
     sendersDaemon: share(0.2),
     receiver: share(0.25),
     // The fleet grows with each of them, and so does what every next one has to read.
     inits: share(0.05),
     founders: share(0.05),
+    compactions: share(0.1),
     timeoutMs: 60_000 + KILLS * MS_PER_KILL_MAX,
   });
 } else {

@@ -131,9 +131,10 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
   const { state } = ports;
   const refs = ownRefs(ports);
   const card = target.card ? await buildNextCard(ports, round.facts) : null;
-  // Its bytes are nowhere else, and what the remote has of it is compared with what is here at each push.
-  if (card !== null) ports.store.writeObjects(card.objects, true);
   const last = loadCardState(ports);
+  // A card that is replaced needs nothing of the one before; one that stands on it needs its name to be there after a
+  // power cut, too, and its bytes are nowhere else.
+  if (card !== null) ports.store.writeObjects(card.objects, last.mode === "chain");
   // The remote has to be the fleet's at the very moment of the push; what stands as it should costs nothing.
   const updates: RefUpdate[] = metaLease(ports);
   if (target.tip !== null) updates.push({ ref: refs.log, id: target.tip });

@@ -119,8 +119,8 @@ describe("salvageDatabase()", () => {
 describe("a WAL file", () => {
   test("is whole after a kill, also where its last transaction was cut off", () => {
     const wal = readFileSync(`${makeDatabase(true)}-wal`);
-    expect(findWalDamage(wal)).toBeNull();
-    expect(findWalDamage(wal.subarray(0, wal.length - 100))).toBeNull();
+    expect(findWalDamage(wal, true)).toBeNull();
+    expect(findWalDamage(wal.subarray(0, wal.length - 100), true)).toBeNull();
     expect(readWal(wal).frames.length).toBeGreaterThan(10);
   });
 
@@ -129,13 +129,47 @@ describe("a WAL file", () => {
     const wal = readFileSync(`${path}-wal`);
     const flipped = Buffer.from(wal);
     flipped[32 + 24 + 100] = (flipped[32 + 24 + 100] ?? 0) ^ 1;
-    expect(findWalDamage(flipped)).not.toBeNull();
-    expect(findWalDamage(Buffer.alloc(wal.length))).not.toBeNull();
+    expect(findWalDamage(flipped, true)).not.toBeNull();
+    expect(findWalDamage(Buffer.alloc(wal.length), true)).not.toBeNull();
     const headless = Buffer.from(wal);
     headless.fill(0, 0, 32);
     writeFileSync(`${path}-wal`, headless);
     // Every frame bears the salt, so they are read all the same.
     expect(numbersIn(path).size).toBe(ROWS - 1);
+  });
+
+  test("with a hole is what a power cut left, where no index of it says otherwise", () => {
+    const path = makeDatabase(true);
+    const whole = readFileSync(`${path}-wal`);
+    const frameBytes = 24 + 4096;
+    const stale = Buffer.from(whole);
+    // A block of the disk with the beginning of a frame in it, as an earlier generation left it.
+    const block = Math.ceil((32 + 7 * frameBytes) / 4096) * 4096;
+    for (let at = block; at < block + 4096; at += 1) stale[at] = (at * 31) & 255;
+    const holes = [32 + 5 * frameBytes, 32 + 170 * frameBytes].map((at) => {
+      const zeroed = Buffer.from(whole);
+      const start = Math.ceil(at / 4096) * 4096;
+      return zeroed.fill(0, start, start + 2 * 4096);
+    });
+    for (const holed of [stale, ...holes]) {
+      expect(findWalDamage(holed, true)).toBeNull();
+      expect(findWalDamage(holed, false)).not.toBeNull();
+      writeFileSync(`${path}-wal`, holed);
+      expect(findSilentDamage(path)).toBe("its WAL file is damaged");
+      const without = newPath();
+      for (const suffix of ["", "-wal"]) cpSync(path + suffix, without + suffix);
+      requireWholeState(without);
+    }
+  });
+
+  test("with a single bit that is not as it was written is damaged, wherever it is", () => {
+    const wal = readFileSync(`${makeDatabase(true)}-wal`);
+    for (let place = 1; place < 40; place += 1) {
+      const flipped = Buffer.from(wal);
+      const at = 32 + 24 + place * 4001;
+      flipped[at] = (flipped[at] ?? 0) ^ 16;
+      expect(findWalDamage(flipped, true)).toBe("its WAL file is damaged");
+    }
   });
 
   test("that was cut off is missed by its index", () => {
