@@ -32,6 +32,7 @@ import {
 } from "../platform/key-file.ts";
 import type { ServerPaths } from "../platform/paths.ts";
 import { tryLock } from "../platform/process-lock.ts";
+import { keepIdentityCopy } from "./identity-copy.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 
 /** Every file that may hold a private key of a server. */
@@ -59,7 +60,7 @@ export type KeyTask = "nothing" | "discard" | "install" | "retire";
  * What the files need: a next key that never became the own one is discarded, one that did is installed, and the old
  * one goes when the change is confirmed.
  */
-export async function nextKeyTask({ key }: ServerPaths, state: Database): Promise<KeyTask> {
+export async function nextKeyTask({ key }: Pick<ServerPaths, "key">, state: Database): Promise<KeyTask> {
   if (exists(nextKeyPath(key))) {
     const next = await readKeyFile(nextKeyPath(key)).catch(() => null);
     const isOwn = next !== null && toOpenSsh(next.publicKey) === loadIdentity(state)?.publicKey;
@@ -80,6 +81,7 @@ export async function settleOwnKeys(paths: ServerPaths, state: Database): Promis
         break;
       case "install": {
         const identity = loadIdentity(state);
+        if (identity !== null) keepIdentityCopy(paths.folder, identity);
         installNextKey(paths.key);
         if (identity !== null) writePublicKey(paths.key, identity.publicKey, identity.server);
         break;

@@ -215,4 +215,30 @@ describe.skipIf(!hasPython)("docs/examples/reader.py", () => {
     },
     TIMEOUT_MS,
   );
+
+  test(
+    "reads what is left of a log that was shortened behind a change of its key, and goes on to the next change",
+    async () => {
+      const config = join(fleet.folder, "eager.yaml");
+      writeFileSync(config, "compaction: { keep: 0s, entries: 0, live: 1ms }\n");
+      await fleet.json("alpha", "send", "still here", "--to", "all");
+      expect((await fleet.json("alpha", "compact", "--config", config))["status"]).toBe("done");
+      const root = fleet.gitText("rev-list", "--max-parents=0", "refs/fleet/log/alpha");
+      const { type, keys } = JSON.parse(fleet.gitText("show", `${root}:entries.jsonl`)) as {
+        type: string;
+        keys: { proof?: string }[];
+      };
+      expect([type, keys.at(-1)?.proof !== undefined]).toEqual(["compacted", true]);
+      expect((await fleet.run("alpha", "trust", "rotate", "--yes")).exitCode).toBe(0);
+      await fleet.json("alpha", "send", "by the newest key", "--to", "all");
+      const ran = await readWith(fleet.remote);
+      expect([ran.exitCode, ran.stderr]).toEqual([0, ""]);
+      const kept = parse(ran.stdout).filter((message) => message.from === "alpha");
+      expect(kept.map((message) => message.body).slice(-2)).toEqual(["still here", "by the newest key"]);
+      await fleet.json("epsilon", "init");
+      const { messages } = await fleet.json("epsilon", "inbox", "--from", "alpha", "--limit", "2");
+      expect((messages as Message[]).map(({ body }) => body)).toEqual(["by the newest key", "still here"]);
+    },
+    TIMEOUT_MS,
+  );
 });

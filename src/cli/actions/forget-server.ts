@@ -1,8 +1,8 @@
 import { EXIT_CODES, FleetError, firstLineOf } from "../../base/errors.ts";
+import { purgeTrust } from "../../fleet/messaging/change-trust.ts";
 import { clearAlarm, listProgress } from "../../fleet/messaging/message-index.ts";
-import { findPeer, type Peer, readmitPeer, setForgotten, setPurged } from "../../fleet/messaging/peers.ts";
+import { findPeer, type Peer, readmitPeer, setForgotten } from "../../fleet/messaging/peers.ts";
 import { deleteRefs, findRefsOf } from "../../fleet/messaging/purge-server.ts";
-import { noteTrust } from "../../fleet/messaging/trust.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { commandSignal } from "../command-signal.ts";
 import { refreshIndex } from "../look.ts";
@@ -61,10 +61,7 @@ async function purge(session: Session, args: ForgetArguments): Promise<number> {
   state.transaction(() => setForgotten(state, id, systemClock.wallMs()));
   const refused = await deleteRefs(ports, refs, options);
   if (refused.size === 0) {
-    state.transaction(() => {
-      setPurged(state, id, systemClock.wallMs());
-      noteTrust(state, id, { word: "purged" }, systemClock.wallMs());
-    });
+    state.transaction(() => purgeTrust(state, id, systemClock.wallMs()));
   }
   return printPurge(args, { deleted: [...refs.keys()].filter((ref) => !refused.has(ref)), refused });
 }

@@ -54,7 +54,8 @@ const ALARM_FIXES: Readonly<Record<string, string>> = {
   gap: "Nothing can bring them back; ask its owner what was in them. compaction.live is how long a silent server is waited for",
   returned:
     "If it is who it was, fleetd trust add takes it back; else fleetd servers forget --purge deletes it again",
-  rewritten: "Ask its owner; what was accepted before stays here, what was rewritten is not taken",
+  rewritten:
+    "Ask its owner; what was accepted before stays here, what was rewritten is not taken. If it has another key now, fleetd trust add takes its log as it is",
   "unsendable-log":
     "Look at the remote with git fsck: an object of this server's log is damaged or missing there",
   "unsendable-state": "Look at the remote with git fsck; the server's next card replaces this one",

@@ -21,7 +21,6 @@ import {
   readShapes,
   sortRows,
 } from "../../fleet/messaging/salvage-rows.ts";
-import { toOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { removeTree } from "../../platform/files.ts";
 import { readKeyFile } from "../../platform/key-file.ts";
@@ -32,6 +31,7 @@ import { syncFolder } from "../../platform/sync.ts";
 import { findIdentityCopy } from "../identity-copy.ts";
 import { mendLocked } from "../mend-store.ts";
 import { openMailbox, openState } from "../open-mailbox.ts";
+import { readOwnKey } from "../own-keys.ts";
 import { removeIndex } from "../renewable-index.ts";
 import { whileStopped } from "./while-stopped.ts";
 
@@ -138,14 +138,15 @@ async function rebuild(staged: ServerPaths, found: FoundState, ask: RemoteOption
   }
 }
 
-/** The identity is kept in a second place; the own key has to be the one in it. */
+/** The identity is kept in a second place; one of the own keys has to be the one in it. */
 async function restoreIdentity(staged: ServerPaths, taken: Identity | null): Promise<void> {
-  const key = await readKeyFile(staged.key);
-  const publicKey = toOpenSsh(key.publicKey);
-  const isOwn = (one: Identity | null): one is Identity =>
-    one !== null && one.publicKey === publicKey && one.server === basename(staged.folder);
+  await readKeyFile(staged.key);
+  const isOwn = async (one: Identity | null): Promise<boolean> =>
+    one !== null &&
+    one.server === basename(staged.folder) &&
+    (await readOwnKey(staged.key, one.publicKey).catch(() => null)) !== null;
   const copy = findIdentityCopy(staged.folder);
-  const identity = isOwn(taken) ? taken : isOwn(copy) ? copy : null;
+  const identity = (await isOwn(taken)) ? taken : (await isOwn(copy)) ? copy : null;
   if (identity === null) {
     const message = `Cannot salvage "${staged.folder}": nothing says any more on which remote its fleet is`;
     throw new FleetError("IO", message, { hint: "Put state.db or identity.json back from a backup" });

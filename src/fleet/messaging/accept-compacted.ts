@@ -35,13 +35,13 @@ export async function findUnread(
   log: Log,
   progress: Progress | null,
 ): Promise<Unread | null> {
-  const { server, tip } = log;
+  const { server, tip, keys: kept } = log;
   const steps = await ports.store.listCommits(tip, progress?.tip ?? null, Number.MAX_SAFE_INTEGER);
   const commits = steps.map((step) => step.id);
   // Of a log of which nothing was believed nothing is known.
   if (progress === null || progress.seq === 0 || steps[0]?.parents[0] === progress.tip)
-    return await readOn(ports, server, { commits, progress, isShortened: false });
-  const nothing = await startOfReading(ports, server, { commits, progress: null });
+    return await readOn(ports, server, { commits, progress, kept, isShortened: false });
+  const nothing = await startOfReading(ports, server, { commits, progress: null, kept });
   if (nothing === null || nothing === "astray") return null;
   let judged = nothing;
   let root: Root | null = null;
@@ -51,7 +51,7 @@ export async function findUnread(
     const found = accepted.find((batch) => batch.chain.hash === progress.hash);
     if (found !== undefined) {
       const unread = commits.slice(commits.indexOf(found.commit) + 1);
-      return await readOn(ports, server, { commits: unread, progress, isShortened: root !== null });
+      return await readOn(ports, server, { commits: unread, progress, kept, isShortened: root !== null });
     }
     if (root !== null && isBeyond(root, progress)) {
       const missed = countMissed(ports.index, root, { server, progress });
@@ -72,6 +72,7 @@ async function readOn(
   }: {
     readonly commits: readonly string[];
     readonly progress: Progress | null;
+    readonly kept: readonly string[] | undefined;
     readonly isShortened: boolean;
   },
 ): Promise<Unread | null> {

@@ -1,11 +1,13 @@
 /** What the operator says about the key of another server: decided here, and written in one transaction each. */
+import type { Database } from "../../base/ports/database.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import type { Chain } from "./accept-batch.ts";
 import { addFormerKey } from "./former-keys.ts";
+import { keepFormer } from "./former-logs.ts";
 import { currentProgress, traceLog } from "./hold-back.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import { clearAlarm } from "./message-index.ts";
-import { findPeer, readmitPeer } from "./peers.ts";
+import { findPeer, readmitPeer, setForgotten, setPurged } from "./peers.ts";
 import { findTrust, fingerprintOfKey, fitsKey, noteHeld, noteTrust, trustOf, trustPolicy } from "./trust.ts";
 
 /** What a server's log shows on the remote, as far as it was fetched: its key, and every key it had. */
@@ -94,12 +96,14 @@ export function applyAdd(
   const nowWallMs = clock.wallMs();
   const isReplaced = plan.kind === "replace";
   if (isReplaced) setKeptAside(ports, server);
-  const isPurged = findPeer(state, server)?.purged === true;
+  const peer = findPeer(state, server);
+  const isPurged = peer?.purged === true;
   state.transaction(() => {
     const wasRefused = trustOf(ports, server).kind === "refused";
     const isHeld = (findTrust(state, server)?.heldTip ?? "") !== "";
     noteTrust(state, server, { word: "added", expected: plan.key }, nowWallMs);
-    readmitPeer(state, server, null);
+    // Of a server that was left out nothing was acted on, and nothing of that time is now.
+    if (peer?.forgotten === true) readmitPeer(state, server, currentProgress(ports, server));
     if (isReplaced) replacePin(ports, server, plan, nowWallMs);
     if ((isReplaced || isPurged) && shown !== null) noteHeld(state, server, shown, nowWallMs);
     if (!isReplaced && !isPurged && wasRefused && !isHeld) holdProgress(ports, server, nowWallMs);
@@ -138,15 +142,12 @@ function holdProgress(ports: ReceivePorts, server: string, nowWallMs: number): v
   noteHeld(ports.state, server, { tip, chain: { publicKey, epoch, seq, hash } }, nowWallMs);
 }
 
-/** Where the log of a key that was replaced is kept, by its last commit. */
-const FORMER = "refs/kept/former/";
-
 /** The log that was accepted until now stays in the store, and out of the way of the new one. */
 function setKeptAside({ store }: ReceivePorts, server: string): void {
   const name = TRACKING.kept + server;
   const tip = store.readRefs(TRACKING.kept).get(name);
   if (tip === undefined) return;
-  store.writeRef(`${FORMER}${server}-${tip.slice(0, 12)}`, tip);
+  keepFormer(store, server, tip);
   store.writeRef(name, null);
 }
 
@@ -159,6 +160,16 @@ export function isKnownHere(ports: ReceivePorts, server: string): boolean {
     Object.hasOwn(trustPolicy(state).keys, server) ||
     store.readRefs(TRACKING.log).has(TRACKING.log + server)
   );
+}
+
+/**
+ * Nothing that bears the id of a server whose refs were deleted is taken from now on, until it is trusted again. Its key
+ * stays pinned, and what it sent stays readable. Inside the caller's transaction.
+ */
+export function purgeTrust(state: Database, server: string, nowWallMs: number): void {
+  setForgotten(state, server, nowWallMs);
+  setPurged(state, server, nowWallMs);
+  noteTrust(state, server, { word: "purged" }, nowWallMs);
 }
 
 /** From now on nothing of a server is accepted, and what of it waits for a handler is put aside. */

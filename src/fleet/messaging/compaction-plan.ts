@@ -64,9 +64,8 @@ export function planCompaction(ports: PlanPorts, rules: CompactionRules): Result
   );
   const isHeld = held !== null && lastNumber(state, epochs, held) <= until && until < confirmed.number - 1;
   if (cut === null) return fail(isHeld && until === 0 ? held.why : "nothing is old enough");
-  if (cut.number < lastRotation(state, ports.identity.server))
-    return fail("the last change of the own key is not old enough");
   const heldBy = isHeld && cut.number === until ? held.why : "";
+  if (cut.number < lastRotation(state, ports.identity.server)) return fail(beforeRotation(heldBy));
   const count = state.get<{ batches: number; kept: number }>(
     "SELECT sum(number <= ?) AS batches, sum(number > ?) AS kept FROM batches WHERE state = 'pushed'",
     cut.number,
@@ -90,6 +89,11 @@ function lastRotation(state: Database, server: string): number {
     AND json_extract(head, '$.hash') IN (SELECT hash FROM former_keys WHERE server = ? AND hash <> '')`;
   return state.get<{ number: number | null }>(sql, server)?.number ?? 0;
 }
+
+const beforeRotation = (heldBy: string): string =>
+  heldBy === ""
+    ? "the last change of the own key is not old enough"
+    : `${heldBy}, and the last change of the own key came after that`;
 
 /** An epoch of the own log as far as it is there: the numbers of its batches, and the seq of its last entry. */
 interface Epoch {

@@ -38,12 +38,26 @@ export function presentKey(state: Database, server: string): string | null {
 }
 
 /** The keys of the log as it is now, oldest first: each handed it over to the next, and the last one counts. */
-export function keysOfLog(state: Database, server: string): string[] {
+export const keysOfLog = (state: Database, server: string): readonly string[] =>
+  keysOfLogs(state, server).at(-1) ?? [];
+
+/**
+ * The keys of every log that a server had here, as `keysOfLog`: each ended when the operator replaced its last key. None
+ * of a server that nobody pinned.
+ */
+export function keysOfLogs(state: Database, server: string): readonly (readonly string[])[] {
   const present = presentKey(state, server);
   if (present === null) return [];
-  const former = formerKeys(state, server);
-  const replaced = former.findLastIndex(({ how }) => how === "replaced");
-  return [...former.slice(replaced + 1).map(({ publicKey }) => publicKey), present];
+  let keys: string[] = [];
+  const logs = [keys];
+  for (const { publicKey, how } of formerKeys(state, server)) {
+    keys.push(publicKey);
+    if (how === "rotated") continue;
+    keys = [];
+    logs.push(keys);
+  }
+  keys.push(present);
+  return logs;
 }
 
 /** Since when (wall ms) the present key of a server counts, given when its first one did. */

@@ -5,7 +5,7 @@
  * shown whose key it is, and so that all of that is history once the server is trusted: readable, never answered.
  */
 import type { Chain } from "./accept-batch.ts";
-import { keysOfLog, presentKey } from "./former-keys.ts";
+import { keysOfLog, keysOfLogs, presentKey } from "./former-keys.ts";
 import { firstClaim, judgeBatches, knownChain, readBatches } from "./judge-log.ts";
 import { type Log, readInChunks } from "./log-chunks.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
@@ -32,13 +32,28 @@ const BEGINNING_COMMITS = 64;
 /** Why nothing of a log is taken, and which key would be. */
 export type Refused = { readonly why: Refusal; readonly expected: string | null };
 
-/** How far the log of `server` was read; null where that was the log of a key which the operator replaced since. */
-export function currentProgress(ports: ReceivePorts, server: string): Progress | null {
+/** How far a log was read; null where that was the log of a key which the operator replaced. `keys`: as in `Log`. */
+export function currentProgress(
+  ports: ReceivePorts,
+  server: string,
+  keys?: readonly string[],
+): Progress | null {
   const progress = loadProgress(ports.index, server);
   if (progress === null || progress.publicKey === "") return progress;
   const { publicKey } = progress;
-  if (publicKey === presentKey(ports.state, server)) return progress;
-  return keysOfLog(ports.state, server).includes(publicKey) ? progress : null;
+  if (keys === undefined && publicKey === presentKey(ports.state, server)) return progress;
+  return (keys ?? keysOfLog(ports.state, server)).includes(publicKey) ? progress : null;
+}
+
+/** The keys of a log that is kept here: it may be of keys that the operator replaced since. */
+export async function keysOfKept(ports: ReceivePorts, { server, tip }: Log): Promise<readonly string[]> {
+  const logs = keysOfLogs(ports.state, server);
+  const last = logs.at(-1) ?? [];
+  if (logs.length < 2) return last;
+  const steps = await ports.store.listCommits(tip, null, Number.MAX_SAFE_INTEGER);
+  const beginning = steps.slice(0, BEGINNING_COMMITS).map((step) => step.id);
+  const claim = firstClaim(await readBatches(ports, beginning));
+  return logs.find((keys) => claim !== null && keys.includes(claim)) ?? last;
 }
 
 /** The chain at the end of some commits, and every key that counted on the way; null where nothing fits together. */
@@ -71,30 +86,40 @@ export async function traceLog(ports: ReceivePorts, { server, tip }: Log) {
 export async function startOfReading(
   ports: ReceivePorts,
   server: string,
-  { commits, progress }: { readonly commits: readonly string[]; readonly progress: Progress | null },
+  {
+    commits,
+    progress,
+    kept,
+  }: {
+    readonly commits: readonly string[];
+    readonly progress: Progress | null;
+    /** The keys of a log that is kept here. */
+    readonly kept?: readonly string[] | undefined;
+  },
 ): Promise<Chain | null | "astray"> {
   const known = knownChain(ports, server, progress);
   if (known === null) return null;
   const present = presentKey(ports.state, server) ?? "";
   const isStart = known.seq === 0;
-  const chain = isStart
-    ? { ...known, publicKey: await firstKeyOf(ports, { server, commits, present }) }
-    : known;
-  // What this server itself wrote and had confirmed needs no proof, and its last rotation may still be on its way.
-  if (chain.publicKey === present || server === ports.identity.server || commits.length === 0) return chain;
-  const { keys } = await walkLog(ports, server, { commits, known: chain });
-  return keys.includes(present) ? chain : "astray";
+  const keys = kept ?? keysOfLog(ports.state, server);
+  const chain = isStart ? { ...known, publicKey: await firstKeyOf(ports, { commits, keys }) } : known;
+  // What was accepted before was judged then. What this server itself wrote and had confirmed needs no proof, and its
+  // last rotation may still be on its way.
+  if (kept !== undefined || server === ports.identity.server) return chain;
+  if (chain.publicKey === present || commits.length === 0) return chain;
+  const walked = await walkLog(ports, server, { commits, known: chain });
+  return walked.keys.includes(present) ? chain : "astray";
 }
 
-/** The key with which a log begins: the one that it claims, if it is known to have been its own. */
+/** The key with which a log begins: the one that it claims, if it is known to have been its own; else its last one. */
 async function firstKeyOf(
   ports: ReceivePorts,
-  log: { readonly server: string; readonly commits: readonly string[]; readonly present: string },
+  { commits, keys }: { readonly commits: readonly string[]; readonly keys: readonly string[] },
 ): Promise<string> {
-  const keys = keysOfLog(ports.state, log.server);
-  if (keys.length === 1) return log.present;
-  const claim = firstClaim(await readBatches(ports, log.commits.slice(0, BEGINNING_COMMITS)));
-  return claim !== null && keys.includes(claim) ? claim : log.present;
+  const last = keys.at(-1) ?? "";
+  if (keys.length === 1) return last;
+  const claim = firstClaim(await readBatches(ports, commits.slice(0, BEGINNING_COMMITS)));
+  return claim !== null && keys.includes(claim) ? claim : last;
 }
 
 /** Why nothing of this log may be taken; null where it may. */

@@ -41,7 +41,7 @@ export async function ingestLog(
 ): Promise<LogCounts | null> {
   const { index, clock } = ports;
   const { server, tip } = log;
-  const progress = currentProgress(ports, server);
+  const progress = currentProgress(ports, server, log.keys);
   if (progress?.tip === tip || !parseServerId(server).ok) return NOTHING_TAKEN;
   // Found out once; as long as the tip stays, that is known.
   const isKnown = isRaised(index, rewrittenAlarm(log, progress));

@@ -5,6 +5,11 @@ import { type JudgePorts, type ReadBatch, readBatches } from "./judge-log.ts";
 export interface Log {
   readonly server: string;
   readonly tip: string;
+  /**
+   * Of a log that was accepted before, as it is kept here: the keys it may be signed with. It need not come to the key
+   * that counts now.
+   */
+  readonly keys?: readonly string[];
 }
 
 /**

@@ -29,7 +29,8 @@ export type PlacePorts = JudgePorts & { readonly state: Database };
  *   key of a whole log of somebody else that stands there instead
  * - `unknown`: batches signed by our key that continue what we know, and that this state does not know
  * - `forked`: batches signed by our key that contradict what we know
- * - `taken`: the log is of another key, and ours never was there
+ * - `taken`: the log is of another key, and ours never was there; `changed`: or ours handed it over to that one, which this
+ *   state does not know of
  */
 export type OwnPlace =
   | { readonly kind: "confirmed" | "behind" }
@@ -42,7 +43,7 @@ export type OwnPlace =
       readonly holder: string | null;
     }
   | { readonly kind: "unknown"; readonly batches: readonly AcceptedBatch[] }
-  | { readonly kind: "taken"; readonly publicKey: string };
+  | { readonly kind: "taken"; readonly publicKey: string; readonly changed: boolean };
 
 /** What can be said without having the commits of the ref; null when they have to be looked at. */
 export function judgeKnownTip(state: Database, tip: string | null): OwnPlace | null {
@@ -111,7 +112,7 @@ async function judgeWithoutOwn(
 ): Promise<OwnPlace> {
   const { accepted, pin } = await judgeFromStart(ports, commits);
   if (accepted.length > 0) return unknown(ports, accepted);
-  if (pin !== null) return { kind: "taken", publicKey: pin };
+  if (pin !== null) return { kind: "taken", publicKey: pin, changed: false };
   return { kind: "strangers", tip, reachable: false, holder: null };
 }
 
@@ -139,7 +140,7 @@ async function judgeRewritten(
 function unknown({ state, identity }: PlacePorts, batches: readonly AcceptedBatch[]): OwnPlace {
   const last = batches.at(-1)?.chain.publicKey ?? identity.publicKey;
   const isOwn = last === identity.publicKey || last === pendingRotation(state)?.previous;
-  return isOwn ? { kind: "unknown", batches } : { kind: "taken", publicKey: last };
+  return isOwn ? { kind: "unknown", batches } : { kind: "taken", publicKey: last, changed: true };
 }
 
 /** A log that its owner shortened past all that we know contradicts nothing: nobody else can have signed it. */

@@ -7,6 +7,7 @@ import { toInstant } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
 import { adoptLog, remember } from "./adopt-log.ts";
 import { type Card, parseCard } from "./card.ts";
+import { addFormerKey } from "./former-keys.ts";
 import type { AcceptedBatch } from "./judge-log.ts";
 import { type ReceivePorts, type SendPorts, TRACKING } from "./mailbox-ports.ts";
 import { listProgress } from "./message-index.ts";
@@ -74,6 +75,7 @@ export async function reconcile(
     adopted = countEntries(state) - before - 1;
   }
   state.transaction(() => {
+    noteFormerKeys(ports, batches, nowWallMs);
     for (const { parsed } of batches.flatMap((batch) => batch.lines)) {
       if (parsed.status === "entry") remember(state, parsed.entry);
     }
@@ -84,6 +86,20 @@ export async function reconcile(
     if (batches.length === 0) requireKey(ports, nowWallMs);
   });
   return { adopted, newEpoch };
+}
+
+/** The keys that the own log had: who reads it from its start needs them. */
+function noteFormerKeys(
+  { identity, state }: SendPorts,
+  batches: readonly AcceptedBatch[],
+  nowWallMs: number,
+): void {
+  const firstWallMs = identity.createdWallMs;
+  for (const [position, { chain }] of batches.entries()) {
+    const publicKey = batches[position - 1]?.chain.publicKey ?? chain.publicKey;
+    if (publicKey === chain.publicKey) continue;
+    addFormerKey(state, identity.server, { publicKey, hash: chain.hash, firstWallMs }, nowWallMs);
+  }
 }
 
 const countEntries = (state: Database): number =>

@@ -10,7 +10,7 @@ import type { Result } from "../../base/result.ts";
 import { fetchRefs, noteOddRefs } from "./fetch-refs.ts";
 import { judgeMeta } from "./fleet-meta.ts";
 import { listFormer } from "./former-logs.ts";
-import { holdBack, OTHER_KEY, type Refused, refusalOf, settleHeld } from "./hold-back.ts";
+import { holdBack, keysOfKept, OTHER_KEY, type Refused, refusalOf, settleHeld } from "./hold-back.ts";
 import { JOINING, readSetting } from "./identity.ts";
 import { createIndexWriter, type IndexWriter } from "./index-writer.ts";
 import { GAP, GAP_TOLD_MS, ingestLog, type LogCounts, NOTHING_TAKEN, REWRITTEN } from "./ingest-log.ts";
@@ -114,7 +114,8 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const taken: { readonly name: string; readonly tip: string }[] = [];
   endAlarms(ports.index, GAP, ports.clock.wallMs() - GAP_TOLD_MS);
   for (const log of missingLogs(ports)) {
-    await ingestReadable(ports, { ...log, isAlarmed: false, isQuestioned: false }, writer);
+    const keys = await keysOfKept(ports, log);
+    await ingestReadable(ports, { ...log, keys, isAlarmed: false, isQuestioned: false }, writer);
     // The next one of this server goes on from there, so its progress has to be in the index.
     writer.commit();
   }

@@ -182,7 +182,9 @@ export function held(
     }
     case "taken": {
       const holder = shownFingerprint(fingerprintHex(place.publicKey, cryptography));
-      const detail = `the id "${server}" belongs to another key in this fleet: ${holder}`;
+      const detail = place.changed
+        ? `the key of "${server}" was changed after this state was saved, and is now ${holder}: only a copy of the state from after that can go on`
+        : `the id "${server}" belongs to another key in this fleet: ${holder}`;
       return { kind: "held", hold: "id-taken", detail, holder: place.publicKey };
     }
   }

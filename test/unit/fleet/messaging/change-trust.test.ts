@@ -10,8 +10,9 @@ import {
 } from "../../../../src/fleet/messaging/change-trust.ts";
 import { formerKeys } from "../../../../src/fleet/messaging/former-keys.ts";
 import { queueRun } from "../../../../src/fleet/messaging/handler-runs.ts";
-import { listAlarms } from "../../../../src/fleet/messaging/message-index.ts";
+import { listAlarms, listQuarantine } from "../../../../src/fleet/messaging/message-index.ts";
 import { findPeer, setForgotten } from "../../../../src/fleet/messaging/peers.ts";
+import { ingestStore } from "../../../../src/fleet/messaging/receive-messages.ts";
 import { findTrust, fingerprintOfKey, setTrustPolicy } from "../../../../src/fleet/messaging/trust.ts";
 import { systemCryptography } from "../../../../src/platform/cryptography.ts";
 import { MemoryFleet, type MemoryServer } from "../../../helpers/memory-fleet.ts";
@@ -118,12 +119,43 @@ describe("applyAdd()", () => {
     expect(listAlarms(me.index)).toEqual([]);
   });
 
-  test("takes back a server that was left out", async () => {
+  test("an index made anew holds the old log before the new one, also where the old one had changed its key", async () => {
+    await other.rotate();
+    const old = await other.send(ask);
+    await me.receive();
+    const again = await reborn();
+    await me.receive();
+    const shown = await shownNow();
+    const replace = planAdd(me.receivePorts, "other", { named: null, shown });
+    if (!replace.ok) throw new Error(replace.error);
+    applyAdd(me.receivePorts, "other", { plan: replace.value, shown });
+    const later = await again.send(ask);
+    await me.receive();
+    const entries = () =>
+      me.index.all("SELECT epoch, seq, id, history FROM entries WHERE writer = 'other' ORDER BY position");
+    const before = entries();
+    expect(before.map((one) => (one as { id: string }).id)).toEqual(expect.arrayContaining([old, later]));
+    me.loseIndex();
+    await ingestStore(me.receivePorts);
+    expect(entries()).toEqual(before);
+    expect(listAlarms(me.index)).toEqual([]);
+    expect(listQuarantine(me.index)).toEqual([]);
+    expect(findPeer(me.state, "other")?.publicKey).toBe(again.identity.publicKey);
+    expect(formerKeys(me.state, "other").map(({ how }) => how)).toEqual(["rotated", "replaced"]);
+  });
+
+  test("takes back a server that was left out, and acts on nothing that it said meanwhile", async () => {
     setForgotten(me.state, "other", 5);
+    await other.send(ask);
+    await me.receive();
     const shown = await shownNow();
     applyAdd(me.receivePorts, "other", { plan: { kind: "confirm", key: other.identity.publicKey }, shown });
     expect(findPeer(me.state, "other")?.forgotten).toBe(false);
     expect(findTrust(me.state, "other")).toMatchObject({ word: "added", heldTip: "" });
+    expect(me.answer()).toEqual([]);
+    const later = await other.send(ask);
+    await me.receive();
+    expect(me.answer().map(({ message }) => message.id)).toEqual([later]);
   });
 });
 

@@ -116,7 +116,20 @@ describe("judgeOwnTip()", () => {
     });
     fleet.remote.put(first.logRef, [], null);
     await first.flush();
-    expect(await judge(late)).toEqual({ kind: "taken", publicKey: first.identity.publicKey });
+    expect(await judge(late)).toEqual({
+      kind: "taken",
+      publicKey: first.identity.publicKey,
+      changed: false,
+    });
     expect(await judge(backup)).toMatchObject({ kind: "unknown", batches: [{ commit: tipOf(first) }] });
+  });
+
+  test("a state from before the own key was changed is told which key it is now", async () => {
+    const backup = me.backup();
+    await me.rotate();
+    await me.flush();
+    await me.send({ to: ["code2"] });
+    const changed = { kind: "taken", publicKey: me.identity.publicKey, changed: true } as const;
+    expect(await judge(backup)).toEqual(changed);
   });
 });

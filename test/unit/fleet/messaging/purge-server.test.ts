@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "bun:test";
+import { purgeTrust } from "../../../../src/fleet/messaging/change-trust.ts";
 import { listAlarms, loadProgress } from "../../../../src/fleet/messaging/message-index.ts";
-import { findPeer, readmitPeer, setForgotten, setPurged } from "../../../../src/fleet/messaging/peers.ts";
+import { findPeer, readmitPeer, setForgotten } from "../../../../src/fleet/messaging/peers.ts";
 import { deleteRefs, findRefsOf } from "../../../../src/fleet/messaging/purge-server.ts";
 import { noteTrust } from "../../../../src/fleet/messaging/trust.ts";
 import { entriesOf } from "../../../helpers/memory-compaction.ts";
@@ -22,9 +23,7 @@ async function purge(): Promise<void> {
   const refs = await findRefsOf(me.sendPorts, "code2", PATIENTLY);
   expect([...refs.keys()].sort()).toEqual([other.logRef, other.cardRef]);
   expect(await deleteRefs(me.sendPorts, refs, PATIENTLY)).toEqual(new Map());
-  setForgotten(me.state, "code2", 1);
-  setPurged(me.state, "code2", 1);
-  noteTrust(me.state, "code2", { word: "purged" }, 1);
+  me.state.transaction(() => purgeTrust(me.state, "code2", 1));
 }
 
 test("finds the refs of one server alone and deletes them", async () => {

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
+import { formerKeys } from "../../../../src/fleet/messaging/former-keys.ts";
 import { saveIdentity } from "../../../../src/fleet/messaging/identity.ts";
 import { loadHead, outboxItem } from "../../../../src/fleet/messaging/outbox.ts";
 import { findPeer } from "../../../../src/fleet/messaging/peers.ts";
@@ -53,6 +54,21 @@ describe("after everything was lost but the key", () => {
     expect(loadHead(me.state)?.seq).toBe(2);
     expect(loadHead(me.state)?.epoch).not.toBe(before);
     expect(loadCardState(me.sendPorts).n).toBeGreaterThan(2);
+  });
+
+  test("a log whose key was changed is adopted as a whole, with the key that it had before", async () => {
+    const previous = me.identity.publicKey;
+    const ids = [await me.send({ to: ["code2"], body: "before" })];
+    await me.rotate();
+    await me.flush();
+    ids.push(await me.send({ to: ["code2"], body: "by the new key" }));
+    await lose();
+    await rebuild(false);
+    expect(formerKeys(me.state, "code1")).toMatchObject([{ publicKey: previous, how: "rotated" }]);
+    const indexed = me.index.all<{ id: string }>(
+      "SELECT id FROM entries WHERE writer = 'code1' AND type = 'message' ORDER BY position",
+    );
+    expect(indexed.map(({ id }) => id)).toEqual(ids);
   });
 
   test("nothing is answered twice, and what was not answered is history", async () => {

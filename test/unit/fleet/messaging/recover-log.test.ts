@@ -140,7 +140,9 @@ test("held() words what was found, holdError() says what to do about it", async 
   const at = { identity: { server: "code1" }, cryptography: systemCryptography };
   const { publicKey } = (await fleet.add("code2")).identity;
   expect(held(at, { kind: "forked" })).toMatchObject({ hold: "other-machine" });
-  expect(held(at, { kind: "taken", publicKey })).toMatchObject({ hold: "id-taken", holder: publicKey });
+  const taken = { kind: "taken", publicKey, changed: false } as const;
+  expect(held(at, taken)).toMatchObject({ hold: "id-taken", holder: publicKey });
+  expect(held(at, { ...taken, changed: true }).detail).toContain("was changed after this state was saved");
   expect(held(at, { kind: "unknown", batches: [] }).detail).toContain("0 entries signed with its key");
   const thrown = holdError("code1", { kind: "fight", detail: "another key" });
   expect(thrown).toMatchObject({ code: "NOT_AUTHORISED", message: `Cannot push as "code1": another key` });
