@@ -43,13 +43,18 @@ export function openControl(context: MonitorContext): ControlServer {
       return { server: mailbox.identity.server };
     },
     changes: async (call) => {
-      const revision = await daemon.waitForChange(call.since, call.timeoutMs, signal);
+      // Nothing is pushed while this server is held, so whoever waits for a push need not.
+      const waitMs = heldDown(context) === null ? call.timeoutMs : Math.min(call.timeoutMs, HELD_WAIT_MS);
+      const revision = await daemon.waitForChange(call.since, waitMs, signal);
       return { revision, down: heldDown(context) ?? context.gate.down };
     },
   });
   protectSocket(mailbox.paths.socket);
   return control;
 }
+
+/** Soon enough for a person, and rarely enough for one who asks again and again. */
+const HELD_WAIT_MS = 250;
 
 /** What holds this server is news to whoever waits for a push. */
 function heldDown({ mailbox }: MonitorContext): RemoteDown | null {

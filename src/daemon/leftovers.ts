@@ -3,7 +3,7 @@ import { listFolder } from "../platform/files.ts";
 import { isAlive } from "../platform/is-alive.ts";
 
 /** What is being made bears the id of the process that makes it. */
-const UNFINISHED = /^(?:\.new-.+|remote\.git\.new|fleet\.git\.new|\.again)-(\d+)$|\.(\d+)\.new$/;
+const UNFINISHED = /^(?:\.new-.+|remote\.git\.new|fleet\.git\.new|\.again|\.audit)-(\d+)$|\.(\d+)\.new$/;
 
 /**
  * What a process that was killed left half-made in `folder`. In a container every process may have the same id, ours

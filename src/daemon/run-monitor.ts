@@ -20,6 +20,7 @@ import { onHangup } from "../platform/hangup.ts";
 import { embeddedRemotePath } from "../platform/paths.ts";
 import { tryLock, writeHolder } from "../platform/process-lock.ts";
 import { clearSocket } from "../platform/socket.ts";
+import { auditRound } from "./audit-own-log.ts";
 import { daemonStatus, openControl } from "./control.ts";
 import { DaemonState } from "./daemon-state.ts";
 import type { MonitorEvent } from "./events.ts";
@@ -163,6 +164,7 @@ async function runLoops(context: MonitorContext, mending: Mending): Promise<void
   const push = pushContext(context);
   const maintenance = maintenanceContext(context);
   const health = healthContext(context);
+  const audit = { ...maintenance, daemon, folder: context.mailbox.paths.folder };
   try {
     // Before the first push, so that its card says how the server is.
     const pauseFirstMs = await healthRound(health);
@@ -179,6 +181,7 @@ async function runLoops(context: MonitorContext, mending: Mending): Promise<void
       runLoop({ round: () => mending.keeper.round(), bell: mending.keeper.bell, clock, signal, onError }),
       runLoop({ round: () => maintenanceRound(maintenance), bell: new Bell(), clock, signal, onError }),
       runLoop({ round: judge, bell: new Bell(), clock, signal, onError, pauseFirstMs }),
+      runLoop({ round: () => auditRound(audit), bell: new Bell(), clock, signal, onError }),
       runHandlers(context, onError),
     ]);
   } finally {

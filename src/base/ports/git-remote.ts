@@ -49,10 +49,10 @@ export interface GitRemote {
   readonly displayUrl: string;
   /** The repository's folder if the remote is a file remote, else null. */
   readonly folder: string | null;
-  /** Fetches `refspecs` into the store (no tags, no FETCH_HEAD, pruning what vanished). `changed`: some ref moved. */
+  /** Fetches `refspecs` into the store (no tags, no FETCH_HEAD, pruning what vanished), with `depth` only so many commits of each. `changed`: some ref moved. */
   fetch(
     refspecs: readonly string[],
-    options: RemoteOptions,
+    options: RemoteOptions & { readonly depth?: number },
   ): Promise<Result<{ changed: boolean }, RemoteFailure>>;
   /** Pushes; `atomic`: all refs or none (falls back to one by one, in order, stopping at the first that fails, where the remote cannot). */
   push(

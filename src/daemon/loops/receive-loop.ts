@@ -104,7 +104,11 @@ async function watchOwnRefs(context: ReceiveLoopContext, own: OwnRefs, startedMo
   }
   if (why !== daemon.held) daemon.bump();
   daemon.held = why;
-  if (!daemon.mayAct && why === null) daemon.handlerBell.ring();
+  if (!daemon.mayAct && why === null) {
+    daemon.handlerBell.ring();
+    // What was queued meanwhile waits for nothing any more.
+    daemon.pushBell.ring();
+  }
   daemon.mayAct = why === null;
   // What was pushed while this look was under way may not have been in it yet.
   if (look.wantsPush && (daemon.lastPushMonoMs ?? -1) < startedMonoMs) daemon.wantCard(0);

@@ -9,6 +9,7 @@ import { announceConflict } from "./conflict-ref.ts";
 import { fetchMeta, metaLease, restoreMeta } from "./fleet-meta.ts";
 import type { CardMode } from "./identity.ts";
 import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
+import { dropBrokenLog, dropOwnRefs, findVanished, isNoCommit, namedAsBroken } from "./mend-own-refs.ts";
 import { noteOtherFleet } from "./other-fleet.ts";
 import { loadHead, markPushed, unpushedBatches } from "./outbox.ts";
 import { endOwnAlarms, HOLDS, type HoldKind, type OwnAlarmKind, raiseOwnAlarm } from "./own-alarms.ts";
@@ -18,6 +19,7 @@ import { buildNextCard, loadCardState, type ServerFacts, saveCardState } from ".
 import { takeUpShortened } from "./push-shortened.ts";
 import type { QueueRules } from "./queue.ts";
 import { holdError, recoverLog } from "./recover-log.ts";
+import { restoreObjects } from "./restore-objects.ts";
 
 /** How a flush goes about it. `card`: whether the card is published even when no entry waits. */
 export interface FlushOptions extends RemoteOptions {
@@ -67,9 +69,12 @@ const ATTEMPTS_MAX = 6;
  */
 export async function pushOwnRefs(round: FlushRound, target: PushTarget): Promise<PushEnd> {
   const { ports, options } = round;
-  prepareObjects(ports);
   const { mode } = loadCardState(ports);
+  const dropped = await dropBrokenLog(ports, ownRefs(ports).log, callOptions(round));
+  if (!dropped.ok) return { kind: "waiting", failure: dropped.error };
   for (let attempt = 1; ; attempt += 1) {
+    // Each time: somebody may tidy the store meanwhile with no grace.
+    prepareObjects(ports);
     const end = await pushOnce(round, target);
     if (end !== "again") {
       if (end.kind === "refused" && end.card !== null) keepCardMode(ports, mode);
@@ -145,7 +150,7 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
   round.pushesLeft -= 1;
   round.options.onPush?.();
   const pushed = await ports.remote.push(updates, { ...callOptions(round), atomic: true });
-  if (!pushed.ok) return { kind: "waiting", failure: pushed.error };
+  if (!pushed.ok) return await afterFailure(round, refs, pushed.error);
   const log = target.tip === null ? null : find(pushed.value, refs.log);
   const cardReport = card === null ? null : find(pushed.value, refs.card);
   state.relaxedTransaction(() => {
@@ -159,11 +164,35 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
     if (card !== null) endOwnAlarms(state, HOLD_KINDS, ports.clock.wallMs());
     return { kind: "confirmed" };
   }
+  const vanished = await findVanished(ports, card?.objects.map(({ id }) => id) ?? []);
+  if (vanished !== null) return await restoreVanished(round, vanished);
   const refusal = { log: refusalOf(log), card: refusalOf(cardReport) };
   return await afterRefusal(round, refs, refusal);
 }
 
 const HOLD_KINDS: readonly OwnAlarmKind[] = [...(Object.keys(HOLDS) as HoldKind[]), "card"];
+
+/** An own ref that names nothing keeps every push out until it is gone; it is pushed again as a new one. */
+async function afterFailure(
+  round: FlushRound,
+  refs: OwnRefs,
+  failure: RemoteFailure,
+): Promise<PushEnd | "again"> {
+  const broken = namedAsBroken(failure.detail, [refs.log, refs.card]);
+  if (broken.length === 0) return { kind: "waiting", failure };
+  const dropped = await dropOwnRefs(round.ports, { refs: broken }, callOptions(round));
+  if (!dropped.ok) return { kind: "waiting", failure: dropped.error };
+  if (!dropped.value) return { kind: "waiting", failure };
+  round.notices.push(`${broken.join(", ")} on the remote named what is not there; pushed again as new`);
+  return "again";
+}
+
+/** Nothing is known against what was pushed: it was not whole here. What was built is written again, the rest fetched. */
+async function restoreVanished(round: FlushRound, id: string): Promise<PushEnd | "again"> {
+  restoreObjects(round.ports);
+  if ((await findVanished(round.ports, [])) === null) return "again";
+  return { kind: "waiting", failure: { kind: "failed", detail: `object ${id} is missing in the store` } };
+}
 
 /** What was not taken: because of the remote's policy, or because a ref is not what it was. */
 async function afterRefusal(
@@ -244,19 +273,35 @@ export async function findLogPlace(round: FlushRound): Promise<Result<LogPlace, 
   return listed.ok ? await judgeTip(round, listed.value.refs.get(log) ?? null) : listed;
 }
 
+/** Fetches the tip of the own log where it has to be judged. What is no commit can be no log and is deleted: null. */
+async function bringTip(
+  round: FlushRound,
+  tip: string | null,
+): Promise<Result<string | null, RemoteFailure>> {
+  const { ports } = round;
+  const known = judgeKnownTip(ports.state, tip);
+  // Of a batch that was taken back the objects may have been cleaned away here; of a stranger's there never were any.
+  const isAbandoned = known?.kind === "ours" && known.state === "abandoned";
+  if (tip === null || !(known === null || isAbandoned)) return ok(tip);
+  const { log } = ownRefs(ports);
+  const fetched = await ports.remote.fetch([`+${log}:${TRACKING.foundLog}`], callOptions(round));
+  if (!fetched.ok) return fetched;
+  if (!(await isNoCommit(ports, tip))) return ok(tip);
+  ports.store.writeRef(TRACKING.foundLog, null);
+  const dropped = await dropOwnRefs(ports, { refs: [log], expected: tip }, callOptions(round));
+  if (!dropped.ok) return dropped;
+  round.notices.push(`${log} on the remote named no commit; it is pushed again as new`);
+  return ok(null);
+}
+
 async function judgeTip(round: FlushRound, tip: string | null): Promise<Result<LogPlace, RemoteFailure>> {
   const { ports } = round;
   const shortened = await takeUpShortened(ports, tip, callOptions(round));
   if (!shortened.ok) return shortened;
   if (shortened.value) return ok("changed");
-  const known = judgeKnownTip(ports.state, tip);
-  // Of a batch that was taken back the objects may have been cleaned away here; of a stranger's there never were any.
-  if (known === null || (known.kind === "ours" && known.state === "abandoned")) {
-    const { log } = ownRefs(ports);
-    const fetched = await ports.remote.fetch([`+${log}:${TRACKING.foundLog}`], callOptions(round));
-    if (!fetched.ok) return fetched;
-  }
-  const recovery = await recoverLog(ports, tip);
+  const found = await bringTip(round, tip);
+  if (!found.ok) return found;
+  const recovery = await recoverLog(ports, found.value);
   if (recovery.kind === "held") {
     if (recovery.hold === "id-taken") {
       const told = await announceConflict(ports, round.facts, callOptions(round));

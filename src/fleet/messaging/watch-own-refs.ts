@@ -167,9 +167,9 @@ export class OwnRefsWatch {
       this.#judged = { key, place };
       return place;
     } catch (thrown) {
-      // A ref that names no commit keeps pushes out, who tell so; it must not keep anybody from reading.
+      // A ref that names no commit is mended by the next push; it must not keep anybody from reading.
       if (!(thrown instanceof FleetError)) throw thrown;
-      return null;
+      return { kind: "behind" };
     }
   }
 

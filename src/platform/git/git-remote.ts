@@ -37,6 +37,8 @@ export function openGitRemote(source: RemoteSource): GitRemote {
   return new ExecutableRemote(source);
 }
 
+type FetchOptions = Parameters<GitRemote["fetch"]>[1];
+
 class ExecutableRemote implements GitRemote {
   readonly displayUrl: string;
   readonly #address: RemoteAddress;
@@ -61,7 +63,7 @@ class ExecutableRemote implements GitRemote {
 
   async fetch(
     refspecs: readonly string[],
-    options: RemoteOptions,
+    options: FetchOptions,
   ): Promise<Result<{ changed: boolean }, RemoteFailure>> {
     let outcome = await this.#fetch(refspecs, options);
     if (outcome.exitCode !== 0 && this.#clearOwnLocks(outcome.stderr)) {
@@ -72,8 +74,9 @@ class ExecutableRemote implements GitRemote {
     return ok({ changed: / -> /.test(outcome.stderr) });
   }
 
-  async #fetch(refspecs: readonly string[], options: RemoteOptions): Promise<RemoteOutcome> {
-    const rest = ["--no-tags", "--prune", "--", this.#address.target, ...refspecs];
+  async #fetch(refspecs: readonly string[], options: FetchOptions): Promise<RemoteOutcome> {
+    const depth = options.depth === undefined ? [] : [`--depth=${options.depth}`];
+    const rest = ["--no-tags", "--prune", ...depth, "--", this.#address.target, ...refspecs];
     let outcome = await this.#run(
       ["fetch", ...(this.#knowsFetchHead ? ["--no-write-fetch-head"] : []), ...rest],
       options,

@@ -34,14 +34,15 @@ export function parsePushReport(
 
 /** What a machine says whose disk is full, broken or not its own, or that runs out of something else. */
 const ILLNESS =
-  /no space left on device|disk quota exceeded|read-only file system|input\/output error|cannot allocate memory|out of memory|too many open files|unable to (?:write|create|migrate)|insufficient permission|died of signal/i;
+  /no space left on device|disk quota exceeded|read-only file system|input\/output error|cannot allocate memory|out of memory|too many open files|unable to (?:write|create|migrate)|insufficient permission|died of signal|unresolved deltas?|did not receive expected object|bad object/i;
 
 /**
  * Whether the remote could not take the objects, whoever sends them: it judged nothing, so nothing may be held against
  * an entry. A pack that is too large, or that its checks refuse, is another matter and ends in the same words.
  */
 function isRemoteIll(summary: string, stderr: string): boolean {
-  if (/\(unable to migrate objects to permanent storage\)/.test(summary)) return true;
+  if (/\((?:unable to migrate objects to permanent storage|missing necessary objects)\)/.test(summary))
+    return true;
   if (!/\((?:unpacker error|n\/a \(unpacker error\))\)|abnormal exit/.test(summary)) return false;
   const said = stderr.split("\n").filter((line) => line.startsWith("remote: ") || line.startsWith("error: "));
   return said.some((line) => ILLNESS.test(line));
