@@ -7,6 +7,7 @@ import type { RefReport, RefUpdate, RemoteFailure, RemoteOptions } from "../../b
 import { fail, ok, type Result } from "../../base/result.ts";
 import { announceConflict } from "./conflict-ref.ts";
 import { fetchMeta, metaLease, restoreMeta } from "./fleet-meta.ts";
+import { refuseWhileFormer } from "./former-life.ts";
 import type { CardMode } from "./identity.ts";
 import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
 import { noteOtherFleet } from "./other-fleet.ts";
@@ -67,6 +68,7 @@ const ATTEMPTS_MAX = 6;
  */
 export async function pushOwnRefs(round: FlushRound, target: PushTarget): Promise<PushEnd> {
   const { ports, options } = round;
+  refuseWhileFormer(ports);
   prepareObjects(ports);
   const { mode } = loadCardState(ports);
   for (let attempt = 1; ; attempt += 1) {
