@@ -52,8 +52,6 @@ export class Machine {
   readonly settings: ServerSettings;
   /** How far its wall clock is off, ms. */
   offsetMs: number;
-  /** When its clock was last set forward by more than a message may wait; null when it never was. */
-  leapMs: number | null = null;
   /** The power is on. */
   isOn = false;
   life: Life | null = null;
@@ -180,8 +178,8 @@ export class Machine {
     const { life, daemon } = this;
     const waitMs = daemon?.untilNextLookMs(this.#monotonicMs) ?? null;
     if (life === null || daemon === null || waitMs === null) return;
-    const { isFolder } = this.#world.plan;
-    const soonMs = isFolder ? 2 : waitMs;
+    const { isFolder, watchMs } = this.#world.plan;
+    const soonMs = isFolder ? watchMs : waitMs;
     this.#world.timeline.after(soonMs, () => life.reach(() => daemon.state.receiveBell.ring()));
   }
 
