@@ -3,6 +3,7 @@ import { readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync
 import { causedBy, type FleetError, messageOf } from "../base/errors.ts";
 import type { Lock, LockHolder } from "../base/ports/lock.ts";
 import { removeEmptyFolder } from "./files.ts";
+import { ioError } from "./io-error.ts";
 
 /**
  * Takes the lock in the file `path`, or answers null when another process has it.
@@ -59,14 +60,16 @@ function emptyAgain(path: string, thrown: unknown): boolean {
 
 const DAMAGED = /^SQLITE_(?:NOTADB|CORRUPT)/;
 
-/** Writes down who holds the lock at `path`, beside it. */
+/** Writes down who holds the lock at `path`, beside it. @throws FleetError IO naming the file */
 export function writeHolder(path: string, holder: LockHolder): void {
+  const { pid, startedWallMs } = holder;
   removeEmptyFolder(`${path}.json`);
-  writeFileSync(
-    `${path}.json.new`,
-    `${JSON.stringify({ pid: holder.pid, startedWallMs: holder.startedWallMs })}\n`,
-  );
-  renameSync(`${path}.json.new`, `${path}.json`);
+  try {
+    writeFileSync(`${path}.json.new`, `${JSON.stringify({ pid, startedWallMs })}\n`);
+    renameSync(`${path}.json.new`, `${path}.json`);
+  } catch (thrown) {
+    throw ioError(`Cannot write "${path}.json"`, thrown);
+  }
 }
 
 /** Who held the lock at `path` last, or null when nobody wrote it down. Only true while the lock is taken. */
