@@ -12,7 +12,7 @@ import type { Database, SqlRow, SqlValue } from "../base/ports/database.ts";
 import { checkDatabase } from "../platform/check-database.ts";
 import { removeTree } from "../platform/files.ts";
 import type { ServerPaths } from "../platform/paths.ts";
-import { isDamage } from "../platform/sqlite-database.ts";
+import { isDamage, isReadOnly } from "../platform/sqlite-database.ts";
 
 /** Removes the files of the index; everything in it is made again from the object store. */
 export function removeIndex(paths: ServerPaths): void {
@@ -105,6 +105,8 @@ export class RenewableIndex implements Database {
       return work();
     } catch (thrown) {
       if (isDamage(thrown)) this.#damage = this.#judge(thrown);
+      // `renew` then opens it again.
+      if (isReadOnly(thrown)) this.#inode = null;
       throw this.#damage ?? thrown;
     }
   }

@@ -92,6 +92,15 @@ export function isDamage(thrown: unknown): boolean {
   return cause instanceof Error && "code" in cause && /^SQLITE_(?:NOTADB|CORRUPT)/.test(String(cause.code));
 }
 
+/**
+ * Whether a statement failed because the file was opened for reading alone: SQLite falls back to that in silence when it may
+ * not be opened for writing, also for a moment, and keeps to it until the file is opened again.
+ */
+export function isReadOnly(thrown: unknown): boolean {
+  const cause = thrown instanceof Error ? thrown.cause : null;
+  return cause instanceof Error && "code" in cause && String(cause.code).startsWith("SQLITE_READONLY");
+}
+
 class SqliteDatabase implements Database {
   readonly #sqlite: Sqlite;
   readonly #path: string;
