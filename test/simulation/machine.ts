@@ -52,8 +52,6 @@ export class Machine {
   readonly settings: ServerSettings;
   /** How far its wall clock is off, ms. */
   offsetMs: number;
-  /** When its clock was last set forward by more than a message may wait; null when it never was. */
-  leapMs: number | null = null;
   /** The power is on. */
   isOn = false;
   life: Life | null = null;

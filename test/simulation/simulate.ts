@@ -106,7 +106,6 @@ type Handled = { server: string; epoch: string; seq: number };
 
 function judgeEnd(world: World): Broken[] {
   const { nowMs: atMs } = world.timeline;
-  world.excuseLeaps();
   const found = judge([...world.records.values()], gatherEvidence(world));
   const surprises = [...world.machines.values()].flatMap(({ server, surprises: all }) =>
     all.map((detail) => ({ rule: "crashed", detail: `${server}: ${detail}`, atMs })),
@@ -154,13 +153,8 @@ function readLog(world: World, server: string): RemoteEntry[] {
   return parseLog(server, files);
 }
 
-function evidenceOf(world: World, { server, leapMs, files: { state, index } }: Machine): ServerEvidence {
-  const asked = new Set([...world.records.values()].map(({ expiringId }) => expiringId));
-  const outbox = state
-    .ask<{ id: string; state: string }>("SELECT id, state FROM outbox ORDER BY position")
-    // An answer that waited while the clock leapt ahead has expired by that clock.
-    .filter((row) => leapMs === null || row.state !== "expired" || asked.has(row.id));
-  const kept = new Set(outbox.map(({ id }) => id));
+function evidenceOf(world: World, { server, files: { state, index } }: Machine): ServerEvidence {
+  const outbox = state.ask<{ id: string; state: string }>("SELECT id, state FROM outbox ORDER BY position");
   return {
     server,
     outbox: outbox.map((row) => ({
@@ -168,11 +162,9 @@ function evidenceOf(world: World, { server, leapMs, files: { state, index } }: M
       // When it really was there, whatever the server believed.
       pushedWallMs: world.checks.arrivedMs.get(`${server} ${row.id}`) ?? null,
     })),
-    journal: state
-      .ask<{ from: string; id: string; reply: string }>(
-        'SELECT message_from AS "from", message_id AS id, reply_id AS reply FROM journal ORDER BY message_from, message_id',
-      )
-      .filter(({ reply }) => leapMs === null || kept.has(reply)),
+    journal: state.ask<{ from: string; id: string; reply: string }>(
+      'SELECT message_from AS "from", message_id AS id, reply_id AS reply FROM journal ORDER BY message_from, message_id',
+    ),
     inbox: index.ask<{ id: string; from: string; seq: number }>(
       `SELECT id, writer AS "from", seq FROM entries WHERE type = 'message' AND to_me = 1 ORDER BY position`,
     ),

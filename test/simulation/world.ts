@@ -62,9 +62,7 @@ export class World {
   readonly history = new Map<string, string[]>();
   /** Peers that lie do so until things are healed. */
   isHealed = false;
-  readonly queueMs = DEFAULT_SETTINGS.queue.expires - HOUR_MS;
   #waiters: Waiter[] = [];
-  readonly #ids = new Map<Recorded, string>();
   #lies = 0;
   readonly #lieTimes = new Map<string, number[]>();
   readonly #lying: Chance;
@@ -172,13 +170,6 @@ export class World {
     }
   }
 
-  /** A message that waited while its server's clock leapt ahead may have expired by that clock. */
-  excuseLeaps(): void {
-    for (const [record, id] of this.#ids) {
-      if (this.machine(record.server).leapMs !== null) record.expiringId = id;
-    }
-  }
-
   /** What a machine was told to keep since `sinceMs` and did not bring away is gone with its disk. */
   excuse(machine: Machine, sinceMs: number): void {
     for (const record of this.records.values()) {
@@ -189,8 +180,6 @@ export class World {
 
   setClock(machine: Machine, byMs: number): void {
     machine.offsetMs += byMs;
-    // By such a clock everything that waits has waited for too long.
-    if (byMs > this.queueMs) machine.leapMs = this.timeline.nowMs;
     if (byMs > 0) this.checks.noteForward(machine.server, byMs);
   }
 
@@ -229,8 +218,7 @@ export class World {
       ({ id, told }) => {
         this.note(sending.server, `tells "${sending.body}" (${id.slice(-8)}): ${told}`);
         this.#tell(record, { machine, id, told, waits: sending.waits });
-        if (id !== "" && (sending.expiresInMs !== null || machine.leapMs !== null)) record.expiringId = id;
-        if (id !== "") this.#ids.set(record, id);
+        if (id !== "" && sending.expiresInMs !== null) record.expiringId = id;
       },
       (thrown: unknown) => this.checks.break("crashed", `a send of ${sending.server}: ${messageOf(thrown)}`),
     );

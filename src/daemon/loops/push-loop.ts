@@ -10,6 +10,7 @@ import { listPeers } from "../../fleet/messaging/peers.ts";
 import type { ServerFacts } from "../../fleet/messaging/publish-card.ts";
 import type { QueueRules } from "../../fleet/messaging/queue.ts";
 import { storeWhenDue } from "../../fleet/messaging/restore-objects.ts";
+import { keepWaitingClock } from "../../fleet/messaging/waiting-clock.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import { isDamage } from "../../platform/sqlite-database.ts";
 import type { DaemonState } from "../daemon-state.ts";
@@ -42,6 +43,7 @@ export interface PushLoopContext {
 /** One round of pushing: what is queued and due goes to the remote. Answers how long to wait for the next, ms. */
 export async function pushRound(context: PushLoopContext): Promise<number> {
   const { daemon, gate, report, signal, stop } = context;
+  keepWaitingClock(context.ports.state, context.ports.clock.wallMs());
   // Whoever looks at the remote finds out when this is over, and rings.
   if (holdOf(context.ports.state) !== null) return LOOK_MS;
   const due = nextDue(context);

@@ -17,6 +17,7 @@ import { type FlushOptions, type FlushRound, findLogPlace, pushOwnRefs } from ".
 import { expireQueued, hasExpired, noteUnreachable } from "./queue.ts";
 import { type Settled, settleRefusal } from "./settle-refusal.ts";
 import { newestBatch, takeBack } from "./take-back.ts";
+import { keepWaitingClock } from "./waiting-clock.ts";
 
 /**
  * What a flush came to. `pushed`: whatever was due is on the remote. `waiting`: the remote did not answer; everything is
@@ -98,6 +99,7 @@ async function expire(round: FlushRound): Promise<TurnEnd | null> {
   const { ports, options } = round;
   const { state, clock } = ports;
   const nowWallMs = clock.wallMs();
+  keepWaitingClock(state, nowWallMs);
   if (hasExpired(state, { state: "built", nowWallMs }, options.rules)) {
     const place = await findLogPlace(round);
     if (!place.ok) return { kind: "waiting", failure: place.error };

@@ -130,8 +130,20 @@ CREATE TABLE former_keys(
 CREATE UNIQUE INDEX former_keys_once ON former_keys(server, public_key, hash) WHERE hash <> '';
 `;
 
+/** What the waiting clock said when an entry was queued; null in rows of before, which begin to wait at the next look. */
+const WAITING = "ALTER TABLE outbox ADD COLUMN since_ms INTEGER";
+
 /** Each step leads from the layout of its position to the next; a file of an older fleetd takes those it lacks. */
-const STATE_STEPS: readonly string[] = [MESSAGES, QUEUE, HANDLERS, METRICS, OWN_REFS, COMPACTION, TRUST];
+const STATE_STEPS: readonly string[] = [
+  MESSAGES,
+  QUEUE,
+  HANDLERS,
+  METRICS,
+  OWN_REFS,
+  COMPACTION,
+  TRUST,
+  WAITING,
+];
 
 const INDEX_TABLES = `
 CREATE TABLE entries(

@@ -12,6 +12,7 @@ import type { GitObject, ObjectKind } from "../../base/ports/git-store.ts";
 import type { Batch, EntryDraft, LogHead } from "./build-batch.ts";
 import { readSetting, writeSetting } from "./identity.ts";
 import type { EntryBody } from "./model.ts";
+import { lookAtWait } from "./waiting-clock.ts";
 
 export type OutboxState = "queued" | "built" | "pushed" | "dead" | "expired";
 
@@ -44,13 +45,14 @@ export interface StoredBatch {
 export function enqueue(state: Database, draft: EntryDraft, nowWallMs: number): boolean {
   const { body } = draft;
   const added = state.run(
-    `INSERT INTO outbox(id, type, draft, created_wall_ms, expires_wall_ms) VALUES(?, ?, ?, ?, ?)
+    `INSERT INTO outbox(id, type, draft, created_wall_ms, expires_wall_ms, since_ms) VALUES(?, ?, ?, ?, ?, ?)
      ON CONFLICT(id) DO NOTHING`,
     draft.id,
     body.type,
     JSON.stringify({ at: draft.at, body }),
     nowWallMs,
     body.type === "message" && body.expires_at !== undefined ? fromInstant(body.expires_at) : null,
+    lookAtWait(state, nowWallMs),
   );
   if (added === 0) return false;
   if (body.type === "message") expectRecipients(state, draft.id, body.to);

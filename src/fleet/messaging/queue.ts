@@ -10,6 +10,7 @@ import { INSTANT_MS_MAX } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { ServerSettings } from "../settings/model.ts";
 import type { EntryBody } from "./model.ts";
+import { endOfWait, lookAtWait, waitedMs } from "./waiting-clock.ts";
 
 /** How long an entry may wait, how often it may be refused, and how long it rests between two refusals. */
 export type QueueRules = Pick<ServerSettings, "queue" | "retry">;
@@ -97,6 +98,7 @@ type ItemRow = {
   state: string;
   created_wall_ms: number;
   expires_wall_ms: number | null;
+  since_ms: number | null;
   unreachable: number;
   refused: number;
   reason: string;
@@ -106,7 +108,8 @@ type ItemRow = {
 /** Everything that is not on the remote as far as known, oldest first. `id`: that entry alone. */
 export function listQueue(state: Database, rules: QueueRules, id?: string): QueueItem[] {
   const rows = state.all<ItemRow>(
-    `SELECT id, type, draft, state, created_wall_ms, expires_wall_ms, unreachable, refused, reason, failed_wall_ms
+    `SELECT id, type, draft, state, created_wall_ms, expires_wall_ms, since_ms, unreachable, refused, reason,
+       failed_wall_ms
      FROM outbox WHERE state <> 'pushed' ${id === undefined ? "" : "AND id = ?"} ORDER BY position`,
     ...(id === undefined ? [] : [id]),
   );
@@ -118,7 +121,7 @@ export function listQueue(state: Database, rules: QueueRules, id?: string): Queu
       ...describe(body),
       state: stateOf(row),
       createdWallMs: row.created_wall_ms,
-      expiresWallMs: row.type === "message" ? expiryOf(row, rules) : null,
+      expiresWallMs: row.type === "message" ? expiryOf(state, row, rules) : null,
       unreachable: row.unreachable,
       refused: row.refused,
       reason: row.reason,
@@ -138,13 +141,19 @@ function stateOf(row: { state: string; refused: number }): QueueState {
   return row.state === "queued" && row.refused > 0 ? "refused" : (row.state as QueueState);
 }
 
-const expiryOf = (
-  row: { expires_wall_ms: number | null; created_wall_ms: number },
+function expiryOf(
+  state: Database,
+  row: Pick<ItemRow, "expires_wall_ms" | "created_wall_ms" | "since_ms">,
   { queue }: QueueRules,
-): number => Math.min(INSTANT_MS_MAX, row.expires_wall_ms ?? row.created_wall_ms + queue.expires);
+): number {
+  const end = row.since_ms === null ? null : endOfWait(state, row.since_ms, queue.expires);
+  return Math.min(INSTANT_MS_MAX, row.expires_wall_ms ?? end ?? row.created_wall_ms + queue.expires);
+}
 
-// Of a message without an end of its own the rules say how long it waits here; that never goes on the wire.
-const PAST_EXPIRY = "type = 'message' AND coalesce(expires_wall_ms, created_wall_ms + ?) <= ?";
+// Of a message without an end of its own the rules say how long it waits here; that never goes on the wire,
+// and counts on time that this machine saw pass. The end that a sender gave is an instant.
+const PAST_EXPIRY =
+  "type = 'message' AND CASE WHEN expires_wall_ms IS NULL THEN since_ms + ? <= ? ELSE expires_wall_ms <= ? END";
 
 /** Whether a message waits here whose time is over: queued ones, or those that are part of a batch already. */
 export function hasExpired(
@@ -153,7 +162,8 @@ export function hasExpired(
   rules: QueueRules,
 ): boolean {
   const sql = `SELECT 1 FROM outbox WHERE state <> 'pushed' AND state = ? AND ${PAST_EXPIRY} LIMIT 1`;
-  return state.get(sql, at.state, rules.queue.expires, at.nowWallMs) !== null;
+  const waited = waitedMs(state, at.nowWallMs);
+  return state.get(sql, at.state, rules.queue.expires, waited, at.nowWallMs) !== null;
 }
 
 /** Ends the wait of queued messages whose time is over: they are never sent. Inside the caller's transaction. */
@@ -161,6 +171,7 @@ export function expireQueued(state: Database, nowWallMs: number, rules: QueueRul
   return state.run(
     `UPDATE outbox SET state = 'expired' WHERE state = 'queued' AND ${PAST_EXPIRY}`,
     rules.queue.expires,
+    lookAtWait(state, nowWallMs),
     nowWallMs,
   );
 }
@@ -236,10 +247,12 @@ export function retryEntry(state: Database, id: string, nowWallMs: number): bool
   const changed = state.run(
     `UPDATE outbox SET state = 'queued', refused = 0, unreachable = 0, reason = '', failed_wall_ms = NULL,
        tried_wall_ms = NULL, due_wall_ms = NULL,
-       created_wall_ms = CASE WHEN state = 'expired' THEN ? ELSE created_wall_ms END
+       created_wall_ms = CASE WHEN state = 'expired' THEN ? ELSE created_wall_ms END,
+       since_ms = CASE WHEN state = 'expired' THEN ? ELSE since_ms END
      WHERE id = ? AND state IN ('queued', 'dead', 'expired')
        AND (expires_wall_ms IS NULL OR expires_wall_ms > ?)`,
     nowWallMs,
+    lookAtWait(state, nowWallMs),
     id,
     nowWallMs,
   );

@@ -12,6 +12,7 @@ import {
   retryEntry,
   suspectsAmong,
 } from "../../../../src/fleet/messaging/queue.ts";
+import { lookAtWait, PLAUSIBLE_MS } from "../../../../src/fleet/messaging/waiting-clock.ts";
 import { DEFAULT_SETTINGS } from "../../../../src/fleet/settings/defaults.ts";
 import { memoryState } from "../../../helpers/memory-database.ts";
 
@@ -149,6 +150,9 @@ describe("the marks of what was tried", () => {
     enqueue(state, message("a"), 100);
     enqueue(state, message("b", { expires_at: "2026-01-01T00:00:01.000Z" }), 100);
     const nowWallMs = Date.parse("2026-02-01T00:00:00.000Z");
+    for (let at = 100; at < 100 + RULES.queue.expires + PLAUSIBLE_MS; at += PLAUSIBLE_MS)
+      lookAtWait(state, at);
+    lookAtWait(state, nowWallMs);
     expect(hasExpired(state, { state: "queued", nowWallMs }, RULES)).toBe(true);
     expect(state.transaction(() => expireQueued(state, nowWallMs, RULES))).toBe(2);
     expect(["a", "b"].map((id) => retryEntry(state, id, nowWallMs))).toEqual([true, false]);
