@@ -7,6 +7,7 @@ import type { RefReport, RefUpdate, RemoteFailure, RemoteOptions } from "../../b
 import { fail, ok, type Result } from "../../base/result.ts";
 import { announceConflict } from "./conflict-ref.ts";
 import { fetchMeta, metaLease, restoreMeta } from "./fleet-meta.ts";
+import { refuseWhileFormer } from "./former-life.ts";
 import type { CardMode } from "./identity.ts";
 import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
 import { dropBrokenLog, dropOwnRefs, findVanished, isNoCommit, namedAsBroken } from "./mend-own-refs.ts";
@@ -69,6 +70,7 @@ const ATTEMPTS_MAX = 6;
  */
 export async function pushOwnRefs(round: FlushRound, target: PushTarget): Promise<PushEnd> {
   const { ports, options } = round;
+  refuseWhileFormer(ports);
   const { mode } = loadCardState(ports);
   const dropped = await dropBrokenLog(ports, ownRefs(ports).log, callOptions(round));
   if (!dropped.ok) return { kind: "waiting", failure: dropped.error };

@@ -7,6 +7,7 @@ import { FleetError } from "../../base/errors.ts";
 import { adoptLog, noteFormerCursors } from "./adopt-log.ts";
 import type { Card } from "./card.ts";
 import { listConflicts, shownFingerprint } from "./conflict-ref.ts";
+import { cardWithFormer, forgetSighted, placeWithFormer, readerBeyond } from "./former-life.ts";
 import { graftOf } from "./graft.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
 import { endOwnAlarms, HOLDS, type Hold, type HoldKind, holdOf, raiseOwnAlarm } from "./own-alarms.ts";
@@ -48,6 +49,8 @@ export class OwnRefsWatch {
   readonly #takeTurn: TakeTurn;
   /** The other machine's refs and since when they have not moved, monotonic ms. */
   #silence: { readonly key: string; readonly sinceMonoMs: number } | null = null;
+  /** Nothing was told yet of what others read. */
+  #isFirst = true;
   /** What was judged last, so that a tip that stays is not read again at every look. */
   #judged: { readonly key: string; readonly place: OwnPlace } | null = null;
 
@@ -61,13 +64,27 @@ export class OwnRefsWatch {
     const { state } = this.#ports;
     const notices = this.#noteConflicts();
     if (holdOf(state)?.kind === "other-fleet") return { held: holdOf(state), wantsPush: false, notices };
-    const place = await this.#placeOf(own.tip);
-    const card = await judgeOwnCard(this.#ports, own.card);
+    const place = await placeWithFormer(this.#ports, await this.#placeOf(own.tip), own.tip);
+    const card = await cardWithFormer(this.#ports, await judgeOwnCard(this.#ports, own.card), own.card);
     // A daemon of ours had come further than this state knows, as after a power cut or a backup.
     if (card.kind === "mine") noteFormerCursors(state, card.card.cursors);
-    const look = await this.#act(own, { place, card }, times);
+    const look = this.#tellReaders(await this.#act(own, { place, card }, times));
     const wantsPush = look.wantsPush || (look.held === null && own.meta === null);
     return { ...look, wantsPush, notices: [...notices, ...look.notices] };
+  }
+
+  /**
+   * At the first look of a life: where others read what is nowhere any more, somebody has to decide. It holds nothing,
+   * since whoever lies on his card could silence anybody.
+   */
+  #tellReaders(look: OwnLook): OwnLook {
+    if (!this.#isFirst || look.held !== null) return look;
+    this.#isFirst = false;
+    const { server } = this.#ports.identity;
+    const reader = readerBeyond(this.#ports);
+    if (reader === null) return look;
+    const detail = `"${reader}" says that it read entries of "${server}" that are nowhere any more, as after an old backup: it may not take what follows. If so, choose another id with "fleetd init --server ID"`;
+    return { ...look, notices: [...look.notices, detail] };
   }
 
   async #act(found: OwnRefs, other: Other, times: WatchTimes): Promise<OwnLook> {
@@ -92,13 +109,20 @@ export class OwnRefsWatch {
     if (isStranger && isFight && holdOf(state)?.kind === "fight") {
       return { held: holdOf(state), wantsPush: false, notices: [] };
     }
-    const ended = endOwnAlarms(state, Object.keys(HOLDS) as HoldKind[], clock.wallMs());
+    const ended = this.#endHolds();
     if (place?.kind === "confirmed") endOwnAlarms(state, ["stranger"], clock.wallMs());
     const isOff = place !== null && place.kind !== "confirmed" && place.kind !== "ours";
     const isCardOff = found.card === null ? loadCardState(this.#ports).n > 0 : card.kind !== "known";
     const wantsPush = ended || isStranger || (isOff && place.kind !== "strangers") || isCardOff;
     const notices = ended ? [`nothing is in the way of "${identity.server}" any more; it goes on`] : [];
     return { held: null, wantsPush, notices };
+  }
+
+  #endHolds(): boolean {
+    const { state, clock, store } = this.#ports;
+    const ended = endOwnAlarms(state, Object.keys(HOLDS) as HoldKind[], clock.wallMs());
+    if (ended) forgetSighted(store);
+    return ended;
   }
 
   /** Somebody else writes with our key: as long as it moves, this one stands still. */
@@ -126,10 +150,10 @@ export class OwnRefsWatch {
     if (turn === null) return null;
     try {
       // A push that ended just now may have changed what is ours.
-      const place = await judgeOwnTip(this.#ports, found.tip);
-      const card = await judgeOwnCard(this.#ports, found.card);
+      const place = await placeWithFormer(this.#ports, await judgeOwnTip(this.#ports, found.tip), found.tip);
+      const card = await cardWithFormer(this.#ports, await judgeOwnCard(this.#ports, found.card), found.card);
       const former = card.kind === "other" || card.kind === "mine" ? card.card : null;
-      const batches = place.kind === "unknown" ? place.batches : [];
+      const batches = place?.kind === "unknown" ? place.batches : [];
       const entries =
         batches.length === 0 && card.kind !== "other" ? 0 : await adoptLog(this.#ports, batches, former);
       if (entries === null) return null;
@@ -139,6 +163,7 @@ export class OwnRefsWatch {
         state.transaction(() => saveCardState(this.#ports, { ...last, n, commitId: found.card }));
       }
       this.#silence = null;
+      forgetSighted(this.#ports.store);
       const detail = `${entries} entries of a former life of "${identity.server}" were taken over: this state was an old copy`;
       raiseOwnAlarm(state, { kind: "adopted", detail }, clock.wallMs());
       endOwnAlarms(state, [...(Object.keys(HOLDS) as HoldKind[]), "adopted"], clock.wallMs());
