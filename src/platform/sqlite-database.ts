@@ -15,6 +15,12 @@ const BUSY_TIMEOUT_MS = 10_000;
 /** What a WAL that is begun anew may keep of its size: what it has when SQLite does that by itself (1,000 pages of 4 KiB). */
 const WAL_BYTES_MAX = 4_194_304;
 
+/**
+ * Prepared statements that are kept per connection; Bun keeps 20 if not told otherwise. Of 40 in turn each took 25 µs with
+ * that, and 1.4 to 3.2 µs with all of them kept.
+ */
+Sqlite.MAX_QUERY_CACHE_SIZE = 200;
+
 /** How a file is opened. */
 export interface OpenOptions {
   readonly create: boolean;

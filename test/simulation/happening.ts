@@ -96,6 +96,10 @@ export interface Plan {
   readonly durationMs: number;
   readonly isFolder: boolean;
   readonly intervalMs: number;
+  /** How far looks are apart while a conversation lasts, ms. */
+  readonly talkMs: number;
+  /** How long after a change a folder's watcher looks, ms. */
+  readonly watchMs: number;
   /** How far heartbeats are apart, ms. */
   readonly heartbeatMs: number;
   readonly onCrash: "park" | "retry";

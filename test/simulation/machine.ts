@@ -178,8 +178,8 @@ export class Machine {
     const { life, daemon } = this;
     const waitMs = daemon?.untilNextLookMs(this.#monotonicMs) ?? null;
     if (life === null || daemon === null || waitMs === null) return;
-    const { isFolder } = this.#world.plan;
-    const soonMs = isFolder ? 2 : waitMs;
+    const { isFolder, watchMs } = this.#world.plan;
+    const soonMs = isFolder ? watchMs : waitMs;
     this.#world.timeline.after(soonMs, () => life.reach(() => daemon.state.receiveBell.ring()));
   }
 

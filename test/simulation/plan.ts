@@ -37,6 +37,9 @@ export function makePlan(seed: number, { servers, hours, focus, doubleFaults }: 
     isFolder: chance.isTrue(0.3),
     intervalMs: chance.pick([10, 10, 20, 30, 60]) * SECOND_MS,
     heartbeatMs: chance.pick([5, 10, 20]) * MINUTE_MS,
+    // Looks that come together see what came together; every fifth fleet looks as often as fleetd does by itself.
+    talkMs: chance.pick([1, 10, 20, 20, 30]) * SECOND_MS,
+    watchMs: chance.pick([2, SECOND_MS, 5 * SECOND_MS, 10 * SECOND_MS, 20 * SECOND_MS]),
     onCrash: focus === "power" ? "park" : chance.pick(["park", "retry"] as const),
     handlerMs: { least: focus === "power" ? 10 * SECOND_MS : 10, most: 29 * SECOND_MS },
     clocksHeal: chance.isTrue(0.5),

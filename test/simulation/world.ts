@@ -269,10 +269,11 @@ export class World {
   }
 }
 
-function settingsOf({ intervalMs, heartbeatMs, onCrash }: Plan): ServerSettings {
+function settingsOf({ intervalMs, talkMs, heartbeatMs, onCrash }: Plan): ServerSettings {
   return {
     ...DEFAULT_SETTINGS,
     interval: intervalMs,
+    poll: { ...DEFAULT_SETTINGS.poll, conversation: talkMs },
     heartbeat: { idle: heartbeatMs / 2, every: heartbeatMs },
     rules: [
       {

@@ -283,21 +283,27 @@ const CARDS = "SELECT server, commit_id, json, received_wall_ms FROM cards";
 
 /** The last card of every server, by name. */
 export const listCards = (index: Database): StoredCard[] =>
-  index.all<CardRow>(`${CARDS} ORDER BY server`).map(toStoredCard);
+  index.all<CardRow>(`${CARDS} ORDER BY server`).map((row) => toStoredCard(index, row));
 
 /** The last card of one server, or null. */
 export function findCard(index: Database, server: string): StoredCard | null {
   const row = index.get<CardRow>(`${CARDS} WHERE server = ?`, server);
-  return row === null ? null : toStoredCard(row);
+  return row === null ? null : toStoredCard(index, row);
 }
 
-const toStoredCard = (row: CardRow): StoredCard => ({
-  server: row.server,
-  commitId: row.commit_id,
+/** Cards as they were read last: every look asks for all of them, and few have changed. */
+const readBefore = new WeakMap<Database, Map<string, { readonly json: string; readonly card: Card }>>();
+
+function toStoredCard(index: Database, row: CardRow): StoredCard {
+  const known = readBefore.get(index) ?? new Map<string, { readonly json: string; readonly card: Card }>();
+  readBefore.set(index, known);
+  const before = known.get(row.server);
   // Stored by `saveCard` after `parseCard` had accepted it.
-  card: readStoredJson(row.json, "a card in index.db") as Card,
-  receivedWallMs: row.received_wall_ms,
-});
+  const isSame = before?.json === row.json;
+  const card = isSame ? before.card : (readStoredJson(row.json, "a card in index.db") as Card);
+  if (!isSame) known.set(row.server, { json: row.json, card });
+  return { server: row.server, commitId: row.commit_id, card, receivedWallMs: row.received_wall_ms };
+}
 
 /** Declares all that the index holds now history; for a server that just joined. */
 export const markAllHistory = (index: Database): void => {
