@@ -16,8 +16,8 @@ const BUSY_TIMEOUT_MS = 10_000;
 const WAL_BYTES_MAX = 4_194_304;
 
 /**
- * Prepared statements that are kept per connection. A look at the remote uses some 60 different ones; Bun keeps 20 if not
- * told otherwise, and preparing one anew costs ten times what running it does.
+ * Prepared statements that are kept per connection; Bun keeps 20 if not told otherwise. Of 40 in turn each took 25 µs with
+ * that, and 1.4 to 3.2 µs with all of them kept.
  */
 Sqlite.MAX_QUERY_CACHE_SIZE = 200;
 

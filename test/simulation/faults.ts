@@ -210,6 +210,7 @@ function putJunk(world: World, parent: string | null): string {
   const { all, commitId } = strangersCommit(files, parent);
   for (const object of all) world.network.remote.objects.set(object.id, object);
   world.strange.add(commitId);
+  world.junk.add(commitId);
   return commitId;
 }
 

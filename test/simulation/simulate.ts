@@ -147,7 +147,8 @@ function readLog(world: World, server: string): RemoteEntry[] {
     const commit = objects.get(id);
     if (commit === undefined) break;
     const blob = objects.get(filesOf(commit, objects).get("entries.jsonl") ?? "");
-    files.unshift(fromUtf8(blob?.content ?? new Uint8Array(0)) ?? "");
+    // What a stranger put on a log stays there until its owner has something to say, and is nobody's word.
+    if (!world.junk.has(id)) files.unshift(fromUtf8(blob?.content ?? new Uint8Array(0)) ?? "");
     id = parentsOf(commit)[0];
   }
   return parseLog(server, files);

@@ -55,6 +55,8 @@ export class World {
   readonly commands = new Set<{ readonly life: Life; readonly machine: Machine }>();
   /** Commits that somebody put on a ref who does not own it. */
   readonly strange = new Set<string>();
+  /** Those of them that he made himself. */
+  readonly junk = new Set<string>();
   /** What ends the faults that last. */
   readonly cures = new Set<Cure>();
   readonly records = new Map<string, Recorded>();
