@@ -101,5 +101,4 @@ test(
   TIMEOUT_MS,
 );
 
-defineTidyingWithoutGrace({ sends: 6, daemons: true, timeoutMs: TIMEOUT_MS });
 defineTidyingWithoutGrace({ sends: 6, daemons: false, timeoutMs: TIMEOUT_MS });
