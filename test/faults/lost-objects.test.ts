@@ -2,11 +2,11 @@
 // of a ref mends it by itself.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
+  defineTidyingWithoutGrace,
   expectNothingLost,
   isWhole,
   loseObject,
   type Part,
-  tidyWithoutGrace,
 } from "../helpers/ill-remote-suite.ts";
 import { OwnRefsScene, until } from "../helpers/own-refs-scene.ts";
 
@@ -61,24 +61,6 @@ test(
 );
 
 test(
-  "git prune --expire=now and gc --prune=now without a pause, on the remote and in a store: nothing is lost",
-  async () => {
-    const { sandbox } = scene;
-    const monitors = await Promise.all([sandbox.monitor("a"), sandbox.monitor("b")]);
-    const end = tidyWithoutGrace(scene, [sandbox.remote, sandbox.filesOf("a").store]);
-    const codes: (number | null)[] = [];
-    for (let count = 0; count < 12; count += 1) codes.push((await say("a", "b")).exitCode);
-    const runs = await end();
-    console.log(`\ntidied without grace ${runs} times beside 12 sends: exit codes ${codes.join(" ")}`);
-    expect(codes.filter((code) => code !== 0 && code !== 75)).toEqual([]);
-    await delivered("b", 12);
-    await until("the remote is whole", remoteIsWhole);
-    await expectNothingLost(scene, monitors);
-  },
-  TIMEOUT_MS,
-);
-
-test(
   "a private store lost what was built, what was pushed, and its own refs: mended, in order",
   async () => {
     const { sandbox } = scene;
@@ -118,3 +100,5 @@ test(
   },
   TIMEOUT_MS,
 );
+
+defineTidyingWithoutGrace({ sends: 6, daemons: false, timeoutMs: TIMEOUT_MS });

@@ -12,10 +12,10 @@ import { defineTidying } from "../helpers/tidying-suite.ts";
 const TIMEOUT_MS = 120_000;
 const WITHIN_MS = 60_000;
 
-defineReceiverKills("file", 12, TIMEOUT_MS);
-defineReceiverKills("http", 4, TIMEOUT_MS);
-defineReceiverKills("ssh", 2, TIMEOUT_MS);
-defineTidying(12, TIMEOUT_MS);
+// Over ssh, and many of each: test/long/faults-remote.test.ts.
+defineReceiverKills("file", 3, TIMEOUT_MS);
+defineReceiverKills("http", 1, TIMEOUT_MS);
+defineTidying(3, TIMEOUT_MS);
 
 test.skipIf(process.platform !== "linux")(
   "the old lock of an own ref is removed and reported, that of another server stays",

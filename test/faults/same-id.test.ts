@@ -1,11 +1,11 @@
 // One id on two machines, and a state that was restored from a backup: one goes on, nobody handles anything twice.
 import { afterEach, expect, test } from "bun:test";
-import { chmodSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe as inWords, judge } from "../helpers/fleet-checker.ts";
 import { gather, readLogs } from "../helpers/fleet-evidence.ts";
-import { OwnRefsScene, told, until } from "../helpers/own-refs-scene.ts";
+import { OwnRefsScene, told, twoNewcomers, until } from "../helpers/own-refs-scene.ts";
 
 let scene: OwnRefsScene;
 const files: string[] = [];
@@ -136,21 +136,9 @@ test("6. the same id on two machines at once: one goes on, the other stops with 
   expect(counts(file)).toEqual([1, 1, 1]);
 }, 180_000);
 
-/** A server `x` that has joined and pushed nothing, since the remote refused it, and then another one that did. */
-async function twoNewcomers(): Promise<void> {
-  scene = new OwnRefsScene();
-  const { sandbox } = scene;
-  await sandbox.init("a");
-  const hook = join(sandbox.remote, "hooks/update");
-  await Bun.write(hook, `#!/bin/sh\ncase "$1" in */x) exit 1;; esac\n`);
-  chmodSync(hook, 0o755);
-  await sandbox.run("late", ["init", "--remote", sandbox.remote, "--server", "x"]);
-  await Bun.write(hook, "#!/bin/sh\nexit 0\n");
-  await sandbox.init("x");
-}
-
 test("6. a newcomer with a taken id: 77, names the holder, leaves a note; the holder tells it and goes on", async () => {
-  await twoNewcomers();
+  scene = new OwnRefsScene();
+  await twoNewcomers(scene);
   const { sandbox } = scene;
   const holder = await sandbox.monitor("x");
   const tip = scene.logOf("x");
@@ -170,26 +158,4 @@ test("6. a newcomer with a taken id: 77, names the holder, leaves a note; the ho
   await until("the note is gone", () => ![...scene.refs().keys()].some((ref) => ref.includes("/conflict/")));
   await holder.stop();
   expect(await verdict()).toBe("");
-}, 180_000);
-
-test("6. two keys that both wrote one log: a bounded number of recoveries, then one of them stops and says so", async () => {
-  await twoNewcomers();
-  const { sandbox } = scene;
-  await sandbox.send("x", { to: "a" });
-  for (const ref of ["refs/fleet/log/x", "refs/fleet/state/x"]) scene.git("update-ref", "-d", ref);
-  await sandbox.run("late", ["send", "hello", "--to", "a"]);
-  const one = await sandbox.monitor("x");
-  const two = await sandbox.monitor("late");
-  const machines = ["x", "late"];
-  const held = async (): Promise<string[]> => {
-    const figures = await Promise.all(machines.map((machine) => scene.ownRefs(machine)));
-    return machines.filter((_, at) => figures[at]?.figure === "held");
-  };
-  await until("one of them gives in", async () => (await held()).length === 1);
-  const [stopped = ""] = await held();
-  const tip = scene.logOf("x");
-  expect((await sandbox.run(stopped, ["send", "once more", "--to", "a"])).exitCode).toBe(77);
-  expect(scene.logOf("x")).toBe(tip);
-  expect(Number(scene.git("rev-list", "--count", "--merges", "refs/fleet/log/x"))).toBeLessThanOrEqual(6);
-  await Promise.all([one.stop(), two.stop()]);
 }, 180_000);

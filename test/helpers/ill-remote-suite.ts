@@ -1,10 +1,10 @@
 /** Somebody takes objects out of the remote or out of a private store, as `git gc --prune=now` beside a writer does. */
-import { expect } from "bun:test";
+import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { describe as inWords, judge } from "./fleet-checker.ts";
 import { gather } from "./fleet-evidence.ts";
 import type { Monitor } from "./fleet-sandbox.ts";
-import type { OwnRefsScene } from "./own-refs-scene.ts";
+import { OwnRefsScene, until } from "./own-refs-scene.ts";
 
 /** The last commit of a ref, its tree, and its entries. */
 export type Part = "commit" | "tree" | "blob";
@@ -59,4 +59,50 @@ export async function expectNothingLost(scene: OwnRefsScene, monitors: readonly 
   await Promise.all(monitors.map((monitor) => monitor.stop()));
   const violations = judge(scene.sandbox.sends, await gather(scene.sandbox));
   expect(inWords(violations.filter(({ rule }) => rule !== "quarantined"))).toBe("");
+}
+
+/** What a run of tidying without grace is made of. `daemons`: whether monitors run, or commands alone send. */
+export interface GracelessTidying {
+  readonly sends: number;
+  readonly daemons: boolean;
+  readonly timeoutMs: number;
+}
+
+/** One test: a remote (beside daemons, whose owner mends it) and a private store are tidied with no grace beside sends. */
+export function defineTidyingWithoutGrace({ sends, daemons, timeoutMs }: GracelessTidying): void {
+  const where = daemons ? "on the remote and in a store" : "in the store of a server without a daemon";
+  const body = async (): Promise<void> => {
+    // The remote may say so often that it cannot that nobody asks it for a while.
+    const scene = new OwnRefsScene("breaker: { open_for: 3s }\n");
+    const { sandbox } = scene;
+    try {
+      for (const server of ["a", "b"]) await sandbox.init(server);
+      const start = daemons ? ["a", "b"] : [];
+      const monitors = await Promise.all(start.map((server) => sandbox.monitor(server)));
+      const folders = [...(daemons ? [sandbox.remote] : []), sandbox.filesOf("a").store];
+      const end = tidyWithoutGrace(scene, folders);
+      const codes = new Map<number | null, number>();
+      for (let count = 0; count < sends; count += 1) {
+        const { exitCode } = await sandbox.send("a", { to: "b" });
+        codes.set(exitCode, (codes.get(exitCode) ?? 0) + 1);
+      }
+      const runs = await end();
+      const told = [...codes].map(([code, times]) => `${code}: ${times}`).join(", ");
+      console.log(`\ntidied without grace ${where}: ${runs} times beside ${sends} sends, exit codes ${told}`);
+      expect([...codes.keys()].filter((code) => code !== 0 && code !== 75)).toEqual([]);
+      // What waits goes with the next message.
+      if (!daemons) await sandbox.send("a", { to: "b" });
+      const count = daemons ? sends : sends + 1;
+      await until("all is delivered", async () => (await scene.inbox("b")).length === count);
+      await until("the remote is whole", () => isWhole(scene, sandbox.remote));
+      await expectNothingLost(scene, monitors);
+    } finally {
+      await sandbox.close();
+    }
+  };
+  test(
+    `git prune --expire=now and gc --prune=now without a pause, ${where}: nothing is lost`,
+    body,
+    timeoutMs,
+  );
 }

@@ -1,5 +1,5 @@
 /** What the tests on a server's own refs share: a fleet that lives a hundred times as fast, and strangers with git. */
-import { cpSync, existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { FleetSandbox, type Monitor } from "./fleet-sandbox.ts";
 import { eventually } from "./temp-git.ts";
@@ -100,6 +100,17 @@ export class OwnRefsScene {
   lines(file: string): string[] {
     return existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];
   }
+}
+
+/** A server `x` that has joined and pushed nothing, since the remote refused it, and then another one that did. */
+export async function twoNewcomers({ sandbox }: OwnRefsScene): Promise<void> {
+  await sandbox.init("a");
+  const hook = join(sandbox.remote, "hooks/update");
+  await Bun.write(hook, `#!/bin/sh\ncase "$1" in */x) exit 1;; esac\n`);
+  chmodSync(hook, 0o755);
+  await sandbox.run("late", ["init", "--remote", sandbox.remote, "--server", "x"]);
+  await Bun.write(hook, "#!/bin/sh\nexit 0\n");
+  await sandbox.init("x");
 }
 
 /** Waits until something holds. @throws with `what` when it never does */

@@ -57,17 +57,20 @@ export class StoreKeeper {
     if (!this.#isSuspicious) return REST_MS;
     const waitMs = this.#notBeforeMonoMs - clock.monotonicMs();
     if (waitMs > 0) return waitMs;
+    let isRight = false;
     try {
       const { outcome, notices } = await mend();
       if (outcome === "busy") return BUSY_AGAIN_MS;
       for (const text of notices) report({ kind: "notice", text });
-      if (outcome === "mended") this.onMended();
+      isRight = outcome === "mended";
+      if (isRight) this.onMended();
     } catch (thrown) {
       report({ kind: "notice", text: `the store is damaged and cannot be mended yet: ${messageOf(thrown)}` });
     }
     this.#isSuspicious = false;
     this.#notBeforeMonoMs = clock.monotonicMs() + this.#pauseMs;
-    this.#pauseMs = Math.min(PAUSE_MS_MAX, this.#pauseMs * 2);
+    // Only suspicions that come to nothing make the next one wait longer.
+    this.#pauseMs = isRight ? PAUSE_MS_FIRST : Math.min(PAUSE_MS_MAX, this.#pauseMs * 2);
     return REST_MS;
   }
 }

@@ -1,0 +1,39 @@
+// What takes too long for the fast part: two machines that fight over one log, and tidying without grace for a long time.
+import { expect, test } from "bun:test";
+import { defineTidyingWithoutGrace } from "../helpers/ill-remote-suite.ts";
+import { OwnRefsScene, twoNewcomers, until } from "../helpers/own-refs-scene.ts";
+
+/** Messages beside `git prune --expire=now`. */
+const SENDS = Number(process.env["FLEETD_TIDYING_SENDS"] ?? 100);
+
+if (process.env["FLEETD_LONG"] === "1") {
+  defineTidyingWithoutGrace({ sends: SENDS, daemons: true, timeoutMs: 180_000 + SENDS * 10_000 });
+  defineTidyingWithoutGrace({ sends: SENDS, daemons: false, timeoutMs: 180_000 + SENDS * 10_000 });
+
+  test("6. two keys that both wrote one log: a bounded number of recoveries, then one of them stops and says so", async () => {
+    const scene = new OwnRefsScene();
+    await twoNewcomers(scene);
+    const { sandbox } = scene;
+    await sandbox.send("x", { to: "a" });
+    for (const ref of ["refs/fleet/log/x", "refs/fleet/state/x"]) scene.git("update-ref", "-d", ref);
+    await sandbox.run("late", ["send", "hello", "--to", "a"]);
+    const one = await sandbox.monitor("x");
+    const two = await sandbox.monitor("late");
+    const machines = ["x", "late"];
+    const held = async (): Promise<string[]> => {
+      const figures = await Promise.all(machines.map((machine) => scene.ownRefs(machine)));
+      return machines.filter((_, at) => figures[at]?.figure === "held");
+    };
+    await until("one of them gives in", async () => (await held()).length === 1);
+    const [stopped = ""] = await held();
+    const tip = scene.logOf("x");
+    expect((await sandbox.run(stopped, ["send", "once more", "--to", "a"])).exitCode).toBe(77);
+    expect(scene.logOf("x")).toBe(tip);
+    expect(Number(scene.git("rev-list", "--count", "--merges", "refs/fleet/log/x"))).toBeLessThanOrEqual(6);
+    await Promise.all([one.stop(), two.stop()]);
+    await sandbox.close();
+  }, 180_000);
+} else {
+  console.log("skipped: the long suite of the own refs, because FLEETD_LONG is not 1");
+  test.skipIf(true)("own refs, the long suite", () => undefined);
+}
