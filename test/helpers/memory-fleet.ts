@@ -207,7 +207,7 @@ export class MemoryServer {
   }
 
   answer(settings: Partial<AnswerSettings> = {}): HandledMessage[] {
-    return answerMessages(this.receivePorts, { ...ANSWERS, ...settings });
+    return [...answerMessages(this.receivePorts, { ...ANSWERS, ...settings })].flat();
   }
 
   message(id: string): IndexedMessage {

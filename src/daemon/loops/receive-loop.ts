@@ -72,7 +72,7 @@ async function takeIn(
   received: ReceiveReport,
   startedMonoMs: number,
 ): Promise<void> {
-  const { ports, daemon, answers, report, signal } = context;
+  const { ports, daemon, report, signal } = context;
   const { acceptedLines, quarantined, cardsTaken } = received;
   if (quarantined > 0) report({ kind: "quarantined", count: quarantined });
   if (acceptedLines > 0) daemon.noteArrival();
@@ -84,12 +84,24 @@ async function takeIn(
   const handled = await measured(
     { clock: ports.clock, report, signal },
     "handle",
-    () => answerMessages(ports, answers()),
-    (all) => (all.length === 0 ? null : { success: true, metadata: { messages: all.length } }),
+    () => handleAll(context),
+    (messages) => (messages === 0 ? null : { success: true, metadata: { messages } }),
   );
-  for (const one of handled) report({ kind: "message", handled: one });
-  noteHandled(daemon, handled);
-  if (acceptedLines + quarantined + cardsTaken + handled.length > 0) daemon.bump();
+  if (acceptedLines + quarantined + cardsTaken + handled > 0) daemon.bump();
+}
+
+/** Handles what is pending; answers how many messages it was. */
+async function handleAll({ ports, daemon, answers, report, signal }: ReceiveLoopContext): Promise<number> {
+  let count = 0;
+  for (const handled of answerMessages(ports, answers())) {
+    for (const one of handled) report({ kind: "message", handled: one });
+    noteHandled(daemon, handled);
+    count += handled.length;
+    if (signal.aborted) break;
+    // A catch-up of many messages keeps no command and no other loop waiting.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return count;
 }
 
 /** Before anything is done by itself: does anybody else write what only this server may? */

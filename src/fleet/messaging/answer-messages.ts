@@ -60,9 +60,14 @@ export interface HandledMessage {
   readonly silence: PlanSilence | "history" | null;
 }
 
-/** Handles what is pending of every writer; returns the messages that were meant for this server. */
-export function answerMessages(ports: ReceivePorts, settings: AnswerSettings): HandledMessage[] {
-  const handled: HandledMessage[] = [];
+/**
+ * Handles what is pending of every writer, a bounded part at each step; gives the messages among it that were meant for
+ * this server. Between two steps others may have their turn.
+ */
+export function* answerMessages(
+  ports: ReceivePorts,
+  settings: AnswerSettings,
+): Generator<readonly HandledMessage[]> {
   const progress = listProgress(ports.index);
   for (const peer of listPeers(ports.state)) {
     const until = progress.get(peer.server);
@@ -71,10 +76,9 @@ export function answerMessages(ports: ReceivePorts, settings: AnswerSettings): H
     while (!isHandled(ports.state, peer.server, until)) {
       const round = handleRound(ports, settings, { server: peer.server, until });
       if (round === null) break;
-      handled.push(...round);
+      if (round.length > 0) yield round;
     }
   }
-  return handled;
 }
 
 function isHandled(state: Database, server: string, until: Progress): boolean {
@@ -84,6 +88,18 @@ function isHandled(state: Database, server: string, until: Progress): boolean {
 
 type PendingRow = MessageRow & { type: string; seq: number; hash: string };
 
+/** Where the last entry of a writer up to a cursor lies in the index; 0 where there is none. */
+function lastPosition(index: Database, writer: string, until: { epoch: string; seq: number }): number {
+  // By the seq itself: max(position) would walk over everything before it, once a round.
+  const row = index.get<{ position: number }>(
+    "SELECT position FROM entries WHERE writer = ? AND epoch = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
+    writer,
+    until.epoch,
+    until.seq,
+  );
+  return row?.position ?? 0;
+}
+
 /** Null where the server is not trusted any more, or not yet: nothing of it is acted on. */
 function handleRound(
   ports: ReceivePorts,
@@ -92,16 +108,11 @@ function handleRound(
 ): HandledMessage[] | null {
   const { state, index } = ports;
   const from = findPeer(state, writer.server)?.handled ?? { epoch: "", seq: 0 };
-  const last = index.get<{ position: number | null }>(
-    "SELECT max(position) AS position FROM entries WHERE writer = ? AND epoch = ? AND seq <= ?",
-    writer.server,
-    from.epoch,
-    from.seq,
-  );
+  const last = lastPosition(index, writer.server, from);
   const rows = index.all<PendingRow>(
     `SELECT ${MESSAGE_COLUMNS}, type, seq, hash FROM entries WHERE writer = ? AND position > ? ORDER BY position LIMIT ?`,
     writer.server,
-    last?.position ?? 0,
+    last,
     ROUND_MAX,
   );
   const end = rows.at(-1);
@@ -180,13 +191,7 @@ function handleMessage(
 function wasSeenBefore({ state, index }: ReceivePorts, { message, position }: IndexedMessage): boolean {
   const former = formerCursor(state, message.from);
   if (former === null) return false;
-  const row = index.get<{ position: number | null }>(
-    "SELECT max(position) AS position FROM entries WHERE writer = ? AND epoch = ? AND seq <= ?",
-    message.from,
-    former.epoch,
-    former.seq,
-  );
-  return position <= (row?.position ?? 0);
+  return position <= lastPosition(index, message.from, former);
 }
 
 function textOf(
