@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { flushNow, queueDrafts } from "../../src/daemon/flush-now.ts";
 import { serverFacts } from "../../src/daemon/server-facts.ts";
 import { findCard, listProgress } from "../../src/fleet/messaging/message-index.ts";
@@ -27,6 +27,7 @@ export const million: Bench = {
     const writer = await makeServer(context, "million-writer", remote);
     const reader = await makeServer(context, "million-reader", remote);
     const rows: Row[] = [row("send", "queued and pushed", "s", await sendAll(writer))];
+    rows.push(row("git", "fetched by git alone", "s", await fetchAlone(context, remote)));
     rows.push(...(await takeIn(context, writer, reader)));
     rows.push(row("remote", "remote, as pushed", "MB", sizeMb(remote)));
     context.temp.git(remote, "gc", "-q", "--prune=now");
@@ -77,6 +78,16 @@ function draft(server: string, number: number) {
   const made = draftMessage({ to: ["all"], subject, body }, from);
   if (!made.ok) throw new Error(made.error);
   return made.value;
+}
+
+/** What the remote's git takes to pack them and ours to unpack them: most of what a catch-up is. */
+async function fetchAlone({ temp }: Context, remote: string): Promise<number> {
+  const copy = temp.bare();
+  const durationMs = await timed(async () => {
+    temp.git(copy, "fetch", "-q", remote, "+refs/fleet/*:refs/fleet/*");
+  });
+  rmSync(copy, { recursive: true });
+  return durationMs / 1000;
 }
 
 /** A daemon that finds all of them at its first look. */
