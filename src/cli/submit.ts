@@ -36,7 +36,7 @@ export async function submit(
   const request = withId(asked);
   const from = { clock: systemClock, cryptography: systemCryptography };
   session.noteSent();
-  const taken = await session.ask((daemon) => daemon.send(request));
+  const taken = await session.ask((daemon) => daemon.send(request, options.timeoutMs));
   if (taken !== null) return { id: taken.id, throughDaemon: true, isDenied: false };
   const { server } = session.mailbox().identity;
   const draft = typed(draftMessage(request, { ...from, server }));

@@ -10,9 +10,9 @@ import { defineKillTests } from "../helpers/kill-suite.ts";
 import { eventually } from "../helpers/temp-git.ts";
 
 defineKillTests({
-  sends: 115,
-  sendersDaemon: 30,
-  receiver: 55,
+  sends: 75,
+  sendersDaemon: 20,
+  receiver: 36,
   inits: 3,
   founders: 2,
   compactions: 4,

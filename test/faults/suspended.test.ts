@@ -44,9 +44,9 @@ test.skipIf(process.platform !== "linux")(
       for (const server of ["a", "b"]) await sandbox.init(server);
       const monitor = await sandbox.monitor("a");
       const inPush = `${sandbox.remote}/in-push`;
-      for (let round = 0; round < 3; round += 1) {
+      for (let round = 0; round < 2; round += 1) {
         if (round > 0) holdLocks(sandbox.remote, `touch ${inPush}; sleep 0.3`);
-        const sent = sandbox.startSend("a", { to: "b", more: ["--timeout", "2"] });
+        const sent = sandbox.startSend("a", { to: "b", more: ["--timeout", "1"] });
         if (round > 0) await eventually(() => existsSync(inPush), WITHIN_MS);
         signalTree(monitor.pid, "SIGSTOP");
         const stoppedMs = performance.now();

@@ -15,7 +15,8 @@ import {
 
 /** A daemon that answers on its control socket. Every call throws the daemon's `FleetError`, or UNAVAILABLE when it dies meanwhile. */
 export interface ControlClient {
-  send(call: SendCall): Promise<SendAnswer>;
+  /** `withinMs`: how long the caller wants to wait; a daemon that is only busy is given a moment all the same. */
+  send(call: SendCall, withinMs?: number): Promise<SendAnswer>;
   mark(call: MarkCall): Promise<MarkAnswer>;
   changes(call: ChangesCall, signal: AbortSignal): Promise<ChangesAnswer>;
   status(): Promise<DaemonStatus>;
@@ -25,6 +26,8 @@ export interface ControlClient {
 
 /** How long a daemon may take for a short answer before it counts as stuck. Chosen: its longest synchronous work is far below. */
 const ANSWER_TIMEOUT_MS = 10_000;
+/** The moment that a busy daemon is given, also by a caller in a hurry. Chosen: far above its longest synchronous work. */
+const ANSWER_TIMEOUT_MS_MIN = 1_000;
 
 /** HTTP status of a request over the server's limit. */
 const TOO_LARGE = 413;
@@ -33,7 +36,10 @@ const TOO_LARGE = 413;
 export function createControlClient(path: string): ControlClient {
   const short = (): AbortSignal => AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   return {
-    send: (call) => ask(path, { path: PATHS.send, body: call, signal: short() }),
+    send: (call, withinMs = ANSWER_TIMEOUT_MS) => {
+      const timeoutMs = Math.min(ANSWER_TIMEOUT_MS, Math.max(ANSWER_TIMEOUT_MS_MIN, withinMs));
+      return ask(path, { path: PATHS.send, body: call, signal: AbortSignal.timeout(timeoutMs) });
+    },
     mark: (call) => ask(path, { path: PATHS.mark, body: call, signal: short() }),
     changes: (call, signal) =>
       ask(path, {

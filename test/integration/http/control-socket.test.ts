@@ -112,6 +112,16 @@ describe("a call", () => {
     expect(await client.send({ ...SEND, body: "\u0001".repeat(256 * 1024) })).toMatchObject({ id: "262144" });
   });
 
+  test("of a daemon that is stuck is waited for no longer than the caller wants to wait", async () => {
+    const stuck = Promise.withResolvers<typeof TAKEN>();
+    start({ send: () => stuck.promise });
+    const first = client.send(SEND);
+    const hurried = await caught(client.send(SEND, 1));
+    expect(hurried).toMatchObject({ code: "UNAVAILABLE" });
+    stuck.resolve(TAKEN);
+    expect(await first).toEqual(TAKEN);
+  });
+
   test("of several clients at once gets the answer that belongs to it", async () => {
     start({ send: (call) => Promise.resolve({ ...TAKEN, id: call.body }) });
     const bodies = Array.from({ length: 30 }, (_, index) => `body ${index}`);
