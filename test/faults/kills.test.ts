@@ -10,12 +10,12 @@ import { defineKillTests } from "../helpers/kill-suite.ts";
 import { eventually } from "../helpers/temp-git.ts";
 
 defineKillTests({
-  sends: 75,
-  sendersDaemon: 20,
-  receiver: 36,
+  sends: 50,
+  sendersDaemon: 14,
+  receiver: 24,
   inits: 3,
   founders: 2,
-  compactions: 4,
+  compactions: 3,
   timeoutMs: 120_000,
 });
 

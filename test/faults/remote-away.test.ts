@@ -86,7 +86,7 @@ async function until(holds: (status: RemoteStatus) => boolean): Promise<RemoteSt
 async function sendAway(body: string): Promise<void> {
   const sent = await fleet.run(["send", body, "--to", "code2"], { as: "code1", env });
   expect(sent).toMatchObject({ code: 75, stdout: expect.stringContaining("is queued; it is safe here") });
-  expect(sent.stderr).toMatch(/^fleetd: the remote has been away for [^:]+: ./);
+  expect(sent.stderr).toMatch(/^fleetd: the remote has been away for [^:]+: ./m);
   // It would have waited for 10 s.
   expect(sent.durationMs).toBeLessThan(9_000);
 }

@@ -58,7 +58,9 @@ if (!isRoot) console.log("skipped: a remote whose disk is full: only root may mo
 test.skipIf(!isRoot)(
   "a remote whose disk is full, or cannot be written, kills no message however often it says so",
   async () => {
-    const sandbox = new FleetSandbox(`interval: 100ms\nretry: {retries: 1, first: 20ms, longest: 50ms}\n`);
+    const sandbox = new FleetSandbox(
+      "interval: 100ms\nretry: {retries: 1, first: 20ms, longest: 50ms}\nbreaker: {open_for: 1s}\n",
+    );
     const unmount = smallDisk(sandbox.remote);
     try {
       if (unmount === null)
@@ -76,13 +78,13 @@ test.skipIf(!isRoot)(
         items: expect.arrayContaining([{ state: "dead" }]),
       });
       const monitor = await sandbox.monitor("a");
-      expect((await sandbox.send("a", { to: "b" })).exitCode).toBe(75);
+      expect((await sandbox.send("a", { to: "b", more: ["--timeout", "1"] })).exitCode).toBe(75);
       rmSync(filler);
       const arrived = (): boolean =>
         readLogs(sandbox).filter((entry) => entry.type === "message").length === 7;
       expect(await eventually(arrived, WITHIN_MS)).toBe(true);
       Bun.spawnSync(["mount", "-o", "remount,ro", sandbox.remote]);
-      expect((await sandbox.send("a", { to: "b" })).exitCode).toBe(75);
+      expect((await sandbox.send("a", { to: "b", more: ["--timeout", "1"] })).exitCode).toBe(75);
       Bun.spawnSync(["mount", "-o", "remount,rw", sandbox.remote]);
       expect((await sandbox.send("a", { to: "b", more: ["--timeout", "60"] })).exitCode).toBe(0);
       await monitor.stop();

@@ -37,7 +37,8 @@ export function defineCutTests(plan: CutPlan): void {
   const served = canServe(plan.transport);
   const seed = Number(process.env["FLEETD_CUT_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
   const define = (kind: string, count: number, run: (sweep: Sweep) => Promise<void>): void => {
-    test.skipIf(!served || count === 0)(
+    if (count === 0) return;
+    test.skipIf(!served)(
       `over ${plan.transport}, ${kind}`,
       async () => {
         const startedMs = performance.now();

@@ -97,9 +97,9 @@ async function handleAll({ ports, daemon, answers, report, signal }: ReceiveLoop
     for (const one of handled) report({ kind: "message", handled: one });
     noteHandled(daemon, handled);
     count += handled.length;
-    if (signal.aborted) break;
     // A catch-up of many messages keeps no command and no other loop waiting.
-    await new Promise((resolve) => setImmediate(resolve));
+    await ports.clock.sleep(0, signal).catch(() => undefined);
+    if (signal.aborted) break;
   }
   return count;
 }

@@ -15,6 +15,8 @@ const FIXED_SETTINGS: readonly string[] = [
   `core.hooksPath=${process.platform === "win32" ? "NUL" : "/dev/null"}`,
   "core.fsmonitor=false",
   "core.alternateRefsCommand=true",
+  // One that somebody's tidying left may name commits that are gone, and would make a whole store look damaged.
+  "core.commitGraph=false",
   "gc.auto=0",
   "maintenance.auto=false",
   // One writer's odd object must not make the fetch of everybody else's refs fail.
