@@ -10,9 +10,9 @@ import { defineKillTests } from "../helpers/kill-suite.ts";
 import { eventually } from "../helpers/temp-git.ts";
 
 defineKillTests({
-  sends: 50,
-  sendersDaemon: 14,
-  receiver: 24,
+  sends: 130,
+  sendersDaemon: 12,
+  receiver: 60,
   inits: 3,
   founders: 2,
   compactions: 3,
