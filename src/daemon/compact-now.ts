@@ -9,6 +9,7 @@ import {
 import {
   type CompactionPlan,
   type CompactionRules,
+  countBatches,
   isWorthIt,
   planCompaction,
 } from "../fleet/messaging/compaction-plan.ts";
@@ -66,7 +67,7 @@ export async function compactNow(request: CompactRequest): Promise<CompactReport
     if (settled?.ok !== true) return ended("waiting", whyNot(settled));
   }
   const plan = planCompaction(ports, rules);
-  if (!plan.ok) return ended("nothing", plan.error);
+  if (!plan.ok) return { ...ended("nothing", plan.error), kept: countBatches(ports.state) };
   if (!isAsked && !isWorthIt(plan.value, rules)) {
     const { batches, kept } = plan.value;
     return ended(

@@ -83,9 +83,9 @@ function draft(server: string, number: number) {
 /** What the remote's git takes to pack them and ours to unpack them: most of what a catch-up is. */
 async function fetchAlone({ temp }: Context, remote: string): Promise<number> {
   const copy = temp.bare();
-  const durationMs = await timed(async () => {
-    temp.git(copy, "fetch", "-q", remote, "+refs/fleet/*:refs/fleet/*");
-  });
+  const durationMs = await timed(() =>
+    Promise.resolve(temp.git(copy, "fetch", "-q", remote, "+refs/fleet/*:refs/fleet/*")),
+  );
   rmSync(copy, { recursive: true });
   return durationMs / 1000;
 }

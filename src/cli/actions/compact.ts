@@ -81,7 +81,8 @@ function printReport(server: string, report: CompactReport): void {
 }
 
 function inWords({ status, reason, entries, batches, kept, heldBy }: CompactReport): string[] {
-  const what = `${entries} entries in ${batches} batches; ${kept} batches stay`;
+  const gone = `${entries} ${entries === 1 ? "entry" : "entries"} in ${batches} ${batches === 1 ? "batch" : "batches"}`;
+  const what = `${gone}; ${kept} ${kept === 1 ? "batch stays" : "batches stay"}`;
   const held = heldBy === "" ? [] : [`No more than that, since ${heldBy}`];
   switch (status) {
     case "done":

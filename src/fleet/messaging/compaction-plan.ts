@@ -5,6 +5,7 @@
  * acknowledge a message in it, and if enough stays behind it. Who was not heard of for `live` is not waited for: he
  * finds a gap when he comes back, and is told how large it is.
  */
+import { formatDuration } from "../../base/duration.ts";
 import { fromInstant, toInstant } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
@@ -33,6 +34,13 @@ export interface CompactionPlan {
   readonly heldBy: string;
 }
 
+/** The last batch that may go by one of the rules, and that rule in words. `isHold`: somebody waits for what comes next. */
+interface Limit {
+  readonly number: number;
+  readonly why: string;
+  readonly isHold?: boolean;
+}
+
 type PlanPorts = Pick<ReceivePorts, "identity" | "state" | "index" | "clock">;
 
 /** A place in the own log up to which batches may go, and who or what says so. */
@@ -53,18 +61,28 @@ export function planCompaction(ports: PlanPorts, rules: CompactionRules): Result
   const { head } = confirmed;
   const epochs = listEpochs(state);
   const held = lowest(epochs, [...readerBounds(ports, rules), ...ackBounds(ports, rules)]);
-  const kept = keptBound(epochs, head, rules.entries);
-  const until = lastNumber(state, epochs, lowest(epochs, [kept, ...(held === null ? [] : [held])]) ?? kept);
+  const none = (epochs[0]?.first ?? 1) - 1;
+  const oldEnough =
+    "SELECT max(number) AS number FROM batches WHERE json_extract(head, '$.committedMs') <= ?";
+  const aged = state.get<{ number: number | null }>(oldEnough, ports.clock.wallMs() - rules.keep);
+  const limits: Limit[] = [
+    ...(held === null ? [] : [{ number: lastNumber(state, epochs, held), why: held.why, isHold: true }]),
+    {
+      number: lastNumber(state, epochs, keptBound(epochs, head, rules.entries)),
+      why: `the newest ${rules.entries} entries stay`,
+    },
+    { number: aged?.number ?? none, why: `nothing is ${formatDuration(rules.keep)} old` },
+    { number: confirmed.number - 1, why: "the newest batch stays" },
+  ];
+  const limit = limits.reduce((low, one) => (one.number < low.number ? one : low));
   const cut = state.get<{ number: number; commit_id: string; head: string }>(
-    `SELECT number, commit_id, head FROM batches WHERE state = 'pushed' AND head <> '' AND number < ? AND number <= ?
+    `SELECT number, commit_id, head FROM batches WHERE state = 'pushed' AND head <> '' AND number <= ?
      AND json_extract(head, '$.committedMs') <= ? ORDER BY number DESC LIMIT 1`,
-    confirmed.number,
-    until,
+    limit.number,
     ports.clock.wallMs() - rules.keep,
   );
-  const isHeld = held !== null && lastNumber(state, epochs, held) <= until && until < confirmed.number - 1;
-  if (cut === null) return fail(isHeld && until === 0 ? held.why : "nothing is old enough");
-  const heldBy = isHeld && cut.number === until ? held.why : "";
+  if (cut === null) return fail(limit.why);
+  const heldBy = limit.isHold ? limit.why : "";
   if (cut.number < lastRotation(state, ports.identity.server)) return fail(beforeRotation(heldBy));
   const count = state.get<{ batches: number; kept: number }>(
     "SELECT sum(number <= ?) AS batches, sum(number > ?) AS kept FROM batches WHERE state = 'pushed'",
@@ -82,6 +100,10 @@ export function planCompaction(ports: PlanPorts, rules: CompactionRules): Result
  */
 export const isWorthIt = (plan: CompactionPlan, rules: CompactionRules): boolean =>
   plan.batches >= rules.batches && plan.batches >= plan.kept;
+
+/** Batches of the own log that are on the remote. */
+export const countBatches = (state: Database): number =>
+  state.get<{ count: number }>("SELECT count(*) AS count FROM batches WHERE state = 'pushed'")?.count ?? 0;
 
 /** The batch in which the own key was changed last; 0 where none is there. One key signs the root and all that stays. */
 function lastRotation(state: Database, server: string): number {

@@ -61,8 +61,8 @@ describe("planCompaction()", () => {
     await catchUp(other);
     expect(gone()).toBe(5);
     expect(gone({ entries: 2 })).toBe(4);
-    expect(gone({ entries: 6 })).toBe("nothing is old enough");
-    expect(gone({ keep: DAY_MS })).toBe("nothing is old enough");
+    expect(gone({ entries: 6 })).toBe("the newest 6 entries stay");
+    expect(gone({ keep: DAY_MS })).toBe("nothing is 1 d old");
     await fleet.clock.advance(DAY_MS);
     expect(gone({ keep: DAY_MS / 2 })).toBe(5);
   });
@@ -109,6 +109,15 @@ describe("planCompaction()", () => {
     expect(gone()).toBe(4);
   });
 
+  test("says who keeps everything that is left in a log that was shortened before", async () => {
+    await sendMany(3);
+    await catchUp(other);
+    await sendMany(3);
+    await compactMemory(me, 4);
+    expect(gone()).toBe("code2 has read up to entry 4");
+    expect(gone({ keep: DAY_MS })).toBe("code2 has read up to entry 4");
+  });
+
   test("touches nothing while something waits to be pushed", async () => {
     await sendMany(3);
     await catchUp(other);
@@ -123,6 +132,7 @@ describe("planCompaction()", () => {
     await catchUp(other);
     await compactMemory(me, 2);
     expect(gone()).toBe(2);
+    expect(plan()).toMatchObject({ value: { heldBy: "" } });
     await sendMany(2);
     await catchUp(other);
     expect(gone()).toBe(4);
