@@ -5,7 +5,7 @@
  *
  * `state.db` decides which of them counts, so whatever a crash leaves of these files, `settleOwnKeys` puts them right.
  */
-import { FleetError } from "../base/errors.ts";
+import { errorCodeOf, FleetError } from "../base/errors.ts";
 import type { SigningKey } from "../base/ports/cryptography.ts";
 import type { Database } from "../base/ports/database.ts";
 import { buildQueued } from "../fleet/messaging/build-queued.ts";
@@ -62,15 +62,19 @@ export type KeyTask = "nothing" | "discard" | "install" | "retire";
  */
 export async function nextKeyTask({ key }: Pick<ServerPaths, "key">, state: Database): Promise<KeyTask> {
   if (exists(nextKeyPath(key))) {
-    const next = await readKeyFile(nextKeyPath(key)).catch(() => null);
-    const isOwn = next !== null && toOpenSsh(next.publicKey) === loadIdentity(state)?.publicKey;
-    return isOwn ? "install" : "discard";
+    const own = loadIdentity(state)?.publicKey;
+    const next = await readKeyFile(nextKeyPath(key)).catch((thrown: unknown) => {
+      // After the change it is the only copy of the own key: what cannot be read right now is not thrown away.
+      if (errorCodeOf(thrown) !== "CONFIG" || pendingRotation(state)?.next === own) throw thrown;
+      return null;
+    });
+    return next !== null && toOpenSsh(next.publicKey) === own ? "install" : "discard";
   }
   const pending = pendingRotation(state);
   return pending !== null && isRotated(state, pending) ? "retire" : "nothing";
 }
 
-/** Finishes a change of the own key as far as it can be. The caller holds the flush lock. @throws FleetError IO */
+/** Finishes a change of the own key as far as it can be. The caller holds the flush lock. @throws FleetError IO, CONFIG */
 export async function settleOwnKeys(paths: ServerPaths, state: Database): Promise<void> {
   for (;;) {
     switch (await nextKeyTask(paths, state)) {

@@ -1,7 +1,7 @@
 // Whose word counts: a key that is changed, given up, stolen, revoked or never trusted, with real servers on a real
 // remote. Whatever is not trusted is neither indexed nor acted on, and nobody else notices.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FORGERIES, type Json, type Trusted, TrustRing } from "../helpers/trust-ring.ts";
 import { until } from "../helpers/wire-fleet.ts";
@@ -46,6 +46,29 @@ describe("a key that is changed", () => {
         expect(await ring.bodies(server)).toEqual(["one", "two"]);
         expect(await ring.problems(server, "a")).toEqual([]);
         expect((await ring.trusted(server, "a"))?.former.map(({ how }) => how)).toEqual(["rotated"]);
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  test.skipIf(process.platform === "win32")(
+    "keeps a new key that cannot be read for a moment after the change: it is the only one",
+    async () => {
+      const killed = Bun.spawnSync(["bun", FIXTURE, join(ring.fleet.root, "a"), "changed"], {
+        env: ring.fleet.environment,
+      });
+      expect(killed.signalCode).toBe("SIGKILL");
+      const next = join(ring.fleet.root, "a", "key.next");
+      renameSync(next, `${next}.hidden`);
+      mkdirSync(next);
+      const refused = await ring.fleet.run("a", "send", "refused", "--to", "all");
+      expect(refused.exitCode).toBe(78);
+      rmdirSync(next);
+      renameSync(`${next}.hidden`, next);
+      await ring.run("a", "send", "taken", "--to", "all");
+      for (const reader of ["b", "c"]) {
+        expect(await ring.bodies(reader)).toContain("taken");
+        expect(await ring.problems(reader, "a")).toEqual([]);
       }
     },
     TIMEOUT_MS,

@@ -18,6 +18,7 @@ import { FORMAT } from "./model.ts";
 import { enqueue, loadHead, outboxItem, recordBatch } from "./outbox.ts";
 import { proveKey } from "./rotation.ts";
 import { toOpenSsh } from "./ssh-signature.ts";
+import { confirmedBatch } from "./take-back.ts";
 
 /** A change of the own key that the remote has not confirmed yet. Keys are `"ssh-ed25519 <base64>"`. */
 export interface PendingRotation {
@@ -51,7 +52,9 @@ export const forgetRotation = (state: Database): void => {
 export function keyAt(ports: Pick<SendPorts, "state" | "identity">, head: LogHead | null): string {
   const pending = pendingRotation(ports.state);
   if (pending === null || isRotated(ports.state, pending)) return ports.identity.publicKey;
-  return head?.epoch === pending.epoch ? pending.next : pending.previous;
+  // A log that has not begun has no commit, whatever epoch it will get.
+  const isAfter = head !== null && head.tip !== null && head.epoch === pending.epoch;
+  return isAfter ? pending.next : pending.previous;
 }
 
 /**
@@ -67,13 +70,15 @@ export async function signerAt(ports: SendPorts, head: LogHead | null): Promise<
 /**
  * Changes the own key to `next`: stores the batch that hands the log over, and from this moment on everything built is
  * signed by `next`. The caller holds the flush lock, has `next` safely on the disk, and everything queued is built.
- * @throws FleetError NOT_YET while the change before is under way, or the log has not begun
+ * @throws FleetError NOT_YET while the change before is under way, or the log has not begun on the remote
  */
 export async function rotateKey(ports: SendPorts, next: SigningKey): Promise<PendingRotation> {
   const { state, clock, cryptography, identity } = ports;
   const head = loadHead(state);
-  if (head === null || pendingRotation(state) !== null) {
-    const found = head === null ? "its log has not begun" : "the last change is not on the remote yet";
+  // Until the remote has its first batch, that one may be built again, and only the key it names may sign it.
+  const hasBegun = head !== null && confirmedBatch(state) !== null;
+  if (!hasBegun || pendingRotation(state) !== null) {
+    const found = hasBegun ? "the last change is not on the remote yet" : "its log has not begun there";
     throw new FleetError("NOT_YET", `Cannot change the key of "${identity.server}": ${found}`, {
       hint: "Try again once everything queued was pushed; fleetd queue shows what waits",
     });

@@ -69,6 +69,12 @@ describe("rotateKey()", () => {
     await expect(writer.rotate()).rejects.toMatchObject({ code: "NOT_YET" });
     const joined = await fleet.join("joined");
     await expect(rotateKey(joined.sendPorts, joined.machine.key)).rejects.toMatchObject({ code: "NOT_YET" });
+    // Built is not enough: the first batch may have to be built again, by the key that it names.
+    fleet.remote.troubles.outage = { kind: "unreachable", detail: "no" };
+    joined.queue({ to: ["reader"] });
+    await joined.flush();
+    expect(loadHead(joined.state)).not.toBeNull();
+    await expect(rotateKey(joined.sendPorts, joined.machine.key)).rejects.toMatchObject({ code: "NOT_YET" });
   });
 
   test("changes nothing but what one transaction changes", async () => {
@@ -89,6 +95,7 @@ describe("keyAt()", () => {
     const head = loadHead(writer.state);
     expect(keyAt(writer.sendPorts, confirmed)).toBe(rotation.previous);
     expect(keyAt(writer.sendPorts, head)).toBe(rotation.next);
+    expect(keyAt(writer.sendPorts, head === null ? null : { ...head, tip: null })).toBe(rotation.previous);
     expect(toOpenSsh((await signerAt(writer.sendPorts, confirmed)).publicKey)).toBe(rotation.previous);
     // Everything that was built is taken back, the change of the key too, and built again.
     writer.state.transaction(() => takeBack(writer.state, 0));
