@@ -1,8 +1,10 @@
 import {
   closeSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
   renameSync,
   rmdirSync,
@@ -22,6 +24,20 @@ export function makePrivateFolder(path: string): void {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (thrown) {
     throw causedBy("CANNOT_CREATE", `Cannot create folder "${path}": ${messageOf(thrown)}`, thrown);
+  }
+}
+
+/**
+ * Gives a file a second name; where a file system knows no such thing, makes a copy of it that is safe before it has its
+ * name. Errors are those of node:fs.
+ */
+export function keepAs(path: string, kept: string): void {
+  try {
+    linkSync(path, kept);
+  } catch {
+    const copy = `${kept}.${process.pid}.new`;
+    writeSynced(copy, readFileSync(path), { mode: 0o600 });
+    renameSync(copy, kept);
   }
 }
 

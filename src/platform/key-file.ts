@@ -1,9 +1,9 @@
-import { chmodSync, linkSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { causedBy, isMachineBroken, messageOf } from "../base/errors.ts";
 import type { SigningKey } from "../base/ports/cryptography.ts";
 import { generatePkcs8, importSigningKey } from "./cryptography.ts";
-import { exists, replaceFile } from "./files.ts";
+import { exists, keepAs, replaceFile } from "./files.ts";
 import { ioError } from "./io-error.ts";
 import { syncFolder, writeSynced } from "./sync.ts";
 
@@ -60,17 +60,6 @@ export function installNextKey(path: string): void {
     syncFolder(dirname(path));
   } catch (thrown) {
     throw causedBy("IO", `Cannot put "${next}" in the place of "${path}": ${messageOf(thrown)}`, thrown);
-  }
-}
-
-/** A second name for the file; where a file system knows no such thing, a copy of it that is safe before it has its name. */
-function keepAs(path: string, kept: string): void {
-  try {
-    linkSync(path, kept);
-  } catch {
-    const copy = `${kept}.${process.pid}.new`;
-    writeSynced(copy, readFileSync(path), { mode: 0o600 });
-    renameSync(copy, kept);
   }
 }
 

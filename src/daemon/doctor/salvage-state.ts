@@ -6,7 +6,7 @@
  * somebody's messages were handled they become history. Nothing that the remote has is lost; of what waited, what could
  * not be read is counted and, where an index still knew its id, named.
  */
-import { existsSync, renameSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { FleetError, firstLineOf } from "../../base/errors.ts";
 import type { RemoteOptions } from "../../base/ports/git-remote.ts";
@@ -22,7 +22,7 @@ import {
   sortRows,
 } from "../../fleet/messaging/salvage-rows.ts";
 import { systemClock } from "../../platform/clock.ts";
-import { removeTree } from "../../platform/files.ts";
+import { keepAs, removeTree } from "../../platform/files.ts";
 import { readKeyFile } from "../../platform/key-file.ts";
 import type { ServerPaths } from "../../platform/paths.ts";
 import { tryLock } from "../../platform/process-lock.ts";
@@ -69,14 +69,12 @@ async function salvage(paths: ServerPaths, ask: RemoteOptions): Promise<string> 
     for (const path of [staged.state, staged.index]) for (const suffix of SUFFIXES) removeTree(path + suffix);
   };
   removeStaged();
+  undoInterrupted(paths);
   try {
     const found = takeRows(paths, staged);
     const rebuilt = await rebuild(staged, found, ask);
-    const aside = setAside(paths);
-    for (const suffix of SUFFIXES) {
-      if (existsSync(staged.state + suffix)) renameSync(staged.state + suffix, paths.state + suffix);
-    }
-    syncFolder(paths.folder);
+    foldWal(staged);
+    const aside = replaceState(paths, staged.state);
     removeIndex(paths);
     return [...rebuilt, `the damaged file is kept: ${aside}`].join("; ");
   } finally {
@@ -212,11 +210,47 @@ function tell(told: Told): string[] {
   ];
 }
 
-/** Moves the damaged file and its WAL aside, under names that belong together. */
-function setAside(paths: ServerPaths): string {
-  const aside = `${paths.state}.damaged-${Date.now()}`;
-  for (const suffix of SUFFIXES) {
-    if (existsSync(paths.state + suffix)) renameSync(paths.state + suffix, aside + suffix);
+/** Everything is in the one file that is put in the place of the damaged one. */
+function foldWal(staged: ServerPaths): void {
+  const state = openState(staged, false);
+  try {
+    const [folded] = state.all<{ busy: number }>("PRAGMA wal_checkpoint(TRUNCATE)");
+    if (folded?.busy !== 0) throw new Error(`Broken invariant: somebody else has ${staged.state} open`);
+  } finally {
+    state.close();
   }
+}
+
+/**
+ * Gives the damaged file and its WAL names of their own, and puts the staged one in its place in one step: at no point is
+ * there no `state.db`, and never is one beside a WAL that is not its own. Answers the damaged file's new name.
+ */
+function replaceState(paths: ServerPaths, staged: string): string {
+  const aside = `${paths.state}.damaged-${Date.now()}`;
+  for (const suffix of ["-wal", ""]) {
+    if (existsSync(paths.state + suffix)) keepAs(paths.state + suffix, aside + suffix);
+  }
+  syncFolder(paths.folder);
+  for (const suffix of ["-wal", "-shm"]) rmSync(paths.state + suffix, { force: true });
+  syncFolder(paths.folder);
+  renameSync(staged, paths.state);
+  syncFolder(paths.folder);
   return aside;
+}
+
+/** What was cut off between taking the WAL away and replacing the file is as it was before, for another try. */
+function undoInterrupted(paths: ServerPaths): void {
+  const state = statSync(paths.state, { throwIfNoEntry: false });
+  if (state === undefined || existsSync(`${paths.state}-wal`)) return;
+  const prefix = `${basename(paths.state)}.damaged-`;
+  for (const name of readdirSync(paths.folder).filter(
+    (one) => one.startsWith(prefix) && !one.endsWith("-wal"),
+  )) {
+    const aside = join(paths.folder, name);
+    // Two names of one file, so nothing has taken its place since.
+    if (statSync(aside).ino !== state.ino || !existsSync(`${aside}-wal`)) continue;
+    renameSync(`${aside}-wal`, `${paths.state}-wal`);
+    rmSync(aside);
+    return;
+  }
 }
