@@ -18,11 +18,11 @@ export function checkDatabases(patient: Patient): Diagnosis[] {
 }
 
 /** `mailbox`: the state as it was opened, since what stands in its rows may make no sense in a file that is whole. */
-function checkState({ paths, mailbox, ask }: Patient): Diagnosis {
+function checkState({ paths, mailbox, settings, ask }: Patient): Diagnosis {
   const problem = findSilentDamage(paths.state) ?? problemOf(paths.state) ?? rowProblem(mailbox);
   if (problem === null) return healthy("state", `${paths.state} is whole`);
   const what = "set it aside, and make a new one of what can be read of it and of what the remote has";
-  const run = () => salvageState(paths, ask);
+  const run = () => salvageState(paths, { ask, trust: settings.trust });
   return mendable("state", "critical", {
     evidence: `${paths.state} is damaged: ${firstLineOf(problem)}`,
     mend: { what, isSafe: false, run },

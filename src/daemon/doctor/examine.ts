@@ -13,6 +13,7 @@ import { checkDatabases } from "./check-databases.ts";
 import { checkFiles } from "./check-files.ts";
 import { checkMail } from "./check-mail.ts";
 import { checkMonitor } from "./check-monitor.ts";
+import { checkPause } from "./check-pause.ts";
 import { checkRemote } from "./check-remote.ts";
 import { checkStore } from "./check-store.ts";
 import { checkTrust } from "./check-trust.ts";
@@ -42,6 +43,7 @@ export async function examine(patient: Patient): Promise<Diagnosis[]> {
       () => (exists(paths.store) ? checkRemote(patient, value, nowWallMs) : []),
       () => checkMail(value, patient.settings),
       () => checkTrust(value),
+      () => [checkPause(value)],
     );
   }
   const found: Diagnosis[] = [];
