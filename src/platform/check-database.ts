@@ -26,6 +26,9 @@ export function checkDatabase(path: string): "missing" | "whole" | { readonly pr
 const WAL_HEADER_BYTES = 32;
 const WAL_FRAME_HEADER_BYTES = 24;
 
+/** What `findSilentDamage` says of a file that is not there. */
+export const MISSING = "it is missing";
+
 /**
  * What SQLite would pass over in silence: a database of no bytes is a new one to it, and of a WAL file it takes what
  * comes before the first frame that is not whole, which after a power cut is right and after damage loses what was
@@ -33,7 +36,7 @@ const WAL_FRAME_HEADER_BYTES = 24;
  */
 export function findSilentDamage(path: string): string | null {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return "it is missing";
+  if (found === undefined) return MISSING;
   if (!found.isFile()) return "it is no file";
   if (found.size === 0) return "it is empty";
   // Asked first: a WAL only grows, so it has at least what its index spoke of a moment ago.

@@ -1,10 +1,10 @@
 // A server whose state.db is gone, damaged or not to be read: what its operator decided, what is told, what is done.
 import { Database as Sqlite } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { serverPaths } from "../../src/platform/paths.ts";
-import { TempFleet } from "../helpers/temp-fleet.ts";
+import { FLEETD, TempFleet } from "../helpers/temp-fleet.ts";
 
 const TIMEOUT_MS = 60_000;
 
@@ -151,6 +151,123 @@ describe("what an operator decided", () => {
       writeFileSync(config, "trust: pinned\n");
       await examine(["--fix", "--yes", "--config", config]);
       expect(await howTrusted("code2")).toBe("waiting");
+    },
+    TIMEOUT_MS,
+  );
+});
+
+const SUFFIXES = ["", "-wal", "-shm"];
+
+describe("a server without its state.db", () => {
+  /** The servers of the other two put aside, so that only this one could be meant. */
+  function loseState(): void {
+    restore();
+    for (const suffix of SUFFIXES) rmSync(paths.state + suffix, { force: true });
+    for (const other of ["code2", "code3"]) rmSync(join(fleet.root, other), { recursive: true });
+  }
+
+  test(
+    "is damaged, whether it is named or not: every command says so, and none makes another server or fleet of it",
+    async () => {
+      loseState();
+      for (const options of [one, {}]) {
+        const status = await fleet.json(["status", "--check"], options, 2);
+        expect((status["problems"] as Record<string, unknown>[])[0]).toMatchObject({
+          id: "state",
+          verdict: "critical",
+          text: expect.stringMatching(/state\.db": it is missing/),
+          fix: "fleetd doctor",
+        });
+        for (const words of [["send", "x", "--to", "code2"], ["inbox"], ["monitor"]]) {
+          const ran = await fleet.run(words, options);
+          expect(ran.code).toBe(74);
+          expect(ran.stderr).toMatch(/state\.db": it is missing\n.*fleetd doctor --fix --yes/);
+        }
+      }
+      const made = await fleet.run(["init", "--server", "code1"]);
+      expect(made).toMatchObject({ code: 74, stderr: expect.stringContaining("it is missing") });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "is critical to the doctor, who makes it anew of what the remote has, as of an empty one",
+    async () => {
+      loseState();
+      const found = await examine([], {});
+      expect(found.code).toBe(2);
+      expect(found.problems.find(({ id }) => id === "state")).toMatchObject({
+        verdict: "critical",
+        evidence: `${paths.state} is missing`,
+        fix: "fleetd doctor --fix --yes",
+      });
+      const mended = await examine(["--fix", "--yes"], {});
+      const said = mended.treatments.find(({ id }) => id === "state");
+      expect(said?.outcome).toBe("done");
+      expect(said?.detail).not.toContain("damaged");
+      expect(idsOf(mended)).toContain("decisions");
+      expect(await fleet.json(["sent"], one)).toMatchObject({ messages: [{ subject: "hello" }] });
+      expect(await fleet.json(["send", "after", "--to", "code2"], one)).toMatchObject({ state: "pushed" });
+    },
+    TIMEOUT_MS,
+  );
+
+  test("and without identity.json cannot be made anew, and says what is needed", async () => {
+    loseState();
+    rmSync(join(paths.folder, "identity.json"));
+    const mended = await examine(["--fix", "--yes"], {});
+    expect(mended.code).toBe(2);
+    expect(mended.treatments.find(({ id }) => id === "state")).toMatchObject({
+      outcome: "failed",
+      detail: expect.stringContaining("on which remote its fleet is"),
+    });
+  });
+});
+
+const canDropRights = process.getuid?.() === 0 && Bun.which("setpriv") !== null;
+if (!canDropRights)
+  console.log("skipped: state that may not be read or written: only root with setpriv can try");
+
+/** Runs fleetd as somebody who has no rights of their own. */
+async function runAsNobody(
+  words: readonly string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  for (const path of [fleet.git.folder, fleet.git.home]) chmodSync(path, 0o755);
+  const rights = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+  const child = Bun.spawn(["setpriv", ...rights, FLEETD, ...words], {
+    cwd: "/",
+    env: fleet.environment,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { code: await child.exited, stdout, stderr };
+}
+
+describe.skipIf(!canDropRights)("a state root of somebody else", () => {
+  test(
+    "is not taken for an empty one: permission denied, and critical to the doctor",
+    async () => {
+      restore();
+      chmodSync(fleet.root, 0o700);
+      for (const words of [["status"], ["inbox"], ["status", "--check"], ["health"], ["init"], ["monitor"]]) {
+        const ran = await runAsNobody(words);
+        expect({ words, ...ran }).toMatchObject({
+          // To monitoring it is "unknown": nothing could be judged.
+          code: words.includes("health") || words.includes("--check") ? 3 : 74,
+          stderr: expect.stringContaining(`Cannot read folder "${fleet.root}": permission denied`),
+        });
+        expect(ran.stderr).toContain("the user who runs fleetd");
+      }
+      const doctor = await runAsNobody(["doctor", "--json", "--fix", "--yes"]);
+      expect(doctor.code).toBe(2);
+      const { findings } = JSON.parse(doctor.stdout) as { findings: Problem[] };
+      expect(findings.find(({ id }) => id === "server")).toMatchObject({
+        verdict: "critical",
+        evidence: expect.stringContaining("permission denied"),
+      });
     },
     TIMEOUT_MS,
   );

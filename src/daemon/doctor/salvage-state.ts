@@ -92,7 +92,7 @@ async function salvage(paths: ServerPaths, how: SalvageOptions): Promise<string>
     }
     syncFolder(paths.folder);
     removeIndex(paths);
-    return [...rebuilt, `the damaged file is kept: ${aside}`].join("; ");
+    return [...rebuilt, ...(aside === null ? [] : [`the damaged file is kept: ${aside}`])].join("; ");
   } finally {
     removeStaged();
   }
@@ -240,11 +240,10 @@ function tell(told: Told): string[] {
   ];
 }
 
-/** Moves the damaged file and its WAL aside, under names that belong together. */
-function setAside(paths: ServerPaths): string {
+/** Moves the damaged file and its WAL aside, under names that belong together; null where nothing is left of them. */
+function setAside(paths: ServerPaths): string | null {
   const aside = `${paths.state}.damaged-${Date.now()}`;
-  for (const suffix of SUFFIXES) {
-    if (existsSync(paths.state + suffix)) renameSync(paths.state + suffix, aside + suffix);
-  }
-  return aside;
+  const left = SUFFIXES.filter((suffix) => existsSync(paths.state + suffix));
+  for (const suffix of left) renameSync(paths.state + suffix, aside + suffix);
+  return left.length === 0 ? null : aside;
 }
