@@ -1,7 +1,8 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { uptime } from "node:os";
-import { causedBy, DAMAGE_HINT, DamagedDataError, messageOf } from "../base/errors.ts";
+import { causedBy, DAMAGE_HINT, DamagedDataError, FleetError, messageOf } from "../base/errors.ts";
+import { findAccessProblem } from "./access.ts";
 import { removeEmptyFolder } from "./files.ts";
 import { findWalDamage } from "./sqlite-wal.ts";
 
@@ -80,6 +81,10 @@ const isAtRest = (path: string): boolean => !existsSync(`${path}-wal`);
 /** @throws FleetError IO when a state database is not what it was when it was last closed or written */
 export function requireWholeState(path: string): void {
   if (isAtRest(path) && hasHeader(path)) return;
+  const access = findAccessProblem(path);
+  // Of a disk that may only be read it can be read all the same.
+  if (access !== null && !access.isReadable)
+    throw new FleetError("IO", `Cannot use database "${path}": ${access.evidence}`, { hint: access.fix });
   // It holds nothing of its own; SQLite makes it from the WAL.
   removeEmptyFolder(`${path}-shm`);
   const problem = findSilentDamage(path);

@@ -1,7 +1,7 @@
 // A server whose state.db is gone, damaged or not to be read: what its operator decided, what is told, what is done.
 import { Database as Sqlite } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { serverPaths } from "../../src/platform/paths.ts";
 import { FLEETD, TempFleet } from "../helpers/temp-fleet.ts";
@@ -268,6 +268,120 @@ describe.skipIf(!canDropRights)("a state root of somebody else", () => {
         verdict: "critical",
         evidence: expect.stringContaining("permission denied"),
       });
+    },
+    TIMEOUT_MS,
+  );
+});
+
+/** What every command says of a state that this user may not use: nothing of damage, nothing to mend. */
+async function expectClosed(
+  run: (words: readonly string[]) => Promise<{ code: number; stdout: string; stderr: string }>,
+  evidence: string,
+  fix: RegExp,
+): Promise<void> {
+  for (const words of [["status", "--check"], ["health"]]) {
+    const judged = await run([...words, "--json"]);
+    expect(judged.code).toBe(2);
+    const { problems, checks } = JSON.parse(judged.stdout) as {
+      problems?: { id: string; text: string; fix: string }[];
+      checks?: { id: string; evidence: string; fix: string }[];
+    };
+    const check = checks?.find(({ id }) => id === "state");
+    const problem = problems?.find(({ id }) => id === "state");
+    expect(problem?.text ?? check?.evidence).toStartWith(evidence);
+    expect(problem?.fix ?? check?.fix).toMatch(fix);
+  }
+  const doctor = await run(["doctor", "--fix", "--yes", "--json"]);
+  expect(doctor.code).toBe(2);
+  const { findings, treatments } = JSON.parse(doctor.stdout) as {
+    findings: Problem[];
+    treatments: unknown[];
+  };
+  expect(treatments).toEqual([]);
+  const state = findings.find(({ id }) => id === "state");
+  expect(state).toMatchObject({ verdict: "critical", evidence: expect.stringContaining(evidence) });
+  expect(state?.fix).toMatch(fix);
+  expect(doctor.stdout).not.toMatch(/damaged|--fix|ENOENT|EACCES/);
+  for (const words of [
+    ["send", "x", "--to", "code2"],
+    ["trust", "rotate", "--yes"],
+  ]) {
+    const ran = await run(words);
+    // 73 where the first thing that cannot be done is to make a file.
+    expect([73, 74]).toContain(ran.code);
+    expect({ words, ...ran }).toMatchObject({ stderr: expect.stringContaining(evidence) });
+    expect(ran.stderr).toMatch(fix);
+  }
+}
+
+describe.skipIf(!canDropRights)("a state that this user may not use is not damaged:", () => {
+  const asNobody = (words: readonly string[]) => runAsNobody([...words, "--server", "code1"]);
+  const whose = (path: string): string =>
+    `permission denied for ${path}: it belongs to user 0, and this is user 65534`;
+  const nobody = (path: string): void => void Bun.spawnSync(["chown", "-R", "65534:65534", path]);
+
+  test.each<[string, () => string]>([
+    ["its folder is closed to others", () => paths.folder],
+    [
+      "its folder may only be read",
+      () => {
+        Bun.spawnSync(["chmod", "-R", "a+rX,a-w", paths.folder]);
+        return paths.folder;
+      },
+    ],
+    [
+      "the file is somebody else's",
+      () => {
+        nobody(fleet.root);
+        chownSync(paths.state, 0, 0);
+        chmodSync(paths.state, 0o600);
+        return paths.state;
+      },
+    ],
+  ])(
+    "%s",
+    async (_, make) => {
+      restore();
+      chmodSync(fleet.root, 0o755);
+      await expectClosed(
+        asNobody,
+        whose(make()),
+        /Run fleetd as the user it belongs to, or as root: chown -R/,
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "its own folder without the right to write",
+    async () => {
+      restore();
+      nobody(fleet.root);
+      chmodSync(paths.folder, 0o500);
+      const evidence = `permission denied for ${paths.folder}: it has mode 0500`;
+      await expectClosed(asNobody, evidence, /^.*chmod -R u\+rwX/ms);
+    },
+    TIMEOUT_MS,
+  );
+
+  const canMount = process.platform === "linux" && Bun.spawnSync(["mount", "--version"]).exitCode === 0;
+  test.skipIf(!canMount)(
+    "its disk may only be read",
+    async () => {
+      restore();
+      Bun.spawnSync(["mount", "--bind", fleet.root, fleet.root]);
+      try {
+        const mounted = Bun.spawnSync(["mount", "-o", "remount,ro,bind", fleet.root]);
+        if (mounted.exitCode !== 0) {
+          console.log("skipped: a state on a disk that may only be read: nothing can be mounted here");
+          return;
+        }
+        const evidence = `${paths.folder} is on a file system that may only be read`;
+        await expectClosed((words) => fleet.run(words, one), evidence, /Mount it for writing again/);
+        expect(await fleet.run(["inbox"], one)).toMatchObject({ code: 0 });
+      } finally {
+        Bun.spawnSync(["umount", fleet.root]);
+      }
     },
     TIMEOUT_MS,
   );
