@@ -2,7 +2,7 @@
 import type { Result } from "../base/result.ts";
 import type { Mailbox } from "../daemon/open-mailbox.ts";
 import { problemsFirst, type Verdict, worstOf } from "../fleet/health/model.ts";
-import { autoPause } from "../fleet/messaging/auto-pause.ts";
+import { autoPause, DECISIONS_LOST } from "../fleet/messaging/auto-pause.ts";
 import { countParked } from "../fleet/messaging/handler-runs.ts";
 import { lastLookWallMs } from "../fleet/messaging/last-look.ts";
 import { countUnread } from "../fleet/messaging/mailbox-queries.ts";
@@ -82,9 +82,11 @@ export async function gatherStatus(session: Session, settings: ServerSettings): 
 function stopped(session: Session, nowWallMs: number): StatusProblem[] {
   const { state } = session.mailbox();
   const problems: StatusProblem[] = [];
-  if (autoPause(state, nowWallMs) !== null) {
-    const evidence = "everything automatic is paused";
-    problems.push({ id: "pause", verdict: "warn", evidence, fix: "fleetd resume auto" });
+  const pause = autoPause(state, nowWallMs);
+  if (pause !== null) {
+    const byOperator = { evidence: "everything automatic is paused", fix: "fleetd resume auto" };
+    const words = pause.decisionsLost ? DECISIONS_LOST : byOperator;
+    problems.push({ id: "pause", verdict: "warn", ...words });
   }
   const parked = countParked(state);
   if (parked > 0) {

@@ -24,6 +24,7 @@ import { listPeers } from "../fleet/messaging/peers.ts";
 import { queueSummary } from "../fleet/messaging/queue.ts";
 import { hintOfHold } from "../fleet/messaging/recover-log.ts";
 import type { DaemonStatus } from "../http/protocol.ts";
+import { findAccessProblem } from "../platform/access.ts";
 import { systemClock } from "../platform/clock.ts";
 import { readDiskSpace } from "../platform/disk-space.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
@@ -68,6 +69,7 @@ export async function gatherHealth(source: HealthSource): Promise<HealthFacts> {
     queue: await attempt(() => queueOf(mailbox())),
     ownRefs: await attempt(() => ownRefsOf(mailbox(), nowWallMs)),
     state: source.mailbox.ok ? ok(paths.state) : source.mailbox,
+    access: findAccessProblem(paths.state),
     store: await attempt(() => storeOf(mailbox(), nowWallMs)),
     git,
     disk: disk.ok ? ok({ ...disk.value, path: dirname(paths.folder) }) : disk,

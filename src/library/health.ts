@@ -62,6 +62,7 @@ export async function getSystemHealth(path = "."): Promise<SystemHealth> {
       queue: none,
       ownRefs: none,
       state: none,
+      access: null,
       store: none,
       git: none,
       disk: disk.ok ? { ok: true, value: { ...disk.value, path } } : disk,

@@ -1,7 +1,8 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { uptime } from "node:os";
-import { causedBy, DAMAGE_HINT, DamagedDataError, messageOf } from "../base/errors.ts";
+import { causedBy, DAMAGE_HINT, DamagedDataError, FleetError, messageOf } from "../base/errors.ts";
+import { findAccessProblem } from "./access.ts";
 import { removeEmptyFolder } from "./files.ts";
 import { findWalDamage } from "./sqlite-wal.ts";
 
@@ -26,6 +27,9 @@ export function checkDatabase(path: string): "missing" | "whole" | { readonly pr
 const WAL_HEADER_BYTES = 32;
 const WAL_FRAME_HEADER_BYTES = 24;
 
+/** What `findSilentDamage` says of a file that is not there. */
+export const MISSING = "it is missing";
+
 /**
  * What SQLite would pass over in silence: a database of no bytes is a new one to it, and of a WAL file it takes what
  * comes before the first frame that is not whole, which after a power cut is right and after damage loses what was
@@ -33,7 +37,7 @@ const WAL_FRAME_HEADER_BYTES = 24;
  */
 export function findSilentDamage(path: string): string | null {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return "it is missing";
+  if (found === undefined) return MISSING;
   if (!found.isFile()) return "it is no file";
   if (found.size === 0) return "it is empty";
   // Asked first: a WAL only grows, so it has at least what its index spoke of a moment ago.
@@ -77,6 +81,10 @@ const isAtRest = (path: string): boolean => !existsSync(`${path}-wal`);
 /** @throws FleetError IO when a state database is not what it was when it was last closed or written */
 export function requireWholeState(path: string): void {
   if (isAtRest(path) && hasHeader(path)) return;
+  const access = findAccessProblem(path);
+  // Of a disk that may only be read it can be read all the same.
+  if (access !== null && !access.isReadable)
+    throw new FleetError("IO", `Cannot use database "${path}": ${access.evidence}`, { hint: access.fix });
   // It holds nothing of its own; SQLite makes it from the WAL.
   removeEmptyFolder(`${path}-shm`);
   const problem = findSilentDamage(path);

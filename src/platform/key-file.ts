@@ -2,6 +2,7 @@ import { chmodSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { causedBy, isMachineBroken, messageOf } from "../base/errors.ts";
 import type { SigningKey } from "../base/ports/cryptography.ts";
+import { findAccessProblem } from "./access.ts";
 import { generatePkcs8, importSigningKey } from "./cryptography.ts";
 import { exists, keepAs, replaceFile } from "./files.ts";
 import { ioError } from "./io-error.ts";
@@ -18,7 +19,9 @@ export async function createKeyFile(path: string): Promise<SigningKey> {
     chmodSync(path, 0o600);
     syncFolder(dirname(path));
   } catch (thrown) {
-    throw causedBy("CANNOT_CREATE", `Cannot create key "${path}": ${messageOf(thrown)}`, thrown);
+    const access = findAccessProblem(path);
+    const words = access?.evidence ?? messageOf(thrown);
+    throw causedBy("CANNOT_CREATE", `Cannot create key "${path}": ${words}`, thrown, access?.fix);
   }
   return await importSigningKey(pkcs8);
 }

@@ -1,8 +1,8 @@
 import { readdirSync, statSync } from "node:fs";
 import { homedir, hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { isMachineBroken } from "../base/errors.ts";
-import { ioError } from "./io-error.ts";
+import { deniedError, ioError, isDenied } from "./io-error.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -32,13 +32,28 @@ export function configPaths(environment: Environment): readonly string[] {
   return [join(user, "fleetd", "fleetd.yaml"), "/etc/fleetd/fleetd.yaml"];
 }
 
-/** The names in `root` that are folders with a `state.db`: the servers that were made here. */
+/** Each of these is made by `init` and removed by nobody: where one of them is, a server was made. */
+const MADE_BY_INIT = ["state.db", "identity.json", "key"];
+
+/**
+ * The names in `root` that are folders of servers: those that were made here, also where one has lost its `state.db`, or
+ * this user may not look into it. @throws FleetError IO
+ */
 export function serverFolders(root: string): readonly string[] {
-  const hasState = (name: string): boolean =>
-    statSync(join(root, name, "state.db"), { throwIfNoEntry: false }) !== undefined;
+  const isServer = (name: string): boolean => MADE_BY_INIT.some((file) => isThere(join(root, name, file)));
   return folderNames(root)
-    .filter((name) => /^[a-z0-9]/.test(name) && hasState(name))
+    .filter((name) => /^[a-z0-9]/.test(name) && isServer(name))
     .sort();
+}
+
+/** A folder that is closed to this user is a server's if its name can be one (`lost+found` is none). */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (thrown) {
+    if (isDenied(thrown)) return /^[a-z0-9-]+$/.test(basename(dirname(path)));
+    throw ioError(`Cannot look at "${path}"`, thrown);
+  }
 }
 
 function folderNames(root: string): readonly string[] {
@@ -47,6 +62,7 @@ function folderNames(root: string): readonly string[] {
       .filter((entry) => entry.isDirectory())
       .map((entry) => entry.name);
   } catch (thrown) {
+    if (isDenied(thrown)) throw deniedError(`Cannot read folder "${root}"`, thrown);
     if (isMachineBroken(thrown)) throw ioError(`Cannot list folder "${root}"`, thrown);
     // No root yet: no server was made.
     return [];

@@ -2,6 +2,7 @@ import { Database as Sqlite } from "bun:sqlite";
 import { readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { causedBy, type FleetError, messageOf } from "../base/errors.ts";
 import type { Lock, LockHolder } from "../base/ports/lock.ts";
+import { findAccessProblem } from "./access.ts";
 import { removeEmptyFolder } from "./files.ts";
 import { ioError } from "./io-error.ts";
 
@@ -25,8 +26,15 @@ export function tryLock(path: string): Lock | null {
   }
 }
 
-const toLockError = (path: string, thrown: unknown): FleetError =>
-  causedBy("IO", `Cannot lock "${path}": ${messageOf(thrown)}`, thrown);
+function toLockError(path: string, thrown: unknown): FleetError {
+  const access = findAccessProblem(path);
+  return causedBy(
+    "IO",
+    `Cannot lock "${path}": ${access?.evidence ?? messageOf(thrown)}`,
+    thrown,
+    access?.fix,
+  );
+}
 
 function lockOnce(path: string): Lock | null {
   let sqlite: Sqlite | null = null;
@@ -49,6 +57,7 @@ function lockOnce(path: string): Lock | null {
  * locked still has. An empty folder that stands there goes. False where that is not what is wrong.
  */
 function emptyAgain(path: string, thrown: unknown): boolean {
+  if (findAccessProblem(path) !== null) return false;
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isDirectory() === true) return removeEmptyFolder(path);
   const isDamaged = thrown instanceof Error && "code" in thrown && DAMAGED.test(String(thrown.code));

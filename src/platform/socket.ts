@@ -1,7 +1,8 @@
-import { chmodSync, lstatSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, rmSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { FleetError } from "../base/errors.ts";
 import { makePrivateFolder } from "./files.ts";
+import { isDenied } from "./io-error.ts";
 
 /** Windows shows a socket as a reparse point and has no owner ids; its folder is the user's own. */
 const HAS_OWNERS = process.platform !== "win32";
@@ -30,9 +31,19 @@ export function protectSocket(path: string): void {
 
 /** Whether a socket of this user is at `path`; one of somebody else could be a trap. */
 export function isOwnSocket(path: string): boolean {
-  const found = lstatSync(path, { throwIfNoEntry: false });
+  const found = look(path);
   if (found === undefined) return false;
   return !HAS_OWNERS || (found.isSocket() && found.uid === process.getuid?.());
+}
+
+/** What is at `path`; nothing where this user may not even look. */
+function look(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (thrown) {
+    if (isDenied(thrown)) return undefined;
+    throw thrown;
+  }
 }
 
 /**

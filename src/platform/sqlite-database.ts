@@ -4,7 +4,8 @@ import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import { causedBy, DAMAGE_HINT, DamagedDataError, type FleetError, messageOf } from "../base/errors.ts";
 import type { Database, SqlRow, SqlValue } from "../base/ports/database.ts";
-import { hasCode } from "./io-error.ts";
+import { findAccessProblem } from "./access.ts";
+import { hasCode, isDenied } from "./io-error.ts";
 
 /** How much a committed transaction must survive: a power cut (`full`), or only the death of the process. */
 export type Durability = "full" | "process";
@@ -162,8 +163,11 @@ class SqliteDatabase implements Database {
 /** SQLite's own words are kept; what it means for the operator is that the file cannot be used as it is. */
 function toIoError(path: string, thrown: unknown): FleetError {
   const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
-  const hint = HINTS.find(([known]) => code.startsWith(known))?.[1];
-  return causedBy("IO", `Cannot use database "${path}": ${messageOf(thrown)}`, thrown, hint);
+  const isRefused = /^SQLITE_(?:READONLY|CANTOPEN)/.test(code) || isDenied(thrown);
+  const access = isRefused ? findAccessProblem(path) : null;
+  const hint = access?.fix ?? HINTS.find(([known]) => code.startsWith(known))?.[1];
+  const words = access?.evidence ?? messageOf(thrown);
+  return causedBy("IO", `Cannot use database "${path}": ${words}`, thrown, hint);
 }
 
 const OWNER = "Its folder has to belong to the user who runs fleetd, and to be writable";

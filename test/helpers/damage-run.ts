@@ -310,6 +310,8 @@ class Play {
       return null;
     });
     if (monitor === null) return;
+    // Where nobody can say what was decided, the operator has to look before anything is answered.
+    if (/handlers\s+are\s+paused/.test(this.#fixText)) await sandbox.run("a", ["resume", "auto"]);
     const asked = await sandbox.send("b", { to: "a", more: ["--kind", "request"] });
     const question = JSON.parse(asked.stdout) as { id: string };
     const answered = (): boolean =>

@@ -115,7 +115,9 @@ async function chooseServer(
   try {
     paths = requireServer(chosen);
   } catch (thrown) {
-    note("server", "warn", thrown, "fleetd init");
+    // Where none was made yet nothing is wrong; what cannot be looked at is.
+    const isRefused = thrown instanceof FleetError && thrown.code === "IO";
+    note("server", isRefused ? "critical" : "warn", thrown, "fleetd init");
   }
   return { settings: chosen.running, paths, found };
 }

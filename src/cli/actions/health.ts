@@ -44,7 +44,7 @@ export async function health(args: HealthArguments): Promise<number> {
   });
 }
 
-/** Runs `judge`; where no server can be chosen, says why and answers 3, which monitoring takes for "unknown". */
+/** Runs `judge`; where no server can be chosen or looked at, says why and answers 3, which monitoring takes for "unknown". */
 export async function orUnjudged(
   args: { readonly json: boolean },
   judge: () => Promise<number>,
@@ -52,7 +52,7 @@ export async function orUnjudged(
   try {
     return await judge();
   } catch (thrown) {
-    if (!(thrown instanceof FleetError) || thrown.code !== "CONFIG") throw thrown;
+    if (!(thrown instanceof FleetError) || !["CONFIG", "IO"].includes(thrown.code)) throw thrown;
     reportFailure(thrown, { json: args.json, debug: false });
     return 3 satisfies VerdictCode;
   }

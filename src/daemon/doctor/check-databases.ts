@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { firstLineOf, messageOf } from "../../base/errors.ts";
 import { loadHead, unconfirmedDrafts, unstoredBatches } from "../../fleet/messaging/outbox.ts";
 import { confirmedBatch } from "../../fleet/messaging/take-back.ts";
-import { checkDatabase, findSilentDamage } from "../../platform/check-database.ts";
+import { checkDatabase, findSilentDamage, MISSING } from "../../platform/check-database.ts";
 import { removeTree } from "../../platform/files.ts";
 import type { ServerPaths } from "../../platform/paths.ts";
 import { rebuildIndex } from "../rebuild-index.ts";
@@ -18,13 +18,16 @@ export function checkDatabases(patient: Patient): Diagnosis[] {
 }
 
 /** `mailbox`: the state as it was opened, since what stands in its rows may make no sense in a file that is whole. */
-function checkState({ paths, mailbox, ask }: Patient): Diagnosis {
+function checkState({ paths, mailbox, settings, ask }: Patient): Diagnosis {
   const problem = findSilentDamage(paths.state) ?? problemOf(paths.state) ?? rowProblem(mailbox);
   if (problem === null) return healthy("state", `${paths.state} is whole`);
-  const what = "set it aside, and make a new one of what can be read of it and of what the remote has";
-  const run = () => salvageState(paths, ask);
+  const isMissing = problem === MISSING;
+  const what = isMissing
+    ? "make a new one of what the remote has"
+    : "set it aside, and make a new one of what can be read of it and of what the remote has";
+  const run = () => salvageState(paths, { ask, trust: settings.trust });
   return mendable("state", "critical", {
-    evidence: `${paths.state} is damaged: ${firstLineOf(problem)}`,
+    evidence: `${paths.state} is ${isMissing ? "missing" : `damaged: ${firstLineOf(problem)}`}`,
     mend: { what, isSafe: false, run },
   });
 }

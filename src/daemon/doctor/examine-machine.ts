@@ -26,6 +26,7 @@ export async function examineMachine(root: string, settings: ServerSettings): Pr
     queue: none,
     ownRefs: none,
     state: none,
+    access: null,
     store: none,
     git: await gitVersion(),
     disk: disk.ok ? ok({ ...disk.value, path: there }) : disk,

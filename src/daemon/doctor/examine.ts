@@ -6,6 +6,7 @@ import { FleetError, messageOf } from "../../base/errors.ts";
 import { ok } from "../../base/result.ts";
 import { judgeHealth } from "../../fleet/health/judge-health.ts";
 import type { Check, CheckId } from "../../fleet/health/model.ts";
+import { type AccessProblem, findAccessProblem } from "../../platform/access.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { exists } from "../../platform/files.ts";
 import { gatherHealth } from "../health-facts.ts";
@@ -13,6 +14,7 @@ import { checkDatabases } from "./check-databases.ts";
 import { checkFiles } from "./check-files.ts";
 import { checkMail } from "./check-mail.ts";
 import { checkMonitor } from "./check-monitor.ts";
+import { checkPause } from "./check-pause.ts";
 import { checkRemote } from "./check-remote.ts";
 import { checkStore } from "./check-store.ts";
 import { checkTrust } from "./check-trust.ts";
@@ -24,12 +26,14 @@ const FROM_HEALTH: readonly CheckId[] = ["monitor", "breaker", "queue", "git", "
 /** Examines one server. Never throws: an examination that fails is a finding of its own. */
 export async function examine(patient: Patient): Promise<Diagnosis[]> {
   const { paths } = patient;
+  const access = findAccessProblem(paths.state);
+  if (access !== null) return await examineClosed(patient, access);
   const nowWallMs = systemClock.wallMs();
   const databases = checkDatabases(patient);
   const mailbox = databases.some(({ id, verdict }) => id === "index" && verdict !== "ok")
     ? withoutIndex(patient.mailbox)
     : patient.mailbox;
-  const parts: (() => Diagnosis[] | Promise<Diagnosis[]>)[] = [
+  const parts: Part[] = [
     () => checkFiles(patient),
     () => databases,
     () => checkMonitor(patient),
@@ -42,11 +46,23 @@ export async function examine(patient: Patient): Promise<Diagnosis[]> {
       () => (exists(paths.store) ? checkRemote(patient, value, nowWallMs) : []),
       () => checkMail(value, patient.settings),
       () => checkTrust(value),
+      () => [checkPause(value)],
     );
   }
+  return await examineParts(parts);
+}
+
+type Part = () => Diagnosis[] | Promise<Diagnosis[]>;
+
+async function examineParts(parts: readonly Part[]): Promise<Diagnosis[]> {
   const found: Diagnosis[] = [];
   for (const part of parts) found.push(...(await attempt(part)));
   return found;
+}
+
+/** What this user may not read or write is not damaged by that, and nothing here can mend it. */
+async function examineClosed(patient: Patient, access: AccessProblem): Promise<Diagnosis[]> {
+  return await examineParts([() => [trouble("state", "critical", access)], () => fromHealth(patient)]);
 }
 
 /** Opening a damaged index would put an empty one in its place, and nobody would hear of it. */
@@ -58,7 +74,7 @@ function withoutIndex(mailbox: Patient["mailbox"]): Patient["mailbox"] {
   return ok({ ...mailbox.value, index });
 }
 
-async function attempt(part: () => Diagnosis[] | Promise<Diagnosis[]>): Promise<Diagnosis[]> {
+async function attempt(part: Part): Promise<Diagnosis[]> {
   try {
     return await part();
   } catch (thrown) {

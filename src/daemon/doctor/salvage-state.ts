@@ -10,9 +10,15 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { FleetError, firstLineOf } from "../../base/errors.ts";
 import type { RemoteOptions } from "../../base/ports/git-remote.ts";
+import { DECISIONS_LOST, pauseForLostDecisions } from "../../fleet/messaging/auto-pause.ts";
 import { type Identity, readSetting, saveIdentity } from "../../fleet/messaging/identity.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
-import { readOwnPast, reconcile, settleCursors } from "../../fleet/messaging/rebuild-state.ts";
+import {
+  readOwnPast,
+  reconcile,
+  restoreForgotten,
+  settleCursors,
+} from "../../fleet/messaging/rebuild-state.ts";
 import { ingestStore } from "../../fleet/messaging/receive-messages.ts";
 import {
   type FoundRow,
@@ -21,6 +27,7 @@ import {
   readShapes,
   sortRows,
 } from "../../fleet/messaging/salvage-rows.ts";
+import { type TrustPolicy, tightenTrustPolicy } from "../../fleet/messaging/trust.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { keepAs, removeTree } from "../../platform/files.ts";
 import { readKeyFile } from "../../platform/key-file.ts";
@@ -33,25 +40,32 @@ import { mendLocked } from "../mend-store.ts";
 import { openMailbox, openState } from "../open-mailbox.ts";
 import { readOwnKey } from "../own-keys.ts";
 import { removeIndex } from "../renewable-index.ts";
+import { hasEveryDecision } from "./decisions.ts";
 import { whileStopped } from "./while-stopped.ts";
 
 const SUFFIXES = ["", "-wal", "-shm"];
 /** Ids that are named; the rest are counted. */
 const NAMED_MAX = 20;
 
+/** How the remote is asked, and what the configuration says of strangers: that may be what cannot be read any more. */
+export interface SalvageOptions {
+  readonly ask: RemoteOptions;
+  readonly trust: TrustPolicy;
+}
+
 /**
  * Makes the new state, under the locks of the monitor and of whoever pushes. Answers what was taken and what was lost.
  * @throws FleetError UNAVAILABLE while one of them is held or the remote does not answer, CONFIG without the own key,
  * IO where nobody knows any more who this server is; the old file stays as it is then
  */
-export async function salvageState(paths: ServerPaths, ask: RemoteOptions): Promise<string> {
+export async function salvageState(paths: ServerPaths, how: SalvageOptions): Promise<string> {
   let told = "";
   await whileStopped(paths, async () => {
     const lock = tryLock(paths.flushLock);
     if (lock === null)
       throw new FleetError("UNAVAILABLE", "Cannot salvage the state: somebody pushes right now");
     try {
-      told = await salvage(paths, ask);
+      told = await salvage(paths, how);
     } finally {
       lock.release();
     }
@@ -59,7 +73,7 @@ export async function salvageState(paths: ServerPaths, ask: RemoteOptions): Prom
   return told;
 }
 
-async function salvage(paths: ServerPaths, ask: RemoteOptions): Promise<string> {
+async function salvage(paths: ServerPaths, how: SalvageOptions): Promise<string> {
   const staged = {
     ...paths,
     state: join(paths.folder, `state.db.${process.pid}.new`),
@@ -72,11 +86,11 @@ async function salvage(paths: ServerPaths, ask: RemoteOptions): Promise<string> 
   undoInterrupted(paths);
   try {
     const found = takeRows(paths, staged);
-    const rebuilt = await rebuild(staged, found, ask);
+    const rebuilt = await rebuild(staged, found, how);
     foldWal(staged);
     const aside = replaceState(paths, staged.state);
     removeIndex(paths);
-    return [...rebuilt, `the damaged file is kept: ${aside}`].join("; ");
+    return [...rebuilt, ...(aside === null ? [] : [`the damaged file is kept: ${aside}`])].join("; ");
   } finally {
     removeStaged();
   }
@@ -88,6 +102,8 @@ interface FoundState {
   readonly isNewest: boolean;
   readonly damagedPages: number;
   readonly identity: Identity | null;
+  /** Whether everything that the operator decided is among the rows. */
+  readonly isDecided: boolean;
 }
 
 /** Puts every row that can be read into a new database. */
@@ -100,17 +116,24 @@ function takeRows(paths: ServerPaths, staged: ServerPaths): FoundState {
     const taken = state.transaction(() => insertRows(state, sorted));
     const json = readSetting(state, "identity");
     const identity = json === null ? null : (JSON.parse(json) as Identity);
-    return { rows, taken, isNewest: salvaged.isNewest, damagedPages: salvaged.damagedPages, identity };
+    const copy = join(paths.folder, `state.db-copy.${process.pid}.new`);
+    const isDecided = salvaged.isNewest && hasEveryDecision(state, paths.state, copy);
+    const { isNewest, damagedPages } = salvaged;
+    return { rows, taken, isNewest, damagedPages, identity, isDecided };
   } finally {
     state.close();
   }
 }
 
-async function rebuild(staged: ServerPaths, found: FoundState, ask: RemoteOptions): Promise<string[]> {
+async function rebuild(staged: ServerPaths, found: FoundState, how: SalvageOptions): Promise<string[]> {
+  const { ask } = how;
   await restoreIdentity(staged, found.identity);
   const mailbox = openMailbox(staged);
   try {
     const { state, identity } = mailbox;
+    tightenTrustPolicy(state, how.trust);
+    // Before anything of anybody is looked at: who was revoked may look like somebody new.
+    if (!found.isDecided) state.transaction(() => pauseForLostDecisions(state, systemClock.wallMs()));
     const mended = await mendLocked(mailbox, ask);
     const fetched = await mailbox.remote().fetch([`+${identity.namespace}*:refs/fleet/*`], ask);
     if (!fetched.ok) {
@@ -128,7 +151,11 @@ async function rebuild(staged: ServerPaths, found: FoundState, ask: RemoteOption
         : [],
     );
     await ingestStore(ports);
-    const history = state.transaction(() => settleCursors(ports, sure, past.card?.card ?? null));
+    const card = past.card?.card ?? null;
+    const history = state.transaction(() => {
+      if (!found.isDecided && card !== null) restoreForgotten(state, card, nowWallMs);
+      return settleCursors(ports, sure, card);
+    });
     const lost = lostEntries(found, state);
     return [...mended.notices, ...tell({ found, adopted, newEpoch, history, lost })];
   } finally {
@@ -207,6 +234,7 @@ function tell(told: Told): string[] {
     tellLost(told),
     ...(history > 0 ? [`${history} messages to this server are history now and will not be answered`] : []),
     ...(newEpoch ? ["the log goes on in a new epoch"] : []),
+    ...(found.isDecided ? [] : [`${DECISIONS_LOST.evidence}: ${DECISIONS_LOST.fix}`]),
   ];
 }
 
@@ -223,19 +251,19 @@ function foldWal(staged: ServerPaths): void {
 
 /**
  * Gives the damaged file and its WAL names of their own, and puts the staged one in its place in one step: at no point is
- * there no `state.db`, and never is one beside a WAL that is not its own. Answers the damaged file's new name.
+ * there no `state.db`, and never is one beside a WAL that is not its own. Answers the damaged file's new name; null where
+ * nothing was left of it.
  */
-function replaceState(paths: ServerPaths, staged: string): string {
+function replaceState(paths: ServerPaths, staged: string): string | null {
   const aside = `${paths.state}.damaged-${Date.now()}`;
-  for (const suffix of ["-wal", ""]) {
-    if (existsSync(paths.state + suffix)) keepAs(paths.state + suffix, aside + suffix);
-  }
+  const left = ["-wal", ""].filter((suffix) => existsSync(paths.state + suffix));
+  for (const suffix of left) keepAs(paths.state + suffix, aside + suffix);
   syncFolder(paths.folder);
   for (const suffix of ["-wal", "-shm"]) rmSync(paths.state + suffix, { force: true });
   syncFolder(paths.folder);
   renameSync(staged, paths.state);
   syncFolder(paths.folder);
-  return aside;
+  return left.length === 0 ? null : aside;
 }
 
 /** What was cut off between taking the WAL away and replacing the file is as it was before, for another try. */

@@ -44,7 +44,7 @@ export function judgeHealth(
     ...(breaker === null ? [] : [{ id: "breaker" as const, ...judgeBreaker(breaker, nowWallMs) }]),
     judged("queue", facts.queue, (queue) => judgeQueue(queue, thresholds, nowWallMs)),
     judged("own-refs", facts.ownRefs, judgeOwnRefs),
-    { id: "state", ...judgeState(facts.state) },
+    { id: "state", ...judgeState(facts) },
     judged("store", facts.store, judgeStore),
     { id: "git", ...judgeGit(facts.git) },
     judged("disk", facts.disk, (disk) => judgeDisk(disk, thresholds)),
@@ -174,12 +174,14 @@ function judgeOwnRefs(troubles: readonly OwnRefsFact[]): Judged {
   return { verdict: held ? "critical" : "warn", figure: held ? "held" : kind, threshold, evidence, fix };
 }
 
-function judgeState(state: Result<string>): Judged {
-  if (state.ok) return fine("readable", state.value, "must be readable");
+function judgeState({ state, access }: Pick<HealthFacts, "state" | "access">): Judged {
+  const threshold = "must be readable";
+  if (access !== null) return { verdict: "critical", figure: "closed", threshold, ...access };
+  if (state.ok) return fine("readable", state.value, threshold);
   return {
     verdict: "critical",
     figure: "damaged",
-    threshold: "must be readable",
+    threshold,
     evidence: `the state of this server cannot be used: ${firstLineOf(state.error)}`,
     fix: "fleetd doctor",
   };

@@ -125,6 +125,8 @@ export interface HealthFacts {
   readonly ownRefs: Result<readonly OwnRefsFact[]>;
   /** Whether `state.db` can be used: its path, or why not. */
   readonly state: Result<string>;
+  /** What keeps this user from reading and writing it; null where nothing does. */
+  readonly access: { readonly evidence: string; readonly fix: string } | null;
   readonly store: Result<StoreFacts>;
   /** The version of git, or why it cannot be used. */
   readonly git: Result<string>;

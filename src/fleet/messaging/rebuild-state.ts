@@ -6,7 +6,7 @@
 import { toInstant } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
 import { adoptLog, remember } from "./adopt-log.ts";
-import { type Card, parseCard } from "./card.ts";
+import { type Card, forgottenBy, parseCard } from "./card.ts";
 import { addFormerKey } from "./former-keys.ts";
 import type { AcceptedBatch } from "./judge-log.ts";
 import { type ReceivePorts, type SendPorts, TRACKING } from "./mailbox-ports.ts";
@@ -167,6 +167,15 @@ export function settleCursors(
     index.run("UPDATE entries SET history = 1 WHERE writer = ?", peer.server);
   }
   return history;
+}
+
+/**
+ * Leaves out again whom the own card names as forgotten, where what stood in the state could not be read: the card is the
+ * only other place that says so. Inside the caller's transaction.
+ */
+export function restoreForgotten(state: Database, card: Card, nowWallMs: number): void {
+  const sql = "UPDATE peers SET forgotten_wall_ms = ? WHERE server = ? AND forgotten_wall_ms IS NULL";
+  for (const server of forgottenBy(card)) state.run(sql, nowWallMs, server);
 }
 
 function positionOf(index: Database, server: string, { epoch, seq }: Pick<Cursor, "epoch" | "seq">): number {

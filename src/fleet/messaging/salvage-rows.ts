@@ -146,8 +146,11 @@ export function sortRows(
   return sorted;
 }
 
-/** Settings that hold JSON, as which they have to be readable. */
-const JSON_SETTINGS = new Set(["identity", "head", "card"]);
+/** Settings that hold JSON or nothing, as which they have to be readable. */
+const JSON_SETTINGS = new Set(["identity", "head", "card", "trust", "auto_pause"]);
+
+const isReadableSetting = (key: string, value: string): boolean =>
+  !JSON_SETTINGS.has(key) || (key === "auto_pause" && value === "") || isJson(value);
 
 /** Puts rows into a new database; the first of several with one key stays. Answers how many by table. */
 export function insertRows(
@@ -158,8 +161,7 @@ export function insertRows(
   for (const [table, rows] of sorted) {
     let count = 0;
     for (const row of rows) {
-      if (table === "settings" && JSON_SETTINGS.has(String(row["key"])) && !isJson(String(row["value"])))
-        continue;
+      if (table === "settings" && !isReadableSetting(String(row["key"]), String(row["value"]))) continue;
       const names = Object.keys(row);
       const sql = `INSERT OR IGNORE INTO ${table}(${names.join(", ")}) VALUES(${names.map(() => "?").join(", ")})`;
       count += database.run(sql, ...names.map((name) => row[name] ?? null));

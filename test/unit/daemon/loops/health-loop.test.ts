@@ -30,6 +30,7 @@ const facts = (): HealthFacts => ({
   queue: ok({ waiting: 0, oldestWallMs: null, dead: 0, reason: null }),
   ownRefs: ok([]),
   state: ok("s"),
+  access: null,
   store: ok({ path: "p", problem: null, oldLocks: [] }),
   git: ok("2.39.5"),
   disk: ok({ freeBytes, totalBytes: 100 * GIB, path: "/" }),

@@ -2,9 +2,14 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { formerKeys } from "../../../../src/fleet/messaging/former-keys.ts";
 import { saveIdentity } from "../../../../src/fleet/messaging/identity.ts";
 import { loadHead, outboxItem } from "../../../../src/fleet/messaging/outbox.ts";
-import { findPeer } from "../../../../src/fleet/messaging/peers.ts";
+import { findPeer, setForgotten } from "../../../../src/fleet/messaging/peers.ts";
 import { loadCardState } from "../../../../src/fleet/messaging/publish-card.ts";
-import { readOwnPast, reconcile, settleCursors } from "../../../../src/fleet/messaging/rebuild-state.ts";
+import {
+  readOwnPast,
+  reconcile,
+  restoreForgotten,
+  settleCursors,
+} from "../../../../src/fleet/messaging/rebuild-state.ts";
 import { ingestStore } from "../../../../src/fleet/messaging/receive-messages.ts";
 import { MemoryFleet, type MemoryServer, PATIENTLY } from "../../../helpers/memory-fleet.ts";
 
@@ -54,6 +59,20 @@ describe("after everything was lost but the key", () => {
     expect(loadHead(me.state)?.seq).toBe(2);
     expect(loadHead(me.state)?.epoch).not.toBe(before);
     expect(loadCardState(me.sendPorts).n).toBeGreaterThan(2);
+  });
+
+  test("whom the own card names as forgotten is left out again, and nobody else", async () => {
+    await fleet.add("code3");
+    await me.receive();
+    me.state.transaction(() => setForgotten(me.state, "code2", 1));
+    await me.send({ to: ["code3"] });
+    await lose();
+    const { card } = await readOwnPast(me.receivePorts);
+    await rebuild(false);
+    if (card === null) throw new Error("there is no card");
+    me.state.transaction(() => restoreForgotten(me.state, card.card, 5));
+    expect(findPeer(me.state, "code2")?.forgottenWallMs).toBe(5);
+    expect(findPeer(me.state, "code3")?.forgotten).toBe(false);
   });
 
   test("a log whose key was changed is adopted as a whole, with the key that it had before", async () => {

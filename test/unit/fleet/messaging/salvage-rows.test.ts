@@ -59,6 +59,14 @@ describe("sortRows() and insertRows()", () => {
     expect(again.transaction(() => insertRows(again, sorted)).get("settings")).toBe(0);
   });
 
+  test("a pause that was ended is kept as such, one that cannot be read is left out", () => {
+    const again = memoryState();
+    const rows = ['{"sinceWallMs', ""].map((value) => ({ rowid: null, values: ["auto_pause", value] }));
+    const sorted = sortRows(shapes, rows);
+    expect(again.transaction(() => insertRows(again, sorted)).get("settings")).toBe(1);
+    expect(again.get<{ value: string }>("SELECT value FROM settings")?.value).toBe("");
+  });
+
   test.each<[string, FoundRow]>([
     ["a number where text belongs", { rowid: null, values: ["head", 1] }],
     ["an entry whose draft is no JSON", { rowid: 1, values: [null, ID, "message", "{", 1, "queued"] }],
