@@ -1,6 +1,6 @@
 // `fleetd trust` as its users meet it: what it says, which words it refuses, and with which exit code it ends.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Ran, TempFleet } from "../helpers/temp-fleet.ts";
 
@@ -193,11 +193,48 @@ describe("fleetd trust rotate", () => {
     const away = `${remote}.away`;
     Bun.spawnSync(["mv", remote, away]);
     const ran = await fleet.run(["trust", "rotate", "--yes"], two);
-    expect([ran.code, ran.stdout]).toEqual([75, expect.stringContaining("has not confirmed it yet")]);
-    expect(await fleet.run(["trust", "rotate", "--yes"], two)).toMatchObject({ code: 75 });
+    expect([ran.code, ran.stdout]).toEqual([75, expect.stringContaining("It is changed here")]);
+    expect(ran.stdout).toContain("has not confirmed it yet");
+    for (const how of ["--yes", "--dry-run"]) {
+      const again = await fleet.run(["trust", "rotate", how], two);
+      expect([again.code, again.stderr]).toEqual([75, expect.stringContaining("is not on the remote yet")]);
+    }
+    const dry = await fleet.json(["trust", "rotate", "--dry-run"], one, 75);
+    expect(dry).toMatchObject({ changed: false, dry_run: true });
     Bun.spawnSync(["mv", away, remote]);
     await fleet.text(["send", "and on", "--to", "code1"], two);
     expect(await fleet.text(["inbox"], one)).toContain("and on");
     expect((await entry(one, "code2")).former).toHaveLength(2);
+  }, 60_000);
+
+  test("where the remote takes no push, it is done here and says so in JSON", async () => {
+    const hook = join(fleet.root, "remote.git/hooks/pre-receive");
+    mkdirSync(join(hook, ".."), { recursive: true });
+    writeFileSync(hook, "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+    const rotated = await fleet.json(["trust", "rotate", "--yes"], three, 75);
+    expect(rotated).toMatchObject({ changed: true, pushed: false, dry_run: false });
+    expect(rotated["reason"]).toMatch(/^refused: /);
+    rmSync(hook);
+    await fleet.text(["queue", "retry", "--all"], three);
+    expect((await entry(one, "code3")).fingerprint).toBe(rotated["fingerprint"] as string);
+  }, 60_000);
+
+  test("a copy whose log went on elsewhere changes nothing, and says why: 77", async () => {
+    const copy = join(fleet.git.folder, "copy");
+    cpSync(join(fleet.root, "code3"), join(copy, "code3"), { recursive: true });
+    await fleet.text(["send", "from the one that goes on", "--to", "code1"], three);
+    const old = { ...three, env: { FLEETD_HOME: copy } };
+    const { fingerprint } = await entry(old, "code3");
+    for (const how of ["--dry-run", "--yes"]) {
+      const ran = await fleet.run(["trust", "rotate", how], old);
+      expect([ran.code, ran.stdout]).toEqual([77, ""]);
+      expect(ran.stderr).toMatch(/Cannot change the key of "code3": .* another machine uses this id/);
+    }
+    expect(await entry(old, "code3")).toMatchObject({ fingerprint });
+    expect((await fleet.json(["queue", "list"], old))["entries"]).toEqual([]);
+    // Also where that is known and the remote is not asked.
+    await fleet.run(["send", "held", "--to", "code1"], old);
+    expect(await fleet.run(["trust", "rotate", "--yes"], old)).toMatchObject({ code: 77 });
+    expect(await entry(old, "code3")).toMatchObject({ fingerprint });
   }, 60_000);
 });
