@@ -3,7 +3,7 @@ import { EXIT_CODES, firstLineOf } from "../../base/errors.ts";
 import { deliveryOf, sentState } from "../../fleet/messaging/delivery.ts";
 import { findReply, shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
-import { HOLDS, holdOf } from "../../fleet/messaging/own-alarms.ts";
+import { holdOf } from "../../fleet/messaging/own-alarms.ts";
 import { unknownAmong } from "../../fleet/messaging/peers.ts";
 import type { SendRequest } from "../../fleet/messaging/send-message.ts";
 import { refreshIndex } from "../look.ts";
@@ -12,6 +12,7 @@ import { type SafeText, safe, toSafeText } from "../output/safe-text.ts";
 import { queuedText, type SendArguments, unknownNotice, type Wait } from "../send-request.ts";
 import { type Session, typed, withSession } from "../session.ts";
 import { type Submitted, submit, waitForPush } from "../submit.ts";
+import { codeOfWaiting } from "../tell-failure.ts";
 import { waitUntil } from "../wait-until.ts";
 
 const PUSH_TIMEOUT_MS = 10_000;
@@ -41,10 +42,10 @@ export async function sendAndWait(args: SendArguments, request: SendRequest): Pr
     const reached = await waitFor(session, submitted, { wait: args.wait, timeoutMs, isPatient });
     report(session, { id, args, reached, unknown });
     if (reached.ok) return 0;
-    const hold = holdOf(session.mailbox().state);
-    if (hold !== null) return EXIT_CODES[HOLDS[hold.kind]];
-    if (reached.isDenied === true) return EXIT_CODES.NOT_AUTHORISED;
-    return isLost(reached.state) ? EXIT_CODES.FAILED : EXIT_CODES.NOT_YET;
+    const { state } = session.mailbox();
+    const isStopped = holdOf(state) !== null || reached.isDenied === true;
+    if (isLost(reached.state) && !isStopped) return EXIT_CODES.FAILED;
+    return codeOfWaiting(state, reached.isDenied === true);
   });
 }
 
@@ -88,6 +89,9 @@ async function waitFor(
     const { isPushed, away, isDenied } = await waitForPush(session, submitted, asked);
     return { ok: isPushed, state: plain(), reply: null, away, isDenied };
   }
+  // Nobody else pushes it, so nothing can come of it.
+  if (!submitted.throughDaemon && submitted.isDenied && holdOf(session.mailbox().state) !== null)
+    return { ok: false, state: plain(), reply: null };
   const found = await waitUntil(
     session,
     asked.timeoutMs,
@@ -166,8 +170,10 @@ function report(session: Session, sent: Sent): void {
   const { id, args, reached, unknown } = sent;
   if (args.json) {
     const { reply, state, away } = reached;
-    const { server } = session.mailbox().identity;
-    const reason = outboxItem(session.mailbox().state, id)?.reason || (away ?? "");
+    const mailbox = session.mailbox();
+    const { server } = mailbox.identity;
+    const held = reached.ok ? undefined : holdOf(mailbox.state)?.detail;
+    const reason = held ?? (outboxItem(mailbox.state, id)?.reason || (away ?? ""));
     printJson("send", { id, server, to: args.to.split(","), state, reply, reason, unknown });
     return;
   }

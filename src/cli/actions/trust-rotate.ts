@@ -11,6 +11,7 @@ import { systemCryptography } from "../../platform/cryptography.ts";
 import { commandSignal } from "../command-signal.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { REMOTE_TIMEOUT_MS, type Session, withSession } from "../session.ts";
+import { codeOfWaiting, reasonOf } from "../tell-failure.ts";
 import type { TrustListArguments } from "./trust-list.ts";
 
 /** The arguments of `trust rotate`, as typed. */
@@ -99,11 +100,9 @@ async function pushNow(session: Session, rotation: PendingRotation): Promise<Pus
   if ((await session.ask((daemon) => daemon.push())) === null) {
     const outcome = await session.flush([], REMOTE_TIMEOUT_MS);
     if (isDone() || outcome.status === "pushed") return { isDone: isDone() };
-    if (outcome.status === "refused")
-      return { isDone: false, reason: `refused: ${firstLineOf(outcome.reason)}` };
-    const { kind, detail } = outcome.failure;
-    const code = kind === "unauthorised" ? EXIT_CODES.NOT_AUTHORISED : EXIT_CODES.NOT_YET;
-    return { isDone: false, reason: `${kind}: ${firstLineOf(detail)}`, code };
+    const isDenied = outcome.status === "waiting" && outcome.failure.kind === "unauthorised";
+    const reason = reasonOf(state, outcome) ?? "";
+    return { isDone: false, reason, code: codeOfWaiting(state, isDenied) };
   }
   const deadlineMs = systemClock.monotonicMs() + REMOTE_TIMEOUT_MS;
   while (!isDone() && holdOf(state) === null && systemClock.monotonicMs() < deadlineMs)
