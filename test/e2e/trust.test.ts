@@ -113,6 +113,13 @@ describe("fleetd trust revoke and add", () => {
     expect(await fleet.text(["inbox"], one)).not.toContain("meanwhile");
     expect(await fleet.text(["inbox"], one)).toContain("before");
     expect(await fleet.text(["servers"], one)).toContain("revoked");
+    const hint = '"code2" was revoked here: nothing that it answers is taken\n  hint: fleetd trust add code2';
+    const monitor = await fleet.monitor("code1");
+    for (const wait of ["queued", "pushed"]) {
+      const sent = await fleet.run(["send", "hello?", "--to", "code2", "--wait", wait], one);
+      expect([sent.code, sent.stderr]).toEqual([0, expect.stringContaining(hint)]);
+    }
+    await monitor.stop();
     expect(await fleet.text(["status"], one)).toContain("revoked");
 
     const added = await fleet.json(["trust", "add", "code2", "--file", keyFile("code2")], one);
@@ -160,6 +167,11 @@ describe("trust: pinned", () => {
     for (const command of ["status", "doctor"]) {
       expect((await fleet.run([command], with3)).stdout).toContain(first?.advice ?? "?");
     }
+    const sent = await fleet.run(["send", "hello?", "--to", "code1,nobody"], with3);
+    expect(sent.code).toBe(0);
+    expect(sent.stderr).toContain('"code1" waits to be trusted here: nothing that it answers is taken');
+    expect(sent.stderr).toContain(`hint: ${first?.advice}`);
+    expect(sent.stderr.match(/is known here yet/g)).toHaveLength(1);
     // A command without that configuration does not open the door again.
     expect((await entry(three, "code1")).trust).toBe("waiting");
     await fleet.text((first?.advice ?? "").split(" ").slice(1), with3);

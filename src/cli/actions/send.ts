@@ -6,10 +6,12 @@ import { outboxItem } from "../../fleet/messaging/outbox.ts";
 import { holdOf } from "../../fleet/messaging/own-alarms.ts";
 import { unknownAmong } from "../../fleet/messaging/peers.ts";
 import type { SendRequest } from "../../fleet/messaging/send-message.ts";
+import { untakenAmong } from "../../fleet/messaging/trust-view.ts";
+import { systemCryptography } from "../../platform/cryptography.ts";
 import { refreshIndex } from "../look.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { type SafeText, safe, toSafeText } from "../output/safe-text.ts";
-import { queuedText, type SendArguments, unknownNotice, type Wait } from "../send-request.ts";
+import { queuedText, type SendArguments, unknownNotice, untakenNotice, type Wait } from "../send-request.ts";
 import { type Session, typed, withSession } from "../session.ts";
 import { type Submitted, submit, waitForPush } from "../submit.ts";
 import { codeOfWaiting } from "../tell-failure.ts";
@@ -51,7 +53,7 @@ export async function sendAndWait(args: SendArguments, request: SendRequest): Pr
 
 /**
  * A message to a server that nobody has seen yet is sent, since it may join later; a typing error should be noticed.
- * `look`: the remote answered just now, so it is asked who joined since this server last looked.
+ * The same for one whose answer would come to nothing here. `look`: the remote answered just now, so it is asked who joined since this server last looked.
  */
 async function warnUnknown(
   session: Session,
@@ -62,6 +64,8 @@ async function warnUnknown(
   if (options.look && unknownAmong(mailbox, to).length > 0) await refreshIndex(session, { offline: false });
   const unknown = unknownAmong(mailbox, to);
   for (const server of unknown) printNotice(unknownNotice(server));
+  const ports = { state: mailbox.state, cryptography: systemCryptography };
+  for (const one of untakenAmong(ports, to)) printNotice(untakenNotice(one));
   return unknown;
 }
 

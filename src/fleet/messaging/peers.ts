@@ -62,17 +62,26 @@ export const membersOf = (state: Database, group: string): string[] =>
     )
     .map(({ server }) => server);
 
-/** Recipients that nobody here has heard of: servers, and groups without a member; they may join later. */
+/**
+ * Recipients that nobody here has heard of: servers, and groups without a member; they may join later. A server of which
+ * nothing is taken was heard of as well.
+ */
 export function unknownAmong(
   here: { readonly state: Database; readonly identity: { readonly server: string } },
   to: readonly string[],
 ): string[] {
   const isKnown = (server: string): boolean =>
-    server === here.identity.server || findPeer(here.state, server) !== null;
+    server === here.identity.server || findPeer(here.state, server) !== null || isRefused(here.state, server);
   const isReached = (one: string): boolean =>
     one.startsWith("@") ? membersOf(here.state, one).length > 0 : isKnown(one);
   return to.filter((one) => one !== "all" && !isReached(one));
 }
+
+const isRefused = (state: Database, server: string): boolean =>
+  state.get(
+    "SELECT 1 FROM trust WHERE server = ? AND (held_tip <> '' OR verdict IN ('revoked', 'purged'))",
+    server,
+  ) !== null;
 
 /** One peer, or null while it is unknown. */
 export function findPeer(state: Database, server: string): Peer | null {
