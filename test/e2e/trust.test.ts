@@ -159,7 +159,12 @@ describe("trust: pinned", () => {
       ["code2", "listed"],
     ]);
     await fleet.run(["inbox"], with3);
-    expect((await fleet.run(["doctor"], with3)).stdout).toContain("alarm-other-key");
+    const found = await fleet.run(["doctor", "--json"], with3);
+    expect(found.stdout).toContain("alarm-other-key");
+    const shown = (await rows())[1]?.fingerprint ?? "?";
+    const advice = `change trust.keys.code1 in the configuration to ${shown}`;
+    for (const text of [found.stdout, (await fleet.run(["trust", "list"], with3)).stdout])
+      expect(text.replaceAll(/\s+/g, " ")).toContain(advice);
     writeFileSync(config, `trust: pinned\n`);
     const [, first] = await rows();
     expect(first).toMatchObject({ server: "code1", trust: "waiting" });

@@ -124,7 +124,11 @@ export function trustEntryOf(ports: TrustPorts, server: string): TrustEntry {
     sinceWallMs: since === undefined ? null : Math.max(since, presentSince(state, server, since)),
     expected: how === "other-key" ? named : null,
     former: formerOf(ports, server),
-    advice: adviceFor(server, how, fingerprint),
+    advice: adviceFor(server, {
+      how,
+      fingerprint,
+      isListed: Object.hasOwn(trustPolicy(state).keys, server),
+    }),
   };
 }
 
@@ -153,9 +157,16 @@ const formerOf = ({ state, cryptography }: TrustPorts, server: string): TrustEnt
     .toReversed()
     .map((key) => ({ ...key, fingerprint: fingerprintOfKey(key.publicKey, cryptography) }));
 
-function adviceFor(server: string, how: TrustHow, fingerprint: string | null): string | null {
+/** What the configuration says about a key, only the configuration can change. */
+function adviceFor(
+  server: string,
+  known: { readonly how: TrustHow; readonly fingerprint: string | null; readonly isListed: boolean },
+): string | null {
+  const { how, fingerprint, isListed } = known;
   const key = fingerprint === null ? "KEY" : fingerprint;
   if (how === "waiting") return `fleetd trust add ${server} ${key}`;
+  if (how === "other-key" && isListed)
+    return `change trust.keys.${server} in the configuration to ${key}, if its owner says that this is its key`;
   if (how === "other-key")
     return `fleetd trust add ${server} ${key} --yes, if its owner says that this is its key`;
   return null;

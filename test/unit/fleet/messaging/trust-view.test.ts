@@ -55,7 +55,14 @@ describe("listTrusted()", () => {
       how: "other-key",
       fingerprint: print(wrong),
       expected: print(me),
+      advice: `change trust.keys.wrong in the configuration to ${print(wrong)}, if its owner says that this is its key`,
     });
+    setTrustPolicy(me.state, { mode: "first-sight", keys: {} });
+    noteTrust(me.state, "wrong", { word: "added", expected: me.identity.publicKey }, 5);
+    expect(trustEntryOf(me.receivePorts, "wrong").advice).toStartWith(
+      `fleetd trust add wrong ${print(wrong)} --yes`,
+    );
+    setTrustPolicy(me.state, { mode: "pinned", keys: { wrong: me.identity.publicKey } });
     expect(listTrusted(me.receivePorts).map(isRefused)).toEqual([false, true, true]);
   });
 
