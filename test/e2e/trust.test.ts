@@ -122,8 +122,13 @@ describe("fleetd trust revoke and add", () => {
     await monitor.stop();
     expect(await fleet.text(["status"], one)).toContain("revoked");
 
+    // One was accepted before and is unread, one came meanwhile: both are history, and the first is told.
+    const planned = await fleet.run(["trust", "add", "code2", "--dry-run"], one);
+    expect(planned.stdout).toContain("Would make history: 1 unread message of code2");
     const added = await fleet.json(["trust", "add", "code2", "--file", keyFile("code2")], one);
     expect(added).toMatchObject({ schema: "fleetd.trust.add/1", trust: "added", previous: null });
+    expect(added).toMatchObject({ unread_to_history: 1, dry_run: false });
+    expect(await fleet.json(["trust", "add", "code2"], one)).toMatchObject({ unread_to_history: 0 });
     const { messages } = await fleet.json(["inbox"], one);
     expect((messages as { body: string; history: boolean }[]).map(({ body }) => body).sort()).toEqual([
       "before",
