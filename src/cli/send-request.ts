@@ -3,6 +3,7 @@ import { FleetError, requireOk } from "../base/errors.ts";
 import type { Result } from "../base/result.ts";
 import { parseRecipients } from "../fleet/messaging/model.ts";
 import type { SendRequest } from "../fleet/messaging/send-message.ts";
+import type { Untaken } from "../fleet/messaging/trust-view.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { readBody } from "./read-body.ts";
@@ -78,6 +79,18 @@ export const unknownNotice = (recipient: string): string =>
   recipient.startsWith("@")
     ? `fleetd: no server is known to be in "${recipient}" yet; the message waits for one on the remote`
     : `fleetd: no server "${recipient}" is known here yet; the message waits for it on the remote`;
+
+const UNTAKEN: Readonly<Record<Untaken["why"], string>> = {
+  waiting: "waits to be trusted here: nothing that it answers is taken",
+  "other-key": "has another key than the one that is expected here: nothing that it answers is taken",
+  revoked: "was revoked here: nothing that it answers is taken",
+  purged: "was deleted from here: nothing that it answers is taken",
+  forgotten: "was forgotten here: nothing that it answers is acted on",
+};
+
+/** The message goes out, and no answer would come of it: somebody should notice. */
+export const untakenNotice = ({ server, why, advice }: Untaken): string =>
+  `fleetd: "${server}" ${UNTAKEN[why]}\n  hint: ${advice}`;
 
 /** What `send` answers when the message is safe here and nothing more was asked for. */
 export const queuedText = (shortId: string, to: string): string =>

@@ -1,10 +1,12 @@
 import { FleetError, requireOk } from "../base/errors.ts";
+import type { Database } from "../base/ports/database.ts";
 import { flushNow } from "../daemon/flush-now.ts";
 import { type Mailbox, openMailbox } from "../daemon/open-mailbox.ts";
 import { isIndexDamage } from "../daemon/renewable-index.ts";
 import { serverFacts } from "../daemon/server-facts.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import type { FlushOutcome } from "../fleet/messaging/flush-outbox.ts";
+import { holdOf } from "../fleet/messaging/own-alarms.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
 import type { ControlClient } from "../http/client/control-client.ts";
 import type { ServerPaths } from "../platform/paths.ts";
@@ -27,7 +29,7 @@ export interface Session {
    * Asks the daemon; null when there is none. @throws FleetError what the daemon answered
    */
   ask<T>(call: (daemon: ControlClient) => Promise<T>): Promise<T | null>;
-  /** Pushes in this process whatever waits, `drafts` included. */
+  /** Pushes in this process whatever waits, `drafts` included; that this server is held is an answer, too. */
   flush(drafts: readonly EntryDraft[], timeoutMs: number): Promise<FlushOutcome>;
   /** Says that a message of this command is durable, and asks whether one is: what follows is not to be done twice. */
   noteSent(): void;
@@ -57,7 +59,9 @@ export function sessionOf(paths: ServerPaths, settings: ServerSettings): Session
     async flush(drafts, timeoutMs) {
       const facts = serverFacts(VERSION, settings, null);
       const request = { drafts, facts, rules: settings, timeoutMs, signal: commandSignal() };
-      const outcome = await flushNow(mailbox(), request);
+      const outcome = await flushNow(mailbox(), request).catch((thrown: unknown) =>
+        toHeld(mailbox().state, thrown),
+      );
       for (const notice of outcome.notices) printNotice(`fleetd: ${notice}`);
       return outcome;
     },
@@ -69,6 +73,14 @@ export function sessionOf(paths: ServerPaths, settings: ServerSettings): Session
       await opened?.close();
     },
   };
+}
+
+/** What stops this server stops no message that is safe here; `holdOf` says more. */
+function toHeld(state: Database, thrown: unknown): FlushOutcome {
+  const hold = thrown instanceof FleetError && thrown.code === "NOT_AUTHORISED" ? holdOf(state) : null;
+  if (hold === null) throw thrown;
+  const failure = { kind: "unauthorised", detail: hold.detail } as const;
+  return { status: "waiting", failure, entries: 0, notices: [] };
 }
 
 /** Runs `body` with a session and closes it whatever happens. */

@@ -12,6 +12,7 @@ import { systemCryptography } from "../platform/cryptography.ts";
 import { printNotice } from "./output/print-answer.ts";
 import { withId } from "./send-request.ts";
 import { type Session, typed } from "./session.ts";
+import { tellFailure, tellReason } from "./tell-failure.ts";
 import { waitWithDaemon } from "./wait-until.ts";
 
 /**
@@ -45,19 +46,12 @@ export async function submit(
     return { id: draft.id, throughDaemon: false, isDenied: false };
   }
   const outcome = await session.flush([draft], options.timeoutMs);
-  tellFailure(outcome, draft.id);
-  const isDenied = outcome.status === "waiting" && outcome.failure.kind === "unauthorised";
-  return { id: draft.id, throughDaemon: false, isDenied };
+  tellFailure(session.mailbox().state, outcome, draft.id);
+  return { id: draft.id, throughDaemon: false, isDenied: isDenial(outcome) };
 }
 
-/** Says on stderr why entry `id` did not come through. What the remote refused of others is not this command's news. */
-export function tellFailure(outcome: FlushOutcome, id: string): void {
-  if (outcome.status === "waiting") {
-    printNotice(`fleetd: ${outcome.failure.kind}: ${firstLineOf(outcome.failure.detail)}`);
-  } else if (outcome.status === "refused" && outcome.ids.includes(id)) {
-    printNotice(`fleetd: refused: ${firstLineOf(outcome.reason)}`);
-  }
-}
+const isDenial = (outcome: FlushOutcome): boolean =>
+  outcome.status === "waiting" && outcome.failure.kind === "unauthorised";
 
 /**
  * What a wait for the remote's answer came to. `away`: why the remote cannot be reached, hostile text; null when that is
@@ -94,7 +88,11 @@ export async function waitForPush(
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
   const leftMs = (): number => deadlineMs - systemClock.monotonicMs();
   const isDaemonThere = await waitWithDaemon(session, leftMs, isTold);
-  if (!isDaemonThere && !isPushed()) await session.flush([], Math.max(1, leftMs()));
+  if (!isDaemonThere && !isPushed()) {
+    const outcome = await session.flush([], Math.max(1, leftMs()));
+    if (isDenial(outcome)) away.isDenied = true;
+    if (away.known === null) tellFailure(state, outcome, submitted.id);
+  }
   if (away.known !== null) tellAway(state, away.known);
   return { isPushed: isPushed(), away: away.known?.why ?? null, isDenied: away.isDenied };
 }
@@ -106,7 +104,7 @@ function tellAway(state: Database, { why, sinceWallMs, unauthorised = false }: R
       hold === null
         ? `the remote does not let this server in: ${firstLineOf(why)}`
         : `held: ${firstLineOf(hold.detail)}`;
-    printNotice(`fleetd: ${held}`);
+    tellReason(state, held);
     return;
   }
   const away = formatDuration(Math.max(0, systemClock.wallMs() - sinceWallMs));

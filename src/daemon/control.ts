@@ -7,6 +7,7 @@ import { enqueue } from "../fleet/messaging/outbox.ts";
 import { holdOf } from "../fleet/messaging/own-alarms.ts";
 import { unknownAmong } from "../fleet/messaging/peers.ts";
 import { draftMessage } from "../fleet/messaging/send-message.ts";
+import { untakenAmong } from "../fleet/messaging/trust-view.ts";
 import type {
   DaemonStatus,
   MarkCall,
@@ -136,7 +137,8 @@ function groupCommits(context: MonitorContext): (call: SendCall) => Promise<Send
     const { server } = mailbox.identity;
     if (call.to.some((one) => one !== "all")) daemon.noteConversation();
     else daemon.noteArrival();
-    return { id: draft.id, isNew, server, unknown: unknownAmong(mailbox, call.to) };
+    const untaken = untakenAmong(sendPorts, call.to);
+    return { id: draft.id, isNew, server, unknown: unknownAmong(mailbox, call.to), untaken };
   };
 }
 

@@ -8,6 +8,7 @@
 import type { NetworkReport } from "../base/ports/network-check.ts";
 import type { ClockFacts, HealthReport } from "../fleet/health/model.ts";
 import type { SendRequest } from "../fleet/messaging/send-message.ts";
+import type { Untaken } from "../fleet/messaging/trust-view.ts";
 import type { SettingChange } from "../fleet/settings/compare-settings.ts";
 
 /** Paths of the control socket. */
@@ -37,6 +38,8 @@ export interface SendAnswer {
   readonly server: string;
   /** Recipients that nobody has seen yet. */
   readonly unknown: readonly string[];
+  /** Recipients whose answers come to nothing here; missing in the answers of older daemons. */
+  readonly untaken?: readonly Untaken[];
 }
 
 /** Why nothing gets through to the remote (hostile text), and since when (wall ms). */

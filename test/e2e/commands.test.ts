@@ -380,16 +380,30 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
     expect(marks(after)).toEqual(marks(before));
   });
 
-  test("servers forget leaves a server out of broadcasts and lists", async () => {
+  test("servers forget leaves a server out of broadcasts, groups and status, and is told by servers", async () => {
+    expect(await fleet.json(["servers", "forget", "code2", "--dry-run"], one)).toMatchObject({
+      forgotten: false,
+      dry_run: true,
+    });
     expect(await fleet.json(["servers", "forget", "code2"], one)).toEqual({
       schema: "fleetd.servers.forget/1",
       id: "code2",
       forgotten: true,
+      dry_run: false,
     });
     expect((await fleet.json(["status"], one))["peers"]).toEqual([]);
+    expect(await fleet.text(["servers"], one)).toMatch(/code2 +forgotten/);
+    const again = await fleet.text(["servers", "forget", "code2"], one);
+    expect(again).toContain("broadcasts and groups");
+    expect(again).toContain("fleetd servers shows it as forgotten");
     const unknown = await fleet.run(["servers", "forget", "code9"], one);
     expect(unknown).toMatchObject({ code: 65, stdout: "" });
     expect(unknown.stderr).toContain('Cannot forget "code9": no such server is known here');
+    for (const words of [["forget"], ["remember"], ["forget", "--purge", "--yes"]]) {
+      const own = await fleet.run(["servers", ...words, "code1"], one);
+      expect([own.code, own.stdout]).toEqual([65, ""]);
+      expect(own.stderr).toContain(`Cannot ${words[0]} "code1": it is this server`);
+    }
   });
 });
 

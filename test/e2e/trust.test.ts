@@ -1,6 +1,6 @@
 // `fleetd trust` as its users meet it: what it says, which words it refuses, and with which exit code it ends.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Ran, TempFleet } from "../helpers/temp-fleet.ts";
 
@@ -113,10 +113,22 @@ describe("fleetd trust revoke and add", () => {
     expect(await fleet.text(["inbox"], one)).not.toContain("meanwhile");
     expect(await fleet.text(["inbox"], one)).toContain("before");
     expect(await fleet.text(["servers"], one)).toContain("revoked");
+    const hint = '"code2" was revoked here: nothing that it answers is taken\n  hint: fleetd trust add code2';
+    const monitor = await fleet.monitor("code1");
+    for (const wait of ["queued", "pushed"]) {
+      const sent = await fleet.run(["send", "hello?", "--to", "code2", "--wait", wait], one);
+      expect([sent.code, sent.stderr]).toEqual([0, expect.stringContaining(hint)]);
+    }
+    await monitor.stop();
     expect(await fleet.text(["status"], one)).toContain("revoked");
 
+    // One was accepted before and is unread, one came meanwhile: both are history, and the first is told.
+    const planned = await fleet.run(["trust", "add", "code2", "--dry-run"], one);
+    expect(planned.stdout).toContain("Would make history: 1 unread message of code2");
     const added = await fleet.json(["trust", "add", "code2", "--file", keyFile("code2")], one);
     expect(added).toMatchObject({ schema: "fleetd.trust.add/1", trust: "added", previous: null });
+    expect(added).toMatchObject({ unread_to_history: 1, dry_run: false });
+    expect(await fleet.json(["trust", "add", "code2"], one)).toMatchObject({ unread_to_history: 0 });
     const { messages } = await fleet.json(["inbox"], one);
     expect((messages as { body: string; history: boolean }[]).map(({ body }) => body).sort()).toEqual([
       "before",
@@ -152,7 +164,12 @@ describe("trust: pinned", () => {
       ["code2", "listed"],
     ]);
     await fleet.run(["inbox"], with3);
-    expect((await fleet.run(["doctor"], with3)).stdout).toContain("alarm-other-key");
+    const found = await fleet.run(["doctor", "--json"], with3);
+    expect(found.stdout).toContain("alarm-other-key");
+    const shown = (await rows())[1]?.fingerprint ?? "?";
+    const advice = `change trust.keys.code1 in the configuration to ${shown}`;
+    for (const text of [found.stdout, (await fleet.run(["trust", "list"], with3)).stdout])
+      expect(text.replaceAll(/\s+/g, " ")).toContain(advice);
     writeFileSync(config, `trust: pinned\n`);
     const [, first] = await rows();
     expect(first).toMatchObject({ server: "code1", trust: "waiting" });
@@ -160,6 +177,11 @@ describe("trust: pinned", () => {
     for (const command of ["status", "doctor"]) {
       expect((await fleet.run([command], with3)).stdout).toContain(first?.advice ?? "?");
     }
+    const sent = await fleet.run(["send", "hello?", "--to", "code1,nobody"], with3);
+    expect(sent.code).toBe(0);
+    expect(sent.stderr).toContain('"code1" waits to be trusted here: nothing that it answers is taken');
+    expect(sent.stderr).toContain(`hint: ${first?.advice}`);
+    expect(sent.stderr.match(/is known here yet/g)).toHaveLength(1);
     // A command without that configuration does not open the door again.
     expect((await entry(three, "code1")).trust).toBe("waiting");
     await fleet.text((first?.advice ?? "").split(" ").slice(1), with3);
@@ -193,11 +215,48 @@ describe("fleetd trust rotate", () => {
     const away = `${remote}.away`;
     Bun.spawnSync(["mv", remote, away]);
     const ran = await fleet.run(["trust", "rotate", "--yes"], two);
-    expect([ran.code, ran.stdout]).toEqual([75, expect.stringContaining("has not confirmed it yet")]);
-    expect(await fleet.run(["trust", "rotate", "--yes"], two)).toMatchObject({ code: 75 });
+    expect([ran.code, ran.stdout]).toEqual([75, expect.stringContaining("It is changed here")]);
+    expect(ran.stdout).toContain("has not confirmed it yet");
+    for (const how of ["--yes", "--dry-run"]) {
+      const again = await fleet.run(["trust", "rotate", how], two);
+      expect([again.code, again.stderr]).toEqual([75, expect.stringContaining("is not on the remote yet")]);
+    }
+    const dry = await fleet.json(["trust", "rotate", "--dry-run"], one, 75);
+    expect(dry).toMatchObject({ changed: false, dry_run: true });
     Bun.spawnSync(["mv", away, remote]);
     await fleet.text(["send", "and on", "--to", "code1"], two);
     expect(await fleet.text(["inbox"], one)).toContain("and on");
     expect((await entry(one, "code2")).former).toHaveLength(2);
+  }, 60_000);
+
+  test("where the remote takes no push, it is done here and says so in JSON", async () => {
+    const hook = join(fleet.root, "remote.git/hooks/pre-receive");
+    mkdirSync(join(hook, ".."), { recursive: true });
+    writeFileSync(hook, "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+    const rotated = await fleet.json(["trust", "rotate", "--yes"], three, 75);
+    expect(rotated).toMatchObject({ changed: true, pushed: false, dry_run: false });
+    expect(rotated["reason"]).toMatch(/^refused: /);
+    rmSync(hook);
+    await fleet.text(["queue", "retry", "--all"], three);
+    expect((await entry(one, "code3")).fingerprint).toBe(rotated["fingerprint"] as string);
+  }, 60_000);
+
+  test("a copy whose log went on elsewhere changes nothing, and says why: 77", async () => {
+    const copy = join(fleet.git.folder, "copy");
+    cpSync(join(fleet.root, "code3"), join(copy, "code3"), { recursive: true });
+    await fleet.text(["send", "from the one that goes on", "--to", "code1"], three);
+    const old = { ...three, env: { FLEETD_HOME: copy } };
+    const { fingerprint } = await entry(old, "code3");
+    for (const how of ["--dry-run", "--yes"]) {
+      const ran = await fleet.run(["trust", "rotate", how], old);
+      expect([ran.code, ran.stdout]).toEqual([77, ""]);
+      expect(ran.stderr).toMatch(/Cannot change the key of "code3": .* another machine uses this id/);
+    }
+    expect(await entry(old, "code3")).toMatchObject({ fingerprint });
+    expect((await fleet.json(["queue", "list"], old))["entries"]).toEqual([]);
+    // Also where that is known and the remote is not asked.
+    await fleet.run(["send", "held", "--to", "code1"], old);
+    expect(await fleet.run(["trust", "rotate", "--yes"], old)).toMatchObject({ code: 77 });
+    expect(await entry(old, "code3")).toMatchObject({ fingerprint });
   }, 60_000);
 });

@@ -82,6 +82,10 @@ test("6. state restored from a backup, without a daemon: a send says so (77), st
   scene.copyMachine("backup", "a");
   const sent = await sandbox.send("a", { to: "b" });
   expect([sent.exitCode, scene.logOf("a")]).toEqual([77, tip]);
+  const answer = JSON.parse(sent.stdout) as { id: string; state: string; reason: string };
+  expect(answer).toMatchObject({ schema: "fleetd.send/1", state: "queued", reply: null });
+  expect(answer.reason).toContain("another machine uses this id, or this state is an old copy");
+  expect(sent.stderr.match(/this state is an old copy/g)).toHaveLength(1);
   sandbox.sends.pop();
   sandbox.sends.push({
     server: "a",
@@ -90,7 +94,8 @@ test("6. state restored from a backup, without a daemon: a send says so (77), st
     endedWallMs: sent.endedWallMs,
     told: "nothing",
   });
-  expect((await scene.json("a", "queue", "list"))["entries"]).toHaveLength(1);
+  const { entries } = await scene.json("a", "queue", "list");
+  expect(entries as unknown[]).toMatchObject([{ id: answer.id }]);
   const monitor = await sandbox.monitor("a");
   await until("it goes on by itself", async () => (await scene.inbox("b")).length === 2);
   await monitor.stop();
@@ -145,6 +150,10 @@ test("6. a newcomer with a taken id: 77, names the holder, leaves a note; the ho
   const sent = await sandbox.run("late", ["send", "hello", "--to", "a"]);
   expect(sent.exitCode).toBe(77);
   expect(sent.stderr).toMatch(/belongs to another key in this fleet: SHA256:/);
+  expect(sent.stdout).toMatch(/^Not pushed yet: message \w+ to a is queued; it is safe here/);
+  const again = await sandbox.run("late", ["send", "hello", "--to", "a", "--wait", "seen"]);
+  expect([again.exitCode, again.stdout]).toEqual([77, expect.stringContaining("Not seen yet: message")]);
+  expect(again.stderr).toContain("hint: Choose another id");
   expect(scene.logOf("x")).toBe(tip);
   const notes = [...scene.refs().keys()].filter((ref) => ref.startsWith("refs/fleet/conflict/x/"));
   expect(notes).toEqual([expect.stringMatching(/\/[0-9a-f]{64}$/)]);

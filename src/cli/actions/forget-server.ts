@@ -24,7 +24,7 @@ export interface ForgetArguments extends RememberArguments {
   readonly yes: boolean;
 }
 
-/** Leaves a server out of broadcasts and lists from now on, and with `--purge` deletes its refs on the remote. */
+/** Leaves a server out of broadcasts and groups from now on, and with `--purge` deletes its refs on the remote. */
 export async function forgetServer(args: ForgetArguments): Promise<number> {
   return await withSession(args, async (session) => {
     await refreshIndex(session, { offline: !args.purge });
@@ -32,10 +32,12 @@ export async function forgetServer(args: ForgetArguments): Promise<number> {
     if (args.purge) return await purge(session, args);
     const { state } = session.mailbox();
     if (!args.dryRun) state.transaction(() => setForgotten(state, args.id, systemClock.wallMs()));
-    if (args.json) printJson("servers.forget", { id: args.id, forgotten: !args.dryRun });
+    if (args.json) printJson("servers.forget", { id: args.id, forgotten: !args.dryRun, dry_run: args.dryRun });
     else {
       const verb = args.dryRun ? "would be" : "is";
-      printText(`${args.id} ${verb} left out of broadcasts and lists from now on; nothing of it was deleted`);
+      printText(
+        `${args.id} ${verb} left out of broadcasts and groups from now on; nothing of it was deleted, and fleetd servers shows it as forgotten`,
+      );
     }
     return 0;
   });
@@ -80,6 +82,7 @@ function printPurge({ id, json, dryRun }: ForgetArguments, { deleted, refused }:
       purged: isPurged,
       refs: deleted,
       refused: Object.fromEntries(refused),
+      dry_run: dryRun,
     };
     printJson("servers.forget", { id, ...facts });
     return code;
@@ -98,7 +101,7 @@ export async function rememberServer(args: RememberArguments): Promise<void> {
     const peer = requireKnown(session, args.id, "remember");
     if (peer.purged) {
       throw new FleetError(
-        "NOT_AUTHORISED",
+        "BAD_INPUT",
         `Cannot remember "${args.id}": its refs were deleted, need trust in it`,
         {
           hint: `fleetd trust add ${args.id} takes it back`,
@@ -119,7 +122,10 @@ export async function rememberServer(args: RememberArguments): Promise<void> {
 }
 
 function requireKnown(session: Session, id: string, verb: string): Peer {
-  const peer = findPeer(session.mailbox().state, id);
+  const { state, identity } = session.mailbox();
+  if (id === identity.server)
+    throw new FleetError("BAD_INPUT", `Cannot ${verb} "${id}": it is this server`);
+  const peer = findPeer(state, id);
   if (peer !== null) return peer;
   throw new FleetError("BAD_INPUT", `Cannot ${verb} "${id}": no such server is known here`);
 }

@@ -1,5 +1,5 @@
 import { formatDuration } from "../../base/duration.ts";
-import { EXIT_CODES, FleetError, firstLineOf } from "../../base/errors.ts";
+import { FleetError, firstLineOf } from "../../base/errors.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
 import {
@@ -11,7 +11,7 @@ import {
   retryEntry,
 } from "../../fleet/messaging/queue.ts";
 import { systemClock } from "../../platform/clock.ts";
-import { printJson, printNotice, printText } from "../output/print-answer.ts";
+import { printJson, printText } from "../output/print-answer.ts";
 import { formatRelativeTime } from "../output/relative-time.ts";
 import { joinLines, type Piece, type SafeText, safe } from "../output/safe-text.ts";
 import type { Style } from "../output/style.ts";
@@ -19,6 +19,7 @@ import { renderTable } from "../output/table.ts";
 import { openStyle, terminalWidth } from "../output/terminal.ts";
 import { chooseQueued } from "../queued-entry.ts";
 import { REMOTE_TIMEOUT_MS, type Session, withSession } from "../session.ts";
+import { codeOfWaiting, reasonOf, tellReason } from "../tell-failure.ts";
 
 /** The arguments of `queue list`, as typed. */
 export interface QueueArguments {
@@ -138,7 +139,7 @@ export interface RetryArguments extends QueueArguments {
 
 /**
  * Starts anew what is dead, expired or resting, and has it pushed at once: by the daemon, or here. Exit code 75 when
- * it was pushed here and the remote still did not take all of it.
+ * it was pushed here and the remote still did not take all of it, 77 where this server may not push.
  */
 export async function retryWaiting(args: RetryArguments): Promise<number> {
   return await withSession(args, async (session) => {
@@ -159,7 +160,7 @@ export async function retryWaiting(args: RetryArguments): Promise<number> {
     const isDone = states.every((one) => one === "pushed" || one === "daemon");
     if (args.json) printJson("queue.retry", { retried: retried.map((item) => item.id), pushed: isDone });
     else for (const text of tellRetried(retried, states)) printText(text);
-    return isDone ? 0 : EXIT_CODES.NOT_YET;
+    return isDone ? 0 : codeOfWaiting(state, false);
   });
 }
 
@@ -175,12 +176,10 @@ async function pushNow(session: Session, retried: readonly QueueItem[]): Promise
   const taken = await session.ask((daemon) => daemon.push());
   if (taken !== null) return retried.map(() => "daemon");
   const outcome = await session.flush([], REMOTE_TIMEOUT_MS);
-  if (outcome.status === "waiting") {
-    printNotice(`fleetd: ${outcome.failure.kind}: ${firstLineOf(outcome.failure.detail)}`);
-  } else if (outcome.status === "refused") {
-    printNotice(`fleetd: refused: ${firstLineOf(outcome.reason)}`);
-  }
-  return retried.map((item) => outboxItem(session.mailbox().state, item.id)?.state ?? "gone");
+  const { state } = session.mailbox();
+  const reason = reasonOf(state, outcome);
+  if (reason !== null) tellReason(state, reason);
+  return retried.map((item) => outboxItem(state, item.id)?.state ?? "gone");
 }
 
 function tellRetried(retried: readonly QueueItem[], states: readonly string[]): string[] {

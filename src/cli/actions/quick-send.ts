@@ -2,7 +2,13 @@ import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import type { SendRequest } from "../../fleet/messaging/send-message.ts";
 import { askDaemon } from "../ask-daemon.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
-import { queuedText, type SendArguments, toSendRequest, unknownNotice } from "../send-request.ts";
+import {
+  queuedText,
+  type SendArguments,
+  toSendRequest,
+  unknownNotice,
+  untakenNotice,
+} from "../send-request.ts";
 import { loadSettings, requireServer } from "../settings.ts";
 
 /**
@@ -20,8 +26,9 @@ async function queueAtDaemon(args: SendArguments, request: SendRequest): Promise
   const paths = requireServer(await loadSettings(args));
   const taken = await askDaemon(paths.socket, (daemon) => daemon.send(request));
   if (taken === null) return false;
-  const { id, server, unknown } = taken;
+  const { id, server, unknown, untaken = [] } = taken;
   for (const name of unknown) printNotice(unknownNotice(name));
+  for (const one of untaken) printNotice(untakenNotice(one));
   if (args.json) {
     const to = args.to.split(",");
     printJson("send", { id, server, to, state: "queued", reply: null, reason: "", unknown });

@@ -1,4 +1,3 @@
-import { EXIT_CODES } from "../../base/errors.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { replyRequest } from "../../fleet/messaging/send-message.ts";
 import { requireMessage } from "../find-message.ts";
@@ -7,6 +6,7 @@ import { printJson, printText } from "../output/print-answer.ts";
 import { readBody } from "../read-body.ts";
 import { REMOTE_TIMEOUT_MS, withSession } from "../session.ts";
 import { submit, waitForPush } from "../submit.ts";
+import { codeOfWaiting } from "../tell-failure.ts";
 import type { ReadArguments } from "./read.ts";
 
 /** The arguments of `reply`, as typed. */
@@ -15,7 +15,7 @@ export interface ReplyArguments extends ReadArguments {
   readonly file: string | undefined;
 }
 
-/** Answers one message, to its sender and in its conversation. Exit code 75 while the remote did not confirm it. */
+/** Answers one message, to its sender and in its conversation. Exit code as of `send`. */
 export async function reply(args: ReplyArguments): Promise<number> {
   const body = await readBody({ word: args.body, file: args.file });
   return await withSession(args, async (session) => {
@@ -25,13 +25,13 @@ export async function reply(args: ReplyArguments): Promise<number> {
     const request = replyRequest(message, body);
     const submitted = await submit(session, request, { push: true, timeoutMs: REMOTE_TIMEOUT_MS });
     const { id } = submitted;
-    const { isPushed } = await waitForPush(session, submitted, {
+    const { isPushed, isDenied } = await waitForPush(session, submitted, {
       timeoutMs: REMOTE_TIMEOUT_MS,
       isPatient: false,
     });
     const state = isPushed ? "pushed" : "queued";
     if (args.json) printJson("reply", { id, to: message.from, in_reply_to: message.id, state });
     else printText(`${isPushed ? "Pushed" : "Queued"}: answer ${shortId(id)} to ${message.from}`);
-    return isPushed ? 0 : EXIT_CODES.NOT_YET;
+    return isPushed ? 0 : codeOfWaiting(mailbox.state, isDenied);
   });
 }

@@ -3,15 +3,18 @@ import { EXIT_CODES, firstLineOf } from "../../base/errors.ts";
 import { deliveryOf, sentState } from "../../fleet/messaging/delivery.ts";
 import { findReply, shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { outboxItem } from "../../fleet/messaging/outbox.ts";
-import { HOLDS, holdOf } from "../../fleet/messaging/own-alarms.ts";
+import { holdOf } from "../../fleet/messaging/own-alarms.ts";
 import { unknownAmong } from "../../fleet/messaging/peers.ts";
 import type { SendRequest } from "../../fleet/messaging/send-message.ts";
+import { untakenAmong } from "../../fleet/messaging/trust-view.ts";
+import { systemCryptography } from "../../platform/cryptography.ts";
 import { refreshIndex } from "../look.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { type SafeText, safe, toSafeText } from "../output/safe-text.ts";
-import { queuedText, type SendArguments, unknownNotice, type Wait } from "../send-request.ts";
+import { queuedText, type SendArguments, unknownNotice, untakenNotice, type Wait } from "../send-request.ts";
 import { type Session, typed, withSession } from "../session.ts";
 import { type Submitted, submit, waitForPush } from "../submit.ts";
+import { codeOfWaiting } from "../tell-failure.ts";
 import { waitUntil } from "../wait-until.ts";
 
 const PUSH_TIMEOUT_MS = 10_000;
@@ -41,16 +44,16 @@ export async function sendAndWait(args: SendArguments, request: SendRequest): Pr
     const reached = await waitFor(session, submitted, { wait: args.wait, timeoutMs, isPatient });
     report(session, { id, args, reached, unknown });
     if (reached.ok) return 0;
-    const hold = holdOf(session.mailbox().state);
-    if (hold !== null) return EXIT_CODES[HOLDS[hold.kind]];
-    if (reached.isDenied === true) return EXIT_CODES.NOT_AUTHORISED;
-    return isLost(reached.state) ? EXIT_CODES.FAILED : EXIT_CODES.NOT_YET;
+    const { state } = session.mailbox();
+    const isStopped = holdOf(state) !== null || reached.isDenied === true;
+    if (isLost(reached.state) && !isStopped) return EXIT_CODES.FAILED;
+    return codeOfWaiting(state, reached.isDenied === true);
   });
 }
 
 /**
  * A message to a server that nobody has seen yet is sent, since it may join later; a typing error should be noticed.
- * `look`: the remote answered just now, so it is asked who joined since this server last looked.
+ * The same for one whose answer would come to nothing here. `look`: the remote answered just now, so it is asked who joined since this server last looked.
  */
 async function warnUnknown(
   session: Session,
@@ -61,6 +64,8 @@ async function warnUnknown(
   if (options.look && unknownAmong(mailbox, to).length > 0) await refreshIndex(session, { offline: false });
   const unknown = unknownAmong(mailbox, to);
   for (const server of unknown) printNotice(unknownNotice(server));
+  const ports = { state: mailbox.state, cryptography: systemCryptography };
+  for (const one of untakenAmong(ports, to)) printNotice(untakenNotice(one));
   return unknown;
 }
 
@@ -88,6 +93,9 @@ async function waitFor(
     const { isPushed, away, isDenied } = await waitForPush(session, submitted, asked);
     return { ok: isPushed, state: plain(), reply: null, away, isDenied };
   }
+  // Nobody else pushes it, so nothing can come of it.
+  if (!submitted.throughDaemon && submitted.isDenied && holdOf(session.mailbox().state) !== null)
+    return { ok: false, state: plain(), reply: null };
   const found = await waitUntil(
     session,
     asked.timeoutMs,
@@ -166,8 +174,10 @@ function report(session: Session, sent: Sent): void {
   const { id, args, reached, unknown } = sent;
   if (args.json) {
     const { reply, state, away } = reached;
-    const { server } = session.mailbox().identity;
-    const reason = outboxItem(session.mailbox().state, id)?.reason || (away ?? "");
+    const mailbox = session.mailbox();
+    const { server } = mailbox.identity;
+    const held = reached.ok ? undefined : holdOf(mailbox.state)?.detail;
+    const reason = held ?? (outboxItem(mailbox.state, id)?.reason || (away ?? ""));
     printJson("send", { id, server, to: args.to.split(","), state, reply, reason, unknown });
     return;
   }

@@ -10,10 +10,11 @@ import {
   shownKey,
 } from "../../fleet/messaging/change-trust.ts";
 import type { ReceivePorts } from "../../fleet/messaging/mailbox-ports.ts";
+import { countUnreadOf, lastPosition } from "../../fleet/messaging/mailbox-queries.ts";
 import { parseServerId } from "../../fleet/messaging/model.ts";
 import { ingestStore } from "../../fleet/messaging/receive-messages.ts";
 import { fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
-import { findTrust, fingerprintOfKey } from "../../fleet/messaging/trust.ts";
+import { findTrust, fingerprintOfKey, trustOf } from "../../fleet/messaging/trust.ts";
 import { trustEntryOf } from "../../fleet/messaging/trust-view.ts";
 import { refreshIndex } from "../look.ts";
 import { printJson, printText } from "../output/print-answer.ts";
@@ -47,8 +48,12 @@ export async function addTrust(args: AddArguments): Promise<void> {
     if (!plan.ok) throw new FleetError("BAD_INPUT", `Cannot trust "${server}": ${plan.error}`);
     if (plan.value.kind === "replace" && !args.yes && !args.dryRun)
       throw unconfirmed(ports, server, plan.value);
+    const upTo = lastPosition(ports.index);
+    const unread = countUnreadOf(ports.index, server, upTo);
+    const isTurned = plan.value.kind === "replace" || trustOf(ports, server).kind === "refused";
     if (!args.dryRun) await add(ports, server, { plan: plan.value, shown });
-    printAdded(ports, server, { plan: plan.value, args });
+    const left = args.dryRun ? (isTurned ? 0 : unread) : countUnreadOf(ports.index, server, upTo);
+    printAdded(ports, server, { plan: plan.value, args, turned: unread - left });
   });
 }
 
@@ -80,18 +85,22 @@ const printOf = ({ cryptography }: ReceivePorts, key: string): string =>
 function printAdded(
   ports: ReceivePorts,
   server: string,
-  { plan, args }: { readonly plan: AddPlan; readonly args: AddArguments },
+  done: { readonly plan: AddPlan; readonly args: AddArguments; readonly turned: number },
 ): void {
+  const { plan, args, turned } = done;
   const print = printOf(ports, plan.key);
   const previous = plan.kind === "replace" ? printOf(ports, plan.previous) : null;
   if (args.json) {
     const entry = toTrustJson(trustEntryOf(ports, server));
-    printJson("trust.add", { ...entry, fingerprint: print, previous, dry_run: args.dryRun });
+    const became = { previous, unread_to_history: turned, dry_run: args.dryRun };
+    printJson("trust.add", { ...entry, fingerprint: print, ...became });
     return;
   }
   const verb = args.dryRun ? "Would trust" : "Trusted";
   const instead = previous === null ? "" : `, instead of ${previous}`;
   printText(`${verb}: ${server} ${print}${instead}`);
+  const lost = turned === 1 ? "1 unread message" : `${turned} unread messages`;
+  if (turned > 0) printText(`${args.dryRun ? "Would make history" : "History now"}: ${lost} of ${server}`);
   if (args.dryRun) return;
   if (plan.kind === "expect" && trustEntryOf(ports, server).publicKey === null)
     printText("Nothing of it was seen yet; only this key will be taken for it");

@@ -1,8 +1,11 @@
 import { firstLineOf } from "../../base/errors.ts";
+import { OTHER_KEY } from "../../fleet/messaging/hold-back.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { describeQuarantine, listAlarms } from "../../fleet/messaging/message-index.ts";
 import { listQueue, type QueueItem } from "../../fleet/messaging/queue.ts";
+import { trustEntryOf } from "../../fleet/messaging/trust-view.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
+import { systemCryptography } from "../../platform/cryptography.ts";
 import type { Mailbox } from "../open-mailbox.ts";
 import { checkCompaction } from "./check-compaction.ts";
 import { type Diagnosis, healthy, trouble } from "./diagnosis.ts";
@@ -49,28 +52,33 @@ function checkResting(queue: readonly QueueItem[]): Diagnosis[] {
   ];
 }
 
+/** `ID` stands for the server. */
 const ALARM_FIXES: Readonly<Record<string, string>> = {
   hidden: "Ask whoever runs the remote: it shows less of this server's log than its card speaks of",
   gap: "Nothing can bring them back; ask its owner what was in them. compaction.live is how long a silent server is waited for",
   returned:
-    "If it is who it was, fleetd trust add takes it back; else fleetd servers forget --purge deletes it again",
+    "If it is who it was, fleetd trust add ID takes it back; else fleetd servers forget ID --purge deletes it again",
   rewritten:
-    "Ask its owner; what was accepted before stays here, what was rewritten is not taken. If it has another key now, fleetd trust add takes its log as it is",
+    "Ask its owner; what was accepted before stays here, what was rewritten is not taken. If it has another key now, fleetd trust add ID takes its log as it is",
   "unsendable-log":
     "Look at the remote with git fsck: an object of this server's log is damaged or missing there",
   "unsendable-state": "Look at the remote with git fsck; the server's next card replaces this one",
-  "other-key": "Ask its owner, by another way than this remote, which key is its own; then fleetd trust add",
 };
 
 function checkAlarms(mailbox: Mailbox): Diagnosis[] {
   const alarms = listAlarms(mailbox.index());
   if (alarms.length === 0) return [healthy("alarms", "no log was rewritten, no message is hidden")];
   return alarms.map(({ server, kind, detail }) =>
-    trouble(`alarm-${kind}`, "warn", {
-      evidence: `${server}: ${detail}`,
-      fix: ALARM_FIXES[kind] ?? `Ask whoever runs ${server}; fleetd servers shows its key`,
-    }),
+    trouble(`alarm-${kind}`, "warn", { evidence: `${server}: ${detail}`, fix: fixOf(mailbox, server, kind) }),
   );
+}
+
+function fixOf({ state }: Mailbox, server: string, kind: string): string {
+  if (kind === OTHER_KEY) {
+    const { advice } = trustEntryOf({ state, cryptography: systemCryptography }, server);
+    return `Ask its owner, by another way than this remote, which key is its own; then ${advice ?? "fleetd trust list"}`;
+  }
+  return ALARM_FIXES[kind]?.replaceAll("ID", () => server) ?? `Ask whoever runs ${server}; fleetd servers shows its key`;
 }
 
 function checkQuarantine(mailbox: Mailbox): Diagnosis[] {

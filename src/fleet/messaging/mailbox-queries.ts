@@ -79,6 +79,12 @@ export function countUnread(index: Database): number {
   return index.get<{ count: number }>(`SELECT count(*) AS count ${FROM_INBOX} AND ${UNREAD}`)?.count ?? 0;
 }
 
+/** How many unread messages of `from` there are up to a position. */
+export function countUnreadOf(index: Database, from: string, upTo: number): number {
+  const sql = `SELECT count(*) AS count ${FROM_INBOX} AND ${UNREAD} AND writer = ? AND position <= ?`;
+  return index.get<{ count: number }>(sql, from, upTo)?.count ?? 0;
+}
+
 /** The newest position of all; 0 in an empty index. */
 export const lastPosition = (index: Database): number =>
   index.get<{ position: number | null }>("SELECT max(position) AS position FROM entries")?.position ?? 0;

@@ -4,11 +4,19 @@ import { endOwnAlarms, raiseOwnAlarm } from "./own-alarms.ts";
 
 type Ports = Pick<SendPorts, "identity" | "state" | "remote" | "clock">;
 
-/** Writes down that the remote is another fleet's; nothing of this server goes there. As the failure of a push. */
-export function noteOtherFleet({ identity, state, remote, clock }: Ports, other: string): RemoteFailure {
+/** Whose the remote is instead, in words. */
+export function otherFleetDetail(
+  { identity, remote }: Pick<Ports, "identity" | "remote">,
+  other: string,
+): string {
   const whose = /^[0-9a-f-]{36}$/.test(other) ? `that of fleet ${other}` : other;
-  const detail = `the repository at ${remote.displayUrl} is ${whose}, not that of ${identity.fleet}: nothing is pushed there`;
-  raiseOwnAlarm(state, { kind: "other-fleet", detail }, clock.wallMs());
+  return `the repository at ${remote.displayUrl} is ${whose}, not that of ${identity.fleet}: nothing is pushed there`;
+}
+
+/** Writes down that the remote is another fleet's; nothing of this server goes there. As the failure of a push. */
+export function noteOtherFleet(ports: Ports, other: string): RemoteFailure {
+  const detail = otherFleetDetail(ports, other);
+  raiseOwnAlarm(ports.state, { kind: "other-fleet", detail }, ports.clock.wallMs());
   return { kind: "failed", detail };
 }
 

@@ -15,7 +15,7 @@ export interface Peer {
   readonly history: { readonly epoch: string; readonly seq: number };
   readonly cardN: number;
   readonly forgotten: boolean;
-  /** Since when it is left out of broadcasts and lists, and nothing of it is acted on; null: it is not. */
+  /** Since when it is left out of broadcasts and groups, and nothing of it is acted on; null: it is not. */
   readonly forgottenWallMs: number | null;
   /** Whether its refs were deleted from here: nothing that bears its id is taken until the operator trusts it again. */
   readonly purged: boolean;
@@ -62,17 +62,26 @@ export const membersOf = (state: Database, group: string): string[] =>
     )
     .map(({ server }) => server);
 
-/** Recipients that nobody here has heard of: servers, and groups without a member; they may join later. */
+/**
+ * Recipients that nobody here has heard of: servers, and groups without a member; they may join later. A server of which
+ * nothing is taken was heard of as well.
+ */
 export function unknownAmong(
   here: { readonly state: Database; readonly identity: { readonly server: string } },
   to: readonly string[],
 ): string[] {
   const isKnown = (server: string): boolean =>
-    server === here.identity.server || findPeer(here.state, server) !== null;
+    server === here.identity.server || findPeer(here.state, server) !== null || isRefused(here.state, server);
   const isReached = (one: string): boolean =>
     one.startsWith("@") ? membersOf(here.state, one).length > 0 : isKnown(one);
   return to.filter((one) => one !== "all" && !isReached(one));
 }
+
+const isRefused = (state: Database, server: string): boolean =>
+  state.get(
+    "SELECT 1 FROM trust WHERE server = ? AND (held_tip <> '' OR verdict IN ('revoked', 'purged'))",
+    server,
+  ) !== null;
 
 /** One peer, or null while it is unknown. */
 export function findPeer(state: Database, server: string): Peer | null {
@@ -160,7 +169,7 @@ export function setGroups(state: Database, server: string, groups: readonly stri
   state.run("UPDATE peers SET groups = ? WHERE server = ? AND groups <> ?", json, server, json);
 }
 
-/** Leaves a server out of broadcasts and views (or takes it back in). False when it is unknown. */
+/** Leaves a server out of broadcasts and groups (or takes it back in). False when it is unknown. */
 export function setForgotten(state: Database, server: string, nowWallMs: number | null): boolean {
   return state.run("UPDATE peers SET forgotten_wall_ms = ? WHERE server = ?", nowWallMs, server) === 1;
 }

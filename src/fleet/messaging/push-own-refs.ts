@@ -161,6 +161,7 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
     }
     if (card !== null && hasArrived(cardReport)) saveCardState(ports, { ...last, commitId: card.commitId });
   });
+  if (target.tip !== null && hasArrived(log)) endOwnAlarms(state, ["stranger"], ports.clock.wallMs());
   if (hasArrived(log) && hasArrived(cardReport)) {
     // What arrived proves that nothing of others is in the way any more.
     if (card !== null) endOwnAlarms(state, HOLD_KINDS, ports.clock.wallMs());

@@ -117,7 +117,7 @@ async function standBeside(
     addContent(ports, { reachable, nowWallMs });
   });
   const how = reachable ? "stand on" : "stand in the place of";
-  const detail = `commits that this server did not sign ${how} its log, up to ${tip.slice(0, 12)}; its next batch passes them over`;
+  const detail = `commits that this server did not sign ${how} its log, up to ${tip.slice(0, 12)}`;
   raiseOwnAlarm(state, { kind: "stranger", detail }, nowWallMs);
   return true;
 }
@@ -154,8 +154,11 @@ function recentRecoveries(state: Database, nowWallMs: number): number[] {
 const noteRecovery = (state: Database, nowWallMs: number): void =>
   writeSetting(state, RECOVERIES, JSON.stringify([...recentRecoveries(state, nowWallMs), nowWallMs]));
 
-function fight(ports: RecoverPorts, holder: string): Extract<Recovery, { kind: "held" }> {
-  const { identity, cryptography } = ports;
+/** Another key's whole log stands in the place of ours again and again. */
+export function fight(
+  { identity, cryptography }: Pick<RecoverPorts, "identity" | "cryptography">,
+  holder: string,
+): Extract<Recovery, { kind: "held" }> {
   const other = shownFingerprint(fingerprintHex(holder, cryptography));
   const detail = `another key (${other}) keeps writing the log of "${identity.server}"; it was written again ${RECOVERIES_MAX} times within the hour`;
   return { kind: "held", hold: "fight", detail, holder };

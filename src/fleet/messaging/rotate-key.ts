@@ -15,7 +15,7 @@ import { addFormerKey } from "./former-keys.ts";
 import { type Identity, loadIdentity, readSetting, saveIdentity, writeSetting } from "./identity.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { FORMAT } from "./model.ts";
-import { enqueue, loadHead, outboxItem, recordBatch } from "./outbox.ts";
+import { countUnconfirmed, enqueue, loadHead, outboxItem, recordBatch } from "./outbox.ts";
 import { proveKey } from "./rotation.ts";
 import { toOpenSsh } from "./ssh-signature.ts";
 import { confirmedBatch } from "./take-back.ts";
@@ -67,6 +67,22 @@ export async function signerAt(ports: SendPorts, head: LogHead | null): Promise<
   return await ports.keyOf(publicKey);
 }
 
+/** Why the own key cannot be changed now; null where it can. What is queued is built before a change, and begins a log. */
+export function rotationRefusal({
+  state,
+  identity,
+}: Pick<SendPorts, "state" | "identity">): FleetError | null {
+  const pending = pendingRotation(state);
+  const isPending = pending !== null && !isRotated(state, pending);
+  if (!isPending && (loadHead(state) !== null || countUnconfirmed(state) > 0)) return null;
+  return notYet(identity, isPending ? "the last change is not on the remote yet" : "its log has not begun");
+}
+
+const notYet = ({ server }: Identity, found: string): FleetError =>
+  new FleetError("NOT_YET", `Cannot change the key of "${server}": ${found}`, {
+    hint: "Try again once everything queued was pushed; fleetd queue shows what waits",
+  });
+
 /**
  * Changes the own key to `next`: stores the batch that hands the log over, and from this moment on everything built is
  * signed by `next`. The caller holds the flush lock, has `next` safely on the disk, and everything queued is built.
@@ -78,10 +94,7 @@ export async function rotateKey(ports: SendPorts, next: SigningKey): Promise<Pen
   // Until the remote has its first batch, that one may be built again, and only the key it names may sign it.
   const hasBegun = head !== null && confirmedBatch(state) !== null;
   if (!hasBegun || pendingRotation(state) !== null) {
-    const found = hasBegun ? "the last change is not on the remote yet" : "its log has not begun there";
-    throw new FleetError("NOT_YET", `Cannot change the key of "${identity.server}": ${found}`, {
-      hint: "Try again once everything queued was pushed; fleetd queue shows what waits",
-    });
+    throw notYet(identity, hasBegun ? "the last change is not on the remote yet" : "its log has not begun there");
   }
   const { fleet, server, publicKey: previous } = identity;
   const epoch = cryptography.randomBytes(8).toHex();

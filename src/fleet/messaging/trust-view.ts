@@ -48,6 +48,33 @@ export interface TrustEntry {
 export const isRefused = ({ how }: Pick<TrustEntry, "how">): boolean =>
   how === "waiting" || how === "other-key" || how === "revoked" || how === "purged";
 
+/** A recipient of which nothing is taken here, or nothing acted on, and what to do about that. */
+export interface Untaken {
+  readonly server: string;
+  readonly why: "waiting" | "other-key" | "revoked" | "purged" | "forgotten";
+  readonly advice: string;
+}
+
+/** Those among named recipients that were heard of and whose answers come to nothing here. */
+export function untakenAmong(ports: TrustPorts, to: readonly string[]): Untaken[] {
+  return to.flatMap((server): Untaken[] => {
+    const peer = findPeer(ports.state, server);
+    if (peer === null && findTrust(ports.state, server) === null) return [];
+    const { how, advice } = trustEntryOf(ports, server);
+    switch (how) {
+      case "waiting":
+      case "other-key":
+        return [{ server, why: how, advice: advice ?? "fleetd trust list" }];
+      case "revoked":
+      case "purged":
+        return [{ server, why: how, advice: `fleetd trust add ${server} takes it back` }];
+      default:
+        if (peer?.forgotten !== true) return [];
+        return [{ server, why: "forgotten", advice: `fleetd servers remember ${server} takes it back` }];
+    }
+  });
+}
+
 /** This server first, then every other one by name. */
 export function listTrusted(ports: TrustPorts & { readonly identity: Identity }): TrustEntry[] {
   const { state, identity } = ports;
@@ -97,7 +124,11 @@ export function trustEntryOf(ports: TrustPorts, server: string): TrustEntry {
     sinceWallMs: since === undefined ? null : Math.max(since, presentSince(state, server, since)),
     expected: how === "other-key" ? named : null,
     former: formerOf(ports, server),
-    advice: adviceFor(server, how, fingerprint),
+    advice: adviceFor(server, {
+      how,
+      fingerprint,
+      isListed: Object.hasOwn(trustPolicy(state).keys, server),
+    }),
   };
 }
 
@@ -126,9 +157,16 @@ const formerOf = ({ state, cryptography }: TrustPorts, server: string): TrustEnt
     .toReversed()
     .map((key) => ({ ...key, fingerprint: fingerprintOfKey(key.publicKey, cryptography) }));
 
-function adviceFor(server: string, how: TrustHow, fingerprint: string | null): string | null {
+/** What the configuration says about a key, only the configuration can change. */
+function adviceFor(
+  server: string,
+  known: { readonly how: TrustHow; readonly fingerprint: string | null; readonly isListed: boolean },
+): string | null {
+  const { how, fingerprint, isListed } = known;
   const key = fingerprint === null ? "KEY" : fingerprint;
   if (how === "waiting") return `fleetd trust add ${server} ${key}`;
+  if (how === "other-key" && isListed)
+    return `change trust.keys.${server} in the configuration to ${key}, if its owner says that this is its key`;
   if (how === "other-key")
     return `fleetd trust add ${server} ${key} --yes, if its owner says that this is its key`;
   return null;

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
 import {
   countUnread,
+  countUnreadOf,
   findById,
   findReply,
   hasLabels,
@@ -160,6 +161,16 @@ test("countUnread() counts neither what is read nor history, and marks of anothe
   expect(countUnread(index)).toBe(2);
   read("a");
   expect(countUnread(index)).toBe(1);
+});
+
+test("countUnreadOf() counts those of one server up to a position", () => {
+  add("a");
+  add("b", { from: "code3" });
+  add("c");
+  add("d", {}, true);
+  expect([2, 9].map((upTo) => countUnreadOf(index, "code2", upTo))).toEqual([1, 2]);
+  read("a");
+  expect(countUnreadOf(index, "code2", 9)).toBe(1);
 });
 
 describe("findById()", () => {

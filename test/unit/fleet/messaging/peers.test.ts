@@ -14,6 +14,7 @@ import {
   setHistory,
   unknownAmong,
 } from "../../../../src/fleet/messaging/peers.ts";
+import { noteHeld, noteTrust } from "../../../../src/fleet/messaging/trust.ts";
 import { memoryState } from "../../../helpers/memory-database.ts";
 
 const cursor = (seq: number): Cursor => ({
@@ -103,6 +104,11 @@ test("unknownAmong() names servers nobody knows and groups without a member", ()
   const here = { state, identity: { server: "code1" } };
   const to = ["all", "code1", "code2", "code9", "@db", "@nobody"];
   expect(unknownAmong(here, to)).toEqual(["code9", "@nobody"]);
+  // Of these nothing is taken, or not yet; the last one was only named.
+  noteHeld(state, "code7", { tip: "c", chain: null }, 5);
+  noteTrust(state, "code8", { word: "revoked" }, 5);
+  noteTrust(state, "code9", { word: "added" }, 5);
+  expect(unknownAmong(here, ["code7", "code8", "code9"])).toEqual(["code9"]);
 });
 
 test("setForgotten() leaves a server out and takes it in again, and is false for a stranger", () => {

@@ -9,6 +9,7 @@ import {
   keyAt,
   pendingRotation,
   rotateKey,
+  rotationRefusal,
   signerAt,
 } from "../../../../src/fleet/messaging/rotate-key.ts";
 import { toOpenSsh } from "../../../../src/fleet/messaging/ssh-signature.ts";
@@ -84,6 +85,19 @@ describe("rotateKey()", () => {
     writer.state.transaction(() => forgetRotation(writer.state));
     expect(pendingRotation(writer.state)).toBeNull();
   });
+});
+
+test("rotationRefusal() says beforehand what a change would answer", async () => {
+  expect(rotationRefusal(writer.sendPorts)).toBeNull();
+  const joined = await fleet.join("joined");
+  // What is queued is built before the change, and its key begins the log.
+  expect(rotationRefusal(joined.sendPorts)).toBeNull();
+  joined.state.run("DELETE FROM outbox");
+  expect(rotationRefusal(joined.sendPorts)?.message).toContain("its log has not begun");
+  await writer.rotate();
+  expect(rotationRefusal(writer.sendPorts)).toMatchObject({ code: "NOT_YET" });
+  await writer.flush();
+  expect(rotationRefusal(writer.sendPorts)).toBeNull();
 });
 
 describe("keyAt()", () => {

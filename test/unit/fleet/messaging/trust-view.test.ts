@@ -1,7 +1,13 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { revokeTrust } from "../../../../src/fleet/messaging/change-trust.ts";
+import { purgeTrust, revokeTrust } from "../../../../src/fleet/messaging/change-trust.ts";
+import { setForgotten } from "../../../../src/fleet/messaging/peers.ts";
 import { fingerprintOfKey, noteTrust, setTrustPolicy } from "../../../../src/fleet/messaging/trust.ts";
-import { isRefused, listTrusted, trustEntryOf } from "../../../../src/fleet/messaging/trust-view.ts";
+import {
+  isRefused,
+  listTrusted,
+  trustEntryOf,
+  untakenAmong,
+} from "../../../../src/fleet/messaging/trust-view.ts";
 import { systemCryptography } from "../../../../src/platform/cryptography.ts";
 import { MemoryFleet, type MemoryServer } from "../../../helpers/memory-fleet.ts";
 
@@ -49,7 +55,14 @@ describe("listTrusted()", () => {
       how: "other-key",
       fingerprint: print(wrong),
       expected: print(me),
+      advice: `change trust.keys.wrong in the configuration to ${print(wrong)}, if its owner says that this is its key`,
     });
+    setTrustPolicy(me.state, { mode: "first-sight", keys: {} });
+    noteTrust(me.state, "wrong", { word: "added", expected: me.identity.publicKey }, 5);
+    expect(trustEntryOf(me.receivePorts, "wrong").advice).toStartWith(
+      `fleetd trust add wrong ${print(wrong)} --yes`,
+    );
+    setTrustPolicy(me.state, { mode: "pinned", keys: { wrong: me.identity.publicKey } });
     expect(listTrusted(me.receivePorts).map(isRefused)).toEqual([false, true, true]);
   });
 
@@ -60,6 +73,36 @@ describe("listTrusted()", () => {
     await me.receive();
     expect(trustEntryOf(me.receivePorts, "other").former).toMatchObject([
       { publicKey: previous, how: "rotated", fingerprint: fingerprintOfKey(previous, systemCryptography) },
+    ]);
+  });
+});
+
+describe("untakenAmong()", () => {
+  test("has who was heard of and whose answers come to nothing, with what to type", async () => {
+    for (const name of ["trusted", "revoked", "purged", "forgotten"]) await fleet.add(name);
+    await me.receive();
+    revokeTrust(me.receivePorts, "revoked");
+    me.state.transaction(() => purgeTrust(me.state, "purged", 5));
+    setForgotten(me.state, "forgotten", 5);
+    setTrustPolicy(me.state, { mode: "first-sight", keys: { wrong: me.identity.publicKey } });
+    await fleet.add("wrong");
+    await me.receive();
+    const to = ["all", "@db", "me", "trusted", "nobody", "revoked", "purged", "forgotten", "wrong"];
+    expect(untakenAmong(me.receivePorts, to).map(({ server, why, advice }) => [server, why, advice])).toEqual(
+      [
+        ["revoked", "revoked", "fleetd trust add revoked takes it back"],
+        ["purged", "purged", "fleetd trust add purged takes it back"],
+        ["forgotten", "forgotten", "fleetd servers remember forgotten takes it back"],
+        ["wrong", "other-key", trustEntryOf(me.receivePorts, "wrong").advice ?? "?"],
+      ],
+    );
+    setTrustPolicy(me.state, { mode: "pinned", keys: {} });
+    expect(untakenAmong(me.receivePorts, ["trusted", "nobody"])).toMatchObject([
+      {
+        server: "trusted",
+        why: "waiting",
+        advice: expect.stringMatching(/^fleetd trust add trusted SHA256:/),
+      },
     ]);
   });
 });
