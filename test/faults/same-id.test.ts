@@ -55,6 +55,7 @@ test("6. state restored from a backup: taken over once it is silent, and nothing
   await until("all are handled", () => scene.lines(file).length === 3);
   await until("and answered", async () => (await scene.inbox("a")).length === 4);
   await second.stop();
+  const formerCard = scene.cardOf("b");
   scene.copyMachine("backup", "b");
   const restored = await sandbox.monitor("b");
   await told(restored, "held");
@@ -63,6 +64,12 @@ test("6. state restored from a backup: taken over once it is silent, and nothing
   await until("it goes on", async () => (await scene.ownRefs("b")).figure !== "held");
   await until("what came meanwhile is handled", () => scene.lines(file).length === 4);
   await until("and answered", async () => (await scene.inbox("a")).length === 5);
+  const again = scene.git("commit-tree", `${formerCard}^{tree}`, "-m", "somebody kept it");
+  scene.git("update-ref", "refs/fleet/state/b", again);
+  await until("the former life's card is replaced", () => scene.cardOf("b") !== again);
+  expect(
+    restored.events().filter((event) => event["kind"] === "held" || event["event"] === "held"),
+  ).toHaveLength(1);
   await sandbox.send("b", { to: "a" });
   await Promise.all([boss.stop(), restored.stop()]);
   expect(counts(file)).toEqual([1, 1, 1, 1]);
