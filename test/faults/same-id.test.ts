@@ -55,6 +55,7 @@ test("6. state restored from a backup: taken over once it is silent, and nothing
   await until("all are handled", () => scene.lines(file).length === 3);
   await until("and answered", async () => (await scene.inbox("a")).length === 4);
   await second.stop();
+  const formerCard = scene.cardOf("b");
   scene.copyMachine("backup", "b");
   const restored = await sandbox.monitor("b");
   await told(restored, "held");
@@ -63,6 +64,12 @@ test("6. state restored from a backup: taken over once it is silent, and nothing
   await until("it goes on", async () => (await scene.ownRefs("b")).figure !== "held");
   await until("what came meanwhile is handled", () => scene.lines(file).length === 4);
   await until("and answered", async () => (await scene.inbox("a")).length === 5);
+  const again = scene.git("commit-tree", `${formerCard}^{tree}`, "-m", "somebody kept it");
+  scene.git("update-ref", "refs/fleet/state/b", again);
+  await until("the former life's card is replaced", () => scene.cardOf("b") !== again);
+  expect(
+    restored.events().filter((event) => event["kind"] === "held" || event["event"] === "held"),
+  ).toHaveLength(1);
   await sandbox.send("b", { to: "a" });
   await Promise.all([boss.stop(), restored.stop()]);
   expect(counts(file)).toEqual([1, 1, 1, 1]);
@@ -139,6 +146,32 @@ test("6. the same id on two machines at once: one goes on, the other stops with 
   await until("it handles what comes now", () => scene.lines(file).length === 3);
   await Promise.all([boss.stop(), stays.stop()]);
   expect(counts(file)).toEqual([1, 1, 1]);
+}, 180_000);
+
+test("6. own batches that a shortening removed, put back by a stranger: no second machine, a send goes through", async () => {
+  scene = new OwnRefsScene("compaction: { keep: 0s, entries: 0, batches: 1 }\n");
+  const { sandbox } = scene;
+  await sandbox.init("a");
+  await sandbox.init("b");
+  for (let count = 0; count < 3; count += 1) await sandbox.send("a", { to: "b" });
+  const [first = "", second = ""] = scene.git("rev-list", "--reverse", scene.logOf("a") ?? "").split("\n");
+  const reader = await sandbox.monitor("b");
+  await until("the reader has said that it read them, and they are removed", async () => {
+    await scene.json("a", "compact");
+    return Number(scene.git("rev-list", "--count", "refs/fleet/log/a")) === 2;
+  });
+  await reader.stop();
+  const root = scene.git("commit-tree", `${first}^{tree}`, "-m", "again");
+  // As a fast-forward, which every host takes.
+  const parents = ["-p", root, "-p", scene.logOf("a") ?? ""];
+  scene.git(
+    "update-ref",
+    "refs/fleet/log/a",
+    scene.git("commit-tree", `${second}^{tree}`, "-m", "x", ...parents),
+  );
+  expect((await sandbox.send("a", { to: "b" })).exitCode).toBe(0);
+  expect((await scene.ownRefs("a")).figure).not.toBe("held");
+  expect(await scene.inbox("b")).toHaveLength(4);
 }, 180_000);
 
 test("6. a newcomer with a taken id: 77, names the holder, leaves a note; the holder tells it and goes on", async () => {

@@ -5,14 +5,17 @@
  * on `fromTip` on the remote it may still turn up there: its push names that commit. The batches take their new commit
  * ids only when the remote has shown that it has them, and from then on the old ids are none of this log any more.
  */
+import { fromUtf8 } from "../../base/bytes.ts";
 import { FleetError } from "../../base/errors.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { GitStore } from "../../base/ports/git-store.ts";
 import type { LogHead } from "./build-batch.ts";
 import { keepFormer, listFormer } from "./former-logs.ts";
+import { encodeTree } from "./git-encoding.ts";
 import { dropGraft } from "./graft.ts";
 import { readSetting, writeSetting } from "./identity.ts";
 import { TRACKING } from "./mailbox-ports.ts";
+import { LIMITS } from "./model.ts";
 import { confirmedBatch, newestBatch, takeBack } from "./take-back.ts";
 
 /** A shortened log: its last commit, that of the log it replaces, and the last batch of it that it leaves out. */
@@ -100,17 +103,49 @@ async function pairCommits(store: GitStore, log: ShortenedLog): Promise<[string,
   throw new FleetError("IO", `Cannot take the shortened log ${log.tip} for the own one: it has ${lengths}`);
 }
 
-/** Whether a commit was once part of the own log: of what it is now, or of what it was before it was shortened. */
+/**
+ * Whether a commit was once part of the own log, of what it is now or of what it was before it was shortened, or whether
+ * it holds a batch of it: anybody can put one that he kept into a commit of his own.
+ */
 export async function wasOwn({ identity, state, store }: StatePorts, commit: string): Promise<boolean> {
-  const tips = [confirmedBatch(state)?.tip ?? null, ...listFormer(store, identity.server)];
+  const batch = await batchIn(store, commit);
+  const tips = [confirmedBatch(state)?.tip ?? null, ...listFormer(store, identity.server).toReversed()];
   for (const tip of tips) {
     if (tip === null) continue;
-    if (tip === commit) return true;
-    const [oldest] = await store.listCommits(tip, commit, Number.MAX_SAFE_INTEGER);
-    if (oldest?.parents[0] === commit) return true;
+    const steps = await store.listCommits(tip, null, Number.MAX_SAFE_INTEGER);
+    const commits = steps.map(({ id }) => id);
+    if (commits.includes(commit) || (batch !== null && (await holdBatch(store, commits, batch)))) return true;
   }
   return false;
 }
+
+/** How a tree that was built here names the batch of a commit, in hex; null where it has none. */
+async function batchIn(store: GitStore, commit: string): Promise<string | null> {
+  const [batch] = await store.readObjects([`${commit}:entries.jsonl`], LIMITS.batchBytesMax);
+  return batch?.status === "found" ? encodeTree({ "entries.jsonl": batch.id }).toHex() : null;
+}
+
+/** Commits that are looked through together. Chosen: what is read of each has some 400 bytes. */
+const CHUNK_COMMITS = 1_000;
+
+/** Whether one of the own commits has this batch. Contents need not be read: the same bytes have the same id. */
+async function holdBatch(store: GitStore, commits: readonly string[], batch: string): Promise<boolean> {
+  for (let start = 0; start < commits.length; start += CHUNK_COMMITS) {
+    const read = await store.readObjects(commits.slice(start, start + CHUNK_COMMITS), OBJECT_BYTES_MAX);
+    const trees = read.flatMap((commit) => {
+      const text = commit.status === "found" ? fromUtf8(commit.content) : null;
+      const tree = /^tree ([0-9a-f]+)\n/.exec(text ?? "")?.[1];
+      return tree === undefined ? [] : [tree];
+    });
+    for (const tree of await store.readObjects(trees, OBJECT_BYTES_MAX)) {
+      if (tree.status === "found" && tree.content.toHex().includes(batch)) return true;
+    }
+  }
+  return false;
+}
+
+/** Commits and trees that were built here are far smaller. */
+const OBJECT_BYTES_MAX = 64 * 1024;
 
 const REFUSED = "compaction_refused";
 

@@ -13,7 +13,8 @@ type CardPorts = Pick<SendPorts, "identity" | "state" | "store" | "cryptography"
 
 /**
  * `known`: the one that was published last, or none. `mine`: of a daemon of this state. `other`: signed with our key by
- * a daemon that this state does not know. `stranger`: anything else.
+ * a daemon that this state does not know, and newer than any that stood there. `stranger`: anything else. An older one
+ * of ours in another commit, too: anybody can have kept it, and a machine that runs with our key goes on from the newest.
  */
 export type OwnCard =
   | { readonly kind: "known" | "stranger" }
@@ -26,7 +27,10 @@ export async function judgeOwnCard(ports: CardPorts, commit: string | null): Pro
   if (json === null || signature === null) return { kind: "stranger" };
   const card = parseCard(json, ports.identity.server);
   if (!card.ok || !(await isOwn(ports, json, signature))) return { kind: "stranger" };
-  return { kind: ownRuns(ports).includes(card.value.run) ? "mine" : "other", card: card.value };
+  if (ownRuns(ports).includes(card.value.run)) return { kind: "mine", card: card.value };
+  return card.value.n > loadCardState(ports).seen
+    ? { kind: "other", card: card.value }
+    : { kind: "stranger" };
 }
 
 /**
@@ -46,10 +50,11 @@ export async function adoptOwnCard(
   }
   const judged = await judgeOwnCard(ports, found.commit);
   if (judged.kind === "other") return ok(judged);
-  const n = judged.kind === "mine" ? Math.max(last.n, judged.card.n) : last.n;
-  ports.state.relaxedTransaction(() => saveCardState(ports, { ...last, n, commitId: found.commit }));
+  const ours = judged.kind === "mine" ? judged.card.n : 0;
+  const numbers = { n: Math.max(last.n, ours), seen: Math.max(last.seen, ours) };
+  ports.state.relaxedTransaction(() => saveCardState(ports, { ...last, ...numbers, commitId: found.commit }));
   if (judged.kind === "stranger") {
-    const detail = `a card that this server did not sign stood on its state ref (${found.commit?.slice(0, 12)}) and is replaced`;
+    const detail = `a card that this server did not put there stood on its state ref (${found.commit?.slice(0, 12)}) and is replaced`;
     raiseOwnAlarm(ports.state, { kind: "card", detail }, ports.clock.wallMs());
   }
   return ok(judged);

@@ -129,7 +129,7 @@ async function judgeRewritten(
   const place = accepted.findIndex((batch) => batch.chain.hash === hash);
   const further = place === -1 ? [] : accepted.slice(place + 1);
   if (further.length > 0) return unknown(ports, further);
-  // A part of our own log, in its own commits or in others, is a stranger's doing and contradicts nothing.
+  // A part of what our log is or was, in its own commits or in others, is a stranger's doing and contradicts nothing.
   if (place !== -1 || isKnownHash(ports.state, last.chain.hash) || (await wasOwn(ports, last.commit))) {
     return { kind: "strangers", tip, reachable: false, holder: null };
   }

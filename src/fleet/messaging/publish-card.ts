@@ -18,9 +18,13 @@ export interface ServerFacts {
   readonly health: { readonly status: string; readonly summary?: string };
 }
 
-/** What is remembered of the last card: its number, the commit on the remote as far as known, how cards are replaced. */
+/**
+ * What is remembered of the last card: its number, the commit on the remote as far as known, how cards are replaced.
+ * `seen`: the highest number of an own card that stood on the remote; others' copies of it, or of one before, are old.
+ */
 export interface CardState {
   readonly n: number;
+  readonly seen: number;
   readonly commitId: string | null;
   readonly mode: CardMode;
 }
@@ -28,14 +32,19 @@ export interface CardState {
 /** The state of the own card; before the first one n is 0. */
 export function loadCardState(ports: Pick<SendPorts, "state">): CardState {
   const json = readSetting(ports.state, "card");
-  return json === null
-    ? { n: 0, commitId: null, mode: "replace" }
-    : (readStoredJson(json, "the card in state.db") as CardState);
+  const stored = json === null ? {} : (readStoredJson(json, "the card in state.db") as Partial<CardState>);
+  return { n: 0, seen: 0, commitId: null, mode: "replace", ...stored };
 }
 
 /** Stores the state of the own card; inside the caller's transaction. */
 export const saveCardState = (ports: Pick<SendPorts, "state">, card: CardState): void =>
   writeSetting(ports.state, "card", JSON.stringify(card));
+
+/** What is remembered of a card that the remote took. */
+export const seenCard = (built: {
+  readonly n: number;
+  readonly commitId: string;
+}): Pick<CardState, "seen" | "commitId"> => ({ seen: built.n, commitId: built.commitId });
 
 /** The nonce of this run of the server's daemon, or of `init` before the first one. */
 export const loadRun = (ports: Pick<SendPorts, "state">): string =>

@@ -16,7 +16,7 @@ import { loadHead, markPushed, unpushedBatches } from "./outbox.ts";
 import { endOwnAlarms, HOLDS, type HoldKind, type OwnAlarmKind, raiseOwnAlarm } from "./own-alarms.ts";
 import { adoptOwnCard, heldByCard } from "./own-card.ts";
 import { judgeKnownTip } from "./own-place.ts";
-import { buildNextCard, loadCardState, type ServerFacts, saveCardState } from "./publish-card.ts";
+import { buildNextCard, loadCardState, type ServerFacts, saveCardState, seenCard } from "./publish-card.ts";
 import { takeUpShortened } from "./push-shortened.ts";
 import type { QueueRules } from "./queue.ts";
 import { holdError, recoverLog } from "./recover-log.ts";
@@ -159,7 +159,7 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
     if (target.tip !== null && log?.status !== undefined && hasArrived(log)) {
       round.entries += markPushed(state, target.tip, ports.clock.wallMs());
     }
-    if (card !== null && hasArrived(cardReport)) saveCardState(ports, { ...last, commitId: card.commitId });
+    if (card !== null && hasArrived(cardReport)) saveCardState(ports, { ...last, ...seenCard(card) });
   });
   if (target.tip !== null && hasArrived(log)) endOwnAlarms(state, ["stranger"], ports.clock.wallMs());
   if (hasArrived(log) && hasArrived(cardReport)) {

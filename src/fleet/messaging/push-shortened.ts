@@ -13,7 +13,7 @@ import {
   type ShortenedLog,
 } from "./compaction-state.ts";
 import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
-import { buildNextCard, loadCardState, type ServerFacts, saveCardState } from "./publish-card.ts";
+import { buildNextCard, loadCardState, type ServerFacts, saveCardState, seenCard } from "./publish-card.ts";
 
 /**
  * How it ended. `refused`: the remote's own words. `waiting`: nobody knows; if it arrived that is found out by the next
@@ -60,7 +60,7 @@ async function pushOnce(
   if (!pushed.ok) return await lookAfter(ports, log, { timeoutMs, signal, failure: pushed.error });
   const [report, cardReport] = [find(pushed.value, ref), find(pushed.value, cardRef)];
   if (card !== null && hasArrived(cardReport)) {
-    state.relaxedTransaction(() => saveCardState(ports, { ...last, commitId: card.commitId }));
+    state.relaxedTransaction(() => saveCardState(ports, { ...last, ...seenCard(card) }));
   }
   if (hasArrived(report)) {
     await adopt(ports, log);

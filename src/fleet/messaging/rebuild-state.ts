@@ -81,7 +81,9 @@ export async function reconcile(
     }
     if (card !== null) {
       const last = loadCardState(ports);
-      saveCardState(ports, { ...last, n: Math.max(last.n, card.card.n), commitId: card.commit });
+      const { n } = card.card;
+      const seen = Math.max(last.seen, n);
+      saveCardState(ports, { ...last, n: Math.max(last.n, n), seen, commitId: card.commit });
     }
     if (batches.length === 0) requireKey(ports, nowWallMs);
   });

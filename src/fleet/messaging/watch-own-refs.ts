@@ -47,8 +47,11 @@ interface Other {
 export class OwnRefsWatch {
   readonly #ports: ReceivePorts;
   readonly #takeTurn: TakeTurn;
-  /** The other machine's refs and since when they have not moved, monotonic ms. */
-  #silence: { readonly key: string; readonly sinceMonoMs: number } | null = null;
+  /**
+   * How far the other machine's log and the number of its card went, and since when they have not moved, monotonic ms.
+   * What strangers do to the refs is no sign of life.
+   */
+  #silence: { readonly end: string; readonly n: number; readonly sinceMonoMs: number } | null = null;
   /** Nothing was told yet of what others read. */
   #isFirst = true;
   /** What was judged last, so that a tip that stays is not read again at every look. */
@@ -67,7 +70,8 @@ export class OwnRefsWatch {
     const place = await placeWithFormer(this.#ports, await this.#placeOf(own.tip), own.tip);
     const card = await cardWithFormer(this.#ports, await judgeOwnCard(this.#ports, own.card), own.card);
     // A daemon of ours had come further than this state knows, as after a power cut or a backup.
-    if (card.kind === "mine") noteFormerCursors(state, card.card.cursors);
+    const isNewer = card.kind === "mine" && card.card.n > loadCardState(this.#ports).seen;
+    if (isNewer) noteFormerCursors(state, card.card.cursors);
     const look = this.#tellReaders(await this.#act(own, { place, card }, times));
     const wantsPush = look.wantsPush || (look.held === null && own.meta === null);
     return { ...look, wantsPush, notices: [...notices, ...look.notices] };
@@ -127,9 +131,7 @@ export class OwnRefsWatch {
 
   /** Somebody else writes with our key: as long as it moves, this one stands still. */
   async #watchOther(found: OwnRefs, other: Other, times: WatchTimes): Promise<OwnLook> {
-    const key = `${found.tip} ${found.card}`;
-    if (this.#silence?.key !== key) this.#silence = { key, sinceMonoMs: times.nowMonoMs };
-    const silentMs = times.nowMonoMs - this.#silence.sinceMonoMs;
+    const silentMs = times.nowMonoMs - this.#lastMoved(other, times.nowMonoMs);
     if (silentMs >= times.silentMs) {
       const adopted = await this.#adopt(found);
       if (adopted !== null) return adopted;
@@ -141,6 +143,16 @@ export class OwnRefsWatch {
         ? held(this.#ports, place)
         : heldByCard(identity.server, (card as { readonly card: Card }).card);
     return this.#hold(hold);
+  }
+
+  /** Since when the other one has not moved. */
+  #lastMoved({ place, card }: Other, nowMonoMs: number): number {
+    const last = this.#silence;
+    const end = place?.kind === "unknown" ? (place.batches.at(-1)?.chain.hash ?? "") : "";
+    const n = card.kind === "other" || card.kind === "mine" ? card.card.n : 0;
+    if (last !== null && last.end === end && n <= last.n) return last.sinceMonoMs;
+    this.#silence = { end, n: Math.max(n, last?.n ?? 0), sinceMonoMs: nowMonoMs };
+    return nowMonoMs;
   }
 
   /** Takes over what the other one wrote; null where that has to wait for a push under way. */
@@ -157,11 +169,7 @@ export class OwnRefsWatch {
       const entries =
         batches.length === 0 && card.kind !== "other" ? 0 : await adoptLog(this.#ports, batches, former);
       if (entries === null) return null;
-      const last = loadCardState(this.#ports);
-      if (card.kind !== "stranger") {
-        const n = Math.max(last.n, former?.n ?? 0);
-        state.transaction(() => saveCardState(this.#ports, { ...last, n, commitId: found.card }));
-      }
+      this.#takeCard(Math.max(former?.n ?? 0, this.#silence?.n ?? 0), card, found.card);
       this.#silence = null;
       forgetSighted(this.#ports.store);
       const detail = `${entries} entries of a former life of "${identity.server}" were taken over: this state was an old copy`;
@@ -171,6 +179,14 @@ export class OwnRefsWatch {
     } finally {
       turn.release();
     }
+  }
+
+  /** Numbers go on above the former life's, and what it published is old from now on. */
+  #takeCard(former: number, card: OwnCard, commit: string | null): void {
+    const last = loadCardState(this.#ports);
+    const numbers = { n: Math.max(last.n, former), seen: Math.max(last.seen, former) };
+    const commitId = card.kind === "stranger" ? last.commitId : commit;
+    this.#ports.state.transaction(() => saveCardState(this.#ports, { ...last, ...numbers, commitId }));
   }
 
   #hold(hold: { readonly kind: string; readonly hold?: HoldKind; readonly detail: string }): OwnLook {

@@ -13,7 +13,7 @@ import { TRACKING } from "../../../../src/fleet/messaging/mailbox-ports.ts";
 import { loadHead, outboxItem } from "../../../../src/fleet/messaging/outbox.ts";
 import { confirmedBatch } from "../../../../src/fleet/messaging/take-back.ts";
 import { buildMemory, compactMemory, countBatches } from "../../../helpers/memory-compaction.ts";
-import { MemoryFleet, type MemoryServer } from "../../../helpers/memory-fleet.ts";
+import { MemoryFleet, type MemoryServer, strangersCommit } from "../../../helpers/memory-fleet.ts";
 
 let fleet = new MemoryFleet();
 let me: MemoryServer;
@@ -80,6 +80,21 @@ test("wasOwn() knows every commit of the own log, before and after, and no other
   );
   for (const commit of [...old, ...now]) expect(await wasOwn(me.sendPorts, commit)).toBe(true);
   expect(await wasOwn(me.sendPorts, "1".repeat(40))).toBe(false);
+});
+
+test("wasOwn() knows a batch of the own log in the commit of somebody else, whether or not it was removed", async () => {
+  const old = confirmedBatch(me.state)?.tip ?? "";
+  const steps = await me.store.listCommits(old, null, 1e9);
+  await compactMemory(me, 2);
+  for (const { id } of steps) {
+    const [batch] = await me.store.readObjects([`${id}:entries.jsonl`], 1e6);
+    if (batch?.status !== "found") throw new Error("no batch");
+    const copy = strangersCommit({ "another.txt": batch.content, "entries.jsonl": batch.content }, null);
+    const other = strangersCommit({ "another.txt": batch.content }, null);
+    me.store.writeObjects([...copy.all, ...other.all], false);
+    expect(await wasOwn(me.sendPorts, copy.commitId)).toBe(true);
+    expect(await wasOwn(me.sendPorts, other.commitId)).toBe(false);
+  }
 });
 
 test("a refusal is remembered in its own words until the remote takes one", () => {

@@ -7,8 +7,10 @@ import {
   buildNextCard,
   loadCardState,
   loadRun,
+  renewRun,
   saveCardState,
 } from "../../../../src/fleet/messaging/publish-card.ts";
+import { readCard } from "../../../../src/fleet/messaging/receive-cards.ts";
 import {
   FACTS,
   MemoryFleet,
@@ -23,6 +25,13 @@ beforeEach(async () => {
   fleet = new MemoryFleet();
   me = await fleet.add("code1");
 });
+
+/** The files of the card that stands on the remote now. */
+async function keptCard(): Promise<Record<string, Uint8Array>> {
+  const commit = fleet.remote.refs.get(me.cardRef) ?? "";
+  const { json, signature } = await readCard(me.store, commit);
+  return { "card.json": json ?? toUtf8(""), "card.sig": signature ?? toUtf8("") };
+}
 
 const adopt = (commit: string | null) => adoptOwnCard(me.sendPorts, { commit, ref: me.cardRef }, PATIENTLY);
 
@@ -40,9 +49,10 @@ describe("adoptOwnCard()", () => {
     for (let count = 0; count < 8; count += 1) await buildNextCard(me.sendPorts, FACTS);
     const built = await buildNextCard(me.sendPorts, FACTS);
     fleet.remote.put(me.cardRef, built.objects, built.commitId);
-    saveCardState(me.sendPorts, { n: 2, commitId: "00".repeat(20), mode: "replace" });
+    saveCardState(me.sendPorts, { n: 2, seen: 2, commitId: "00".repeat(20), mode: "replace" });
     expect(await adopt(built.commitId)).toMatchObject({ ok: true, value: { kind: "mine" } });
-    expect(loadCardState(me.sendPorts)).toEqual({ n: built.n, commitId: built.commitId, mode: "replace" });
+    const { n, commitId } = built;
+    expect(loadCardState(me.sendPorts)).toEqual({ n, seen: n, commitId, mode: "replace" });
   });
 
   test("never lowers the number for an older card of its own", async () => {
@@ -79,6 +89,30 @@ describe("adoptOwnCard()", () => {
     const before = loadCardState(me.sendPorts);
     expect(await adopt(built.commitId)).toMatchObject({ ok: true, value: { kind: "other" } });
     expect(loadCardState(me.sendPorts)).toEqual(before);
+  });
+
+  test("an old own card in a stranger's commit is a stranger's, whether or not its run is remembered", async () => {
+    const old = await keptCard();
+    for (let count = 0; count < 60; count += 1) me.state.transaction(() => renewRun(me.sendPorts));
+    await me.flush();
+    const { n } = loadCardState(me.sendPorts);
+    for (const message of ["one", "another"]) {
+      const commit = strangersCommit({ ...old, message: toUtf8(message) }, null);
+      fleet.remote.put(me.cardRef, commit.all, commit.commitId);
+      expect(await adopt(commit.commitId)).toEqual({ ok: true, value: { kind: "stranger" } });
+      expect(loadCardState(me.sendPorts)).toMatchObject({ n, seen: n, commitId: commit.commitId });
+    }
+    expect(listOwnAlarms(me.state, fleet.clock.wallMs())).toMatchObject([{ kind: "card", held: false }]);
+  });
+
+  test("a copy of this machine that starts later is another one, however many cards failed here meanwhile", async () => {
+    const copy = me.backup();
+    copy.state.transaction(() => renewRun(copy.sendPorts));
+    for (let count = 0; count < 5; count += 1) await buildNextCard(me.sendPorts, FACTS);
+    expect((await copy.flush()).status).toBe("pushed");
+    expect(loadCardState(copy.sendPorts).n).toBeLessThan(loadCardState(me.sendPorts).n);
+    const found = fleet.remote.refs.get(me.cardRef) ?? "";
+    expect(await adopt(found)).toMatchObject({ ok: true, value: { kind: "other" } });
   });
 
   test("answers the remote's failure", async () => {

@@ -1,7 +1,10 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
+import type { GitObject } from "../../../../src/base/ports/git-store.ts";
 import { writeSetting } from "../../../../src/fleet/messaging/identity.ts";
 import { judgeKnownTip, judgeOwnTip } from "../../../../src/fleet/messaging/own-place.ts";
+import { recoverLog } from "../../../../src/fleet/messaging/recover-log.ts";
+import { compactMemory } from "../../../helpers/memory-compaction.ts";
 import { MemoryFleet, MemoryServer, PATIENTLY, strangersCommit } from "../../../helpers/memory-fleet.ts";
 
 let fleet = new MemoryFleet();
@@ -25,6 +28,28 @@ function putJunk(parent: string | null): string {
   const commit = strangersCommit({ "entries.jsonl": toUtf8("{}\n") }, parent);
   fleet.remote.put(me.logRef, commit.all, commit.commitId);
   return commit.commitId;
+}
+
+/** A stranger's commits with the first `count` batches of the log as it is now, each on the one before; not put yet. */
+async function replayed(count: number) {
+  const steps = await me.store.listCommits(tipOf(), null, count);
+  const objects: GitObject[] = [];
+  let parent: string | null = null;
+  for (const { id } of steps) {
+    const names = ["entries.jsonl", "entries.sig"];
+    const read = await me.store.readObjects(
+      names.map((name) => `${id}:${name}`),
+      1e6,
+    );
+    const files = names.map((name, at) => {
+      const file = read[at];
+      return [name, file?.status === "found" ? file.content : toUtf8("")] as const;
+    });
+    const commit = strangersCommit(Object.fromEntries(files), parent);
+    objects.push(...commit.all);
+    parent = commit.commitId;
+  }
+  return { objects, tip: parent ?? "" };
 }
 
 describe("judgeKnownTip()", () => {
@@ -99,6 +124,40 @@ describe("judgeOwnTip()", () => {
     await me.send({ to: ["code2"] });
     fleet.remote.put(me.logRef, [], before);
     fleet.remote.put(me.cardRef, [], null);
+    await backup.send({ to: ["code2"] });
+    expect(await judge()).toEqual({ kind: "forked" });
+  });
+
+  test("own batches in a stranger's commits contradict nothing, also those that the log was shortened by", async () => {
+    for (let count = 0; count < 6; count += 1) await me.send({ to: ["code2"] });
+    const kept = [await replayed(1), await replayed(3)];
+    await compactMemory(me, 4);
+    kept.push(await replayed(1));
+    await me.send({ to: ["code2"] });
+    await compactMemory(me, 2);
+    for (const { objects, tip } of kept) {
+      fleet.remote.put(me.logRef, objects, tip);
+      expect(await judge()).toEqual({ kind: "strangers", tip, reachable: false, holder: null });
+      expect(await recoverLog(me.sendPorts, tip)).toMatchObject({ kind: "changed" });
+      await me.send({ to: ["code2"] });
+    }
+  });
+
+  test("own batches whose rows were pruned are known again by what the log holds", async () => {
+    for (let count = 0; count < 4; count += 1) await me.send({ to: ["code2"] });
+    const { objects, tip } = await replayed(2);
+    me.state.run("DELETE FROM batches WHERE number < (SELECT max(number) FROM batches)");
+    fleet.remote.put(me.logRef, objects, tip);
+    expect(await judge()).toEqual({ kind: "strangers", tip, reachable: false, holder: null });
+  });
+
+  test("a log of our key that goes on otherwise in what was removed still contradicts", async () => {
+    await me.send({ to: ["code2"] });
+    const backup = me.backup();
+    const before = tipOf();
+    for (let count = 0; count < 4; count += 1) await me.send({ to: ["code2"] });
+    await compactMemory(me, 4);
+    fleet.remote.put(me.logRef, [], before);
     await backup.send({ to: ["code2"] });
     expect(await judge()).toEqual({ kind: "forked" });
   });

@@ -27,13 +27,13 @@ const build = async (facts = FACTS) => {
 };
 
 test("loadCardState() before the first card knows of none", () => {
-  expect(loadCardState(me.sendPorts)).toEqual({ n: 0, commitId: null, mode: "replace" });
+  expect(loadCardState(me.sendPorts)).toEqual({ n: 0, seen: 0, commitId: null, mode: "replace" });
 });
 
 describe("buildNextCard()", () => {
   test("takes a number for every card, even for one that is never pushed", async () => {
     expect([(await build()).n, (await build()).n]).toEqual([1, 2]);
-    expect(loadCardState(me.sendPorts)).toEqual({ n: 2, commitId: null, mode: "replace" });
+    expect(loadCardState(me.sendPorts)).toEqual({ n: 2, seen: 0, commitId: null, mode: "replace" });
   });
 
   test("says who the server is, what runs on it and when", async () => {

@@ -3,8 +3,10 @@ import { toUtf8 } from "../../../../src/base/bytes.ts";
 import { formerCursor } from "../../../../src/fleet/messaging/adopt-log.ts";
 import { announceConflict } from "../../../../src/fleet/messaging/conflict-ref.ts";
 import { encodeMeta } from "../../../../src/fleet/messaging/fleet-meta.ts";
+import { readSetting } from "../../../../src/fleet/messaging/identity.ts";
 import { holdOf, listOwnAlarms } from "../../../../src/fleet/messaging/own-alarms.ts";
-import { renewRun } from "../../../../src/fleet/messaging/publish-card.ts";
+import { loadCardState, renewRun } from "../../../../src/fleet/messaging/publish-card.ts";
+import { readCard } from "../../../../src/fleet/messaging/receive-cards.ts";
 import { OwnRefsWatch } from "../../../../src/fleet/messaging/watch-own-refs.ts";
 import {
   FACTS,
@@ -114,6 +116,70 @@ describe("look()", () => {
     expect(await look()).toMatchObject({ held: null, wantsPush: true });
     expect((await me.flush()).status).toBe("pushed");
     expect(await look()).toMatchObject({ held: null, wantsPush: false });
+  });
+
+  test("what strangers do with the other machine's card is no sign of its life, and holds nobody again", async () => {
+    const backup = me.backup();
+    start(backup);
+    await backup.flush();
+    await backup.flush();
+    const { json, signature } = await readCard(backup.store, loadCardState(backup.sendPorts).commitId ?? "");
+    const files = { "card.json": json ?? toUtf8(""), "card.sig": signature ?? toUtf8("") };
+    const wrap = (message: string): void => {
+      const commit = strangersCommit({ ...files, message: toUtf8(message) }, null);
+      fleet.remote.put(me.cardRef, commit.all, commit.commitId);
+    };
+    expect(await look()).toMatchObject({ held: { kind: "other-machine" } });
+    for (const message of ["one", "two"]) {
+      await fleet.clock.advance(SILENT_MS / 2 - 1);
+      wrap(message);
+      expect(await look()).toMatchObject({ held: { kind: "other-machine" } });
+    }
+    await fleet.clock.advance(2);
+    expect(await look()).toMatchObject({ held: null, wantsPush: true });
+    expect((await me.flush()).status).toBe("pushed");
+    wrap("three");
+    expect(await look()).toMatchObject({ held: null, wantsPush: true });
+    expect((await me.flush()).status).toBe("pushed");
+    expect(await look()).toEqual({ held: null, wantsPush: false, notices: [] });
+    // It runs after all: its numbers go on above what it finds there.
+    const by = watchOver(backup);
+    expect(await look(backup, by)).toMatchObject({ held: { kind: "other-machine" } });
+  });
+
+  test("a copy that runs is found out although both count on from the same number", async () => {
+    start(me);
+    await me.flush();
+    const copy = me.backup();
+    start(me);
+    start(copy);
+    await me.flush();
+    const by = watchOver(copy);
+    expect(await look(copy, by)).toMatchObject({ held: { kind: "other-machine" } });
+    for (let beat = 0; beat < 5; beat += 1) {
+      await fleet.clock.advance(SILENT_MS - 1);
+      await me.flush();
+      expect(await look(copy, by)).toMatchObject({ held: { kind: "other-machine" } });
+      expect(await look()).toMatchObject({ held: null });
+    }
+    // Where the copy is first, the other one finds it out.
+    fleet.remote.put(me.cardRef, [], null);
+    const late = me.backup();
+    start(late);
+    await late.flush();
+    expect(await look()).toMatchObject({ held: { kind: "other-machine" } });
+  });
+
+  test("an old card of a daemon of ours does not say again how far it had come", async () => {
+    const old = fleet.remote.refs.get(me.cardRef) ?? "";
+    const other = await fleet.add("code2");
+    await other.send({ to: ["code1"] });
+    await me.receive();
+    me.answer();
+    await me.flush();
+    fleet.remote.put(me.cardRef, [], old);
+    expect(await look()).toMatchObject({ held: null, wantsPush: true });
+    expect(readSetting(me.state, "former_cursors")).toBeNull();
   });
 
   test("holds a newcomer whose id is taken; the first push tells the holder, who tells the operator", async () => {
