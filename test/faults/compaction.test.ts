@@ -278,7 +278,11 @@ describe("a server that is forgotten", () => {
       const refs = (): string[] =>
         fleet.git.git(`${fleet.root}/remote.git`, "for-each-ref", "--format=%(refname)").split("\n");
       const dry = await fleet.json(["servers", "forget", "b", "--purge", "--dry-run"], { as: "a" });
-      expect(dry).toMatchObject({ purged: false, dry_run: true, refs: ["refs/fleet/log/b", "refs/fleet/state/b"] });
+      expect(dry).toMatchObject({
+        purged: false,
+        dry_run: true,
+        refs: ["refs/fleet/log/b", "refs/fleet/state/b"],
+      });
       expect((await fleet.run(["servers", "forget", "b", "--purge"], { as: "a" })).code).toBe(64);
       expect(refs()).toContain("refs/fleet/log/b");
       const purged = await fleet.json(["servers", "forget", "b", "--purge", "--yes"], { as: "a" });

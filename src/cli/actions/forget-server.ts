@@ -32,7 +32,8 @@ export async function forgetServer(args: ForgetArguments): Promise<number> {
     if (args.purge) return await purge(session, args);
     const { state } = session.mailbox();
     if (!args.dryRun) state.transaction(() => setForgotten(state, args.id, systemClock.wallMs()));
-    if (args.json) printJson("servers.forget", { id: args.id, forgotten: !args.dryRun, dry_run: args.dryRun });
+    if (args.json)
+      printJson("servers.forget", { id: args.id, forgotten: !args.dryRun, dry_run: args.dryRun });
     else {
       const verb = args.dryRun ? "would be" : "is";
       printText(
@@ -123,8 +124,7 @@ export async function rememberServer(args: RememberArguments): Promise<void> {
 
 function requireKnown(session: Session, id: string, verb: string): Peer {
   const { state, identity } = session.mailbox();
-  if (id === identity.server)
-    throw new FleetError("BAD_INPUT", `Cannot ${verb} "${id}": it is this server`);
+  if (id === identity.server) throw new FleetError("BAD_INPUT", `Cannot ${verb} "${id}": it is this server`);
   const peer = findPeer(state, id);
   if (peer !== null) return peer;
   throw new FleetError("BAD_INPUT", `Cannot ${verb} "${id}": no such server is known here`);

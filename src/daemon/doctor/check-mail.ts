@@ -78,7 +78,10 @@ function fixOf({ state }: Mailbox, server: string, kind: string): string {
     const { advice } = trustEntryOf({ state, cryptography: systemCryptography }, server);
     return `Ask its owner, by another way than this remote, which key is its own; then ${advice ?? "fleetd trust list"}`;
   }
-  return ALARM_FIXES[kind]?.replaceAll("ID", () => server) ?? `Ask whoever runs ${server}; fleetd servers shows its key`;
+  return (
+    ALARM_FIXES[kind]?.replaceAll("ID", () => server) ??
+    `Ask whoever runs ${server}; fleetd servers shows its key`
+  );
 }
 
 function checkQuarantine(mailbox: Mailbox): Diagnosis[] {

@@ -2,7 +2,12 @@ import { firstLineOf } from "../../base/errors.ts";
 import type { RemoteOptions } from "../../base/ports/git-remote.ts";
 import { shownFingerprint } from "../../fleet/messaging/conflict-ref.ts";
 import { TRACKING } from "../../fleet/messaging/mailbox-ports.ts";
-import { describeOwnAlarm, holdOf, listOwnAlarms, type OwnAlarmKind } from "../../fleet/messaging/own-alarms.ts";
+import {
+  describeOwnAlarm,
+  holdOf,
+  listOwnAlarms,
+  type OwnAlarmKind,
+} from "../../fleet/messaging/own-alarms.ts";
 import { judgeKnownTip, judgeOwnTip, type OwnPlace } from "../../fleet/messaging/own-place.ts";
 import { held, hintOfHold } from "../../fleet/messaging/recover-log.ts";
 import { systemClock } from "../../platform/clock.ts";

@@ -142,13 +142,7 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
   // A card that is replaced needs nothing of the one before; one that stands on it needs its name to be there after a
   // power cut, too, and its bytes are nowhere else.
   if (card !== null) ports.store.writeObjects(card.objects, last.mode === "chain");
-  // The remote has to be the fleet's at the very moment of the push; what stands as it should costs nothing.
-  const updates: RefUpdate[] = metaLease(ports);
-  if (target.tip !== null) updates.push({ ref: refs.log, id: target.tip });
-  if (card !== null) {
-    const lease = last.mode === "chain" ? {} : { expected: last.commitId };
-    updates.push({ ref: refs.card, id: card.commitId, ...lease });
-  }
+  const updates = updatesOf(ports, { tip: target.tip, card: card?.commitId ?? null });
   round.pushesLeft -= 1;
   round.options.onPush?.();
   const pushed = await ports.remote.push(updates, { ...callOptions(round), atomic: true });
@@ -171,6 +165,18 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
   if (vanished !== null) return await restoreVanished(round, vanished);
   const refusal = { log: refusalOf(log), card: refusalOf(cardReport) };
   return await afterRefusal(round, refs, refusal);
+}
+
+/** What is pushed in one go; null for what is not. */
+function updatesOf(ports: SendPorts, own: { readonly tip: string | null; readonly card: string | null }) {
+  const refs = ownRefs(ports);
+  const { mode, commitId } = loadCardState(ports);
+  // The remote has to be the fleet's at the very moment of the push; what stands as it should costs nothing.
+  const updates: RefUpdate[] = metaLease(ports);
+  if (own.tip !== null) updates.push({ ref: refs.log, id: own.tip });
+  const lease = mode === "chain" ? {} : { expected: commitId };
+  if (own.card !== null) updates.push({ ref: refs.card, id: own.card, ...lease });
+  return updates;
 }
 
 const HOLD_KINDS: readonly OwnAlarmKind[] = [...(Object.keys(HOLDS) as HoldKind[]), "card"];

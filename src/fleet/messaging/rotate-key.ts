@@ -15,7 +15,7 @@ import { addFormerKey } from "./former-keys.ts";
 import { type Identity, loadIdentity, readSetting, saveIdentity, writeSetting } from "./identity.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { FORMAT } from "./model.ts";
-import { countUnconfirmed, enqueue, loadHead, outboxItem, recordBatch } from "./outbox.ts";
+import { enqueue, loadHead, outboxItem, recordBatch } from "./outbox.ts";
 import { proveKey } from "./rotation.ts";
 import { toOpenSsh } from "./ssh-signature.ts";
 import { confirmedBatch } from "./take-back.ts";
@@ -67,15 +67,21 @@ export async function signerAt(ports: SendPorts, head: LogHead | null): Promise<
   return await ports.keyOf(publicKey);
 }
 
-/** Why the own key cannot be changed now; null where it can. What is queued is built before a change, and begins a log. */
+/**
+ * Why the own key cannot be changed now; null where it can. Until the remote has the first batch, that one may be built
+ * again, and only the key that it names may sign it.
+ */
 export function rotationRefusal({
   state,
   identity,
 }: Pick<SendPorts, "state" | "identity">): FleetError | null {
   const pending = pendingRotation(state);
   const isPending = pending !== null && !isRotated(state, pending);
-  if (!isPending && (loadHead(state) !== null || countUnconfirmed(state) > 0)) return null;
-  return notYet(identity, isPending ? "the last change is not on the remote yet" : "its log has not begun");
+  if (!isPending && confirmedBatch(state) !== null) return null;
+  return notYet(
+    identity,
+    isPending ? "the last change is not on the remote yet" : "its log has not begun there",
+  );
 }
 
 const notYet = ({ server }: Identity, found: string): FleetError =>
@@ -91,11 +97,10 @@ const notYet = ({ server }: Identity, found: string): FleetError =>
 export async function rotateKey(ports: SendPorts, next: SigningKey): Promise<PendingRotation> {
   const { state, clock, cryptography, identity } = ports;
   const head = loadHead(state);
-  // Until the remote has its first batch, that one may be built again, and only the key it names may sign it.
-  const hasBegun = head !== null && confirmedBatch(state) !== null;
-  if (!hasBegun || pendingRotation(state) !== null) {
-    throw notYet(identity, hasBegun ? "the last change is not on the remote yet" : "its log has not begun there");
-  }
+  const refusal = rotationRefusal(ports);
+  if (refusal !== null) throw refusal;
+  if (head === null || pendingRotation(state) !== null)
+    throw notYet(identity, "the last change is not settled yet");
   const { fleet, server, publicKey: previous } = identity;
   const epoch = cryptography.randomBytes(8).toHex();
   const publicKey = toOpenSsh(next.publicKey);
