@@ -1,7 +1,7 @@
 // A server whose state.db is gone, damaged or not to be read: what its operator decided, what is told, what is done.
 import { Database as Sqlite } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { serverPaths } from "../../src/platform/paths.ts";
 import { FLEETD, TempFleet } from "../helpers/temp-fleet.ts";
@@ -222,6 +222,40 @@ describe("a server without its state.db", () => {
       detail: expect.stringContaining("on which remote its fleet is"),
     });
   });
+});
+
+describe("a server without its private key", () => {
+  test.each<[string, () => void, string]>([
+    ["because it is missing", () => rmSync(paths.key), "it is missing"],
+    ["because it is none", () => writeFileSync(paths.key, "bm8ga2V5"), "it is no PKCS8 Ed25519 key"],
+    [
+      "because a folder is in its place",
+      () => {
+        rmSync(paths.key);
+        mkdirSync(paths.key);
+      },
+      "it is a folder",
+    ],
+  ])(
+    "%s is critical to status and health, and no command speaks in the words of the system",
+    async (_, make, problem) => {
+      restore();
+      make();
+      const evidence = `the private key ${paths.key} cannot be used, so nothing can be sent: ${problem}`;
+      const status = await fleet.json(["status", "--check"], one, 2);
+      expect((status["problems"] as unknown[])[0]).toMatchObject({ id: "key", text: evidence });
+      const health = await fleet.json(["health"], one, 2);
+      const checks = health["checks"] as { id: string }[];
+      expect(checks.find(({ id }) => id === "key")).toMatchObject({ verdict: "critical", evidence });
+      const sent = await fleet.run(["send", "x", "--to", "code2"], one);
+      expect(sent.code).toBe(78);
+      expect(sent.stderr).toContain(`Cannot use key "${paths.key}": `);
+      expect(sent.stderr).not.toMatch(/ENOENT|EISDIR/);
+      const key = (await examine()).problems.filter(({ id }) => id === "key");
+      expect(key).toMatchObject([{ verdict: "critical" }]);
+    },
+    TIMEOUT_MS,
+  );
 });
 
 const canDropRights = process.getuid?.() === 0 && Bun.which("setpriv") !== null;
