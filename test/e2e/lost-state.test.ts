@@ -224,6 +224,20 @@ describe("a server without its state.db", () => {
   });
 });
 
+test(
+  "status mends a store that is gone, and judges it as it is then",
+  async () => {
+    restore();
+    rmSync(paths.store, { recursive: true });
+    const ran = await fleet.run(["status", "--check", "--json"], one);
+    expect(ran.stderr).toContain("the store was missing and was fetched again");
+    const { problems } = JSON.parse(ran.stdout) as { problems: { id: string }[] };
+    expect(problems.map(({ id }) => id)).not.toContain("store");
+    expect(ran.code).toBe(1);
+  },
+  TIMEOUT_MS,
+);
+
 describe("a server without its private key", () => {
   test.each<[string, () => void, string]>([
     ["because it is missing", () => rmSync(paths.key), "it is missing"],
