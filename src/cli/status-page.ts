@@ -16,7 +16,7 @@ import type { DaemonStatus } from "../http/protocol.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCryptography } from "../platform/cryptography.ts";
 import { type KnownServer, listProblems, listServers } from "./actions/servers.ts";
-import { judgeServer } from "./judge-server.ts";
+import { judgeServer, tryMailbox } from "./judge-server.ts";
 import { refreshIndex } from "./look.ts";
 import type { Session } from "./session.ts";
 
@@ -61,6 +61,8 @@ export interface OwnFacts {
 
 /** Gathers the page of a session's server. Nothing is asked of the remote: that is the monitor's work. */
 export async function gatherStatus(session: Session, settings: ServerSettings): Promise<StatusPage> {
+  // What a look mends by itself is judged as it is then.
+  if (tryMailbox(session).ok) await refreshIndex(session, { offline: true });
   const { daemon, mailbox, report } = await judgeServer(session, settings, null);
   const nowWallMs = systemClock.wallMs();
   const problems = problemsFirst(report.checks).map(({ id, verdict, evidence, fix }) => ({
@@ -70,7 +72,6 @@ export async function gatherStatus(session: Session, settings: ServerSettings): 
     fix: fix ?? "fleetd doctor",
   }));
   if (!mailbox.ok) return { nowWallMs, verdict: report.verdict, problems, daemon, own: null };
-  await refreshIndex(session, { offline: true });
   const breaker = report.checks.find((check) => check.id === "breaker")?.figure ?? null;
   const all = [...problems, ...stopped(session, nowWallMs), ...waiting(session), ...inTheMail(session)];
   const verdict = all.length === 0 ? "ok" : worstOf([report.verdict, ...all.map((one) => one.verdict)]);

@@ -30,6 +30,7 @@ import { readDiskSpace } from "../platform/disk-space.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { findOldLocks, findStoreProblem } from "../platform/git/inspect-store.ts";
 import { probeGit } from "../platform/git/probe-git.ts";
+import { findKeyProblem } from "../platform/key-file.ts";
 import { readMemory } from "../platform/memory.ts";
 import type { ServerPaths } from "../platform/paths.ts";
 import { readHolder, tryLock } from "../platform/process-lock.ts";
@@ -70,6 +71,7 @@ export async function gatherHealth(source: HealthSource): Promise<HealthFacts> {
     ownRefs: await attempt(() => ownRefsOf(mailbox(), nowWallMs)),
     state: source.mailbox.ok ? ok(paths.state) : source.mailbox,
     access: findAccessProblem(paths.state),
+    key: ok({ path: paths.key, problem: findKeyProblem(paths.key) }),
     store: await attempt(() => storeOf(mailbox(), nowWallMs)),
     git,
     disk: disk.ok ? ok({ ...disk.value, path: dirname(paths.folder) }) : disk,

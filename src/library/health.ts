@@ -63,6 +63,7 @@ export async function getSystemHealth(path = "."): Promise<SystemHealth> {
       ownRefs: none,
       state: none,
       access: null,
+      key: none,
       store: none,
       git: none,
       disk: disk.ok ? { ok: true, value: { ...disk.value, path } } : disk,

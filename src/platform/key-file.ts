@@ -5,7 +5,7 @@ import type { SigningKey } from "../base/ports/cryptography.ts";
 import { findAccessProblem } from "./access.ts";
 import { generatePkcs8, importSigningKey } from "./cryptography.ts";
 import { exists, keepAs, replaceFile } from "./files.ts";
-import { ioError } from "./io-error.ts";
+import { hasCode, ioError, isDenied } from "./io-error.ts";
 import { syncFolder, writeSynced } from "./sync.ts";
 
 /** Makes a new private key in `path` (PKCS8, PEM, 0600). An existing file is never overwritten. @throws FleetError CANNOT_CREATE */
@@ -33,13 +33,39 @@ export const KEY_HINT =
 /** Reads the private key in `path`. @throws FleetError CONFIG when it is missing or no Ed25519 key, IO */
 export async function readKeyFile(path: string): Promise<SigningKey> {
   try {
-    const base64 = readFileSync(path, "utf8").replace(/-----[A-Z ]+-----/g, "");
-    return await importSigningKey(Uint8Array.fromBase64(base64.replace(/\s+/g, "")));
+    return await importSigningKey(readPkcs8(path));
   } catch (thrown) {
     if (isMachineBroken(thrown)) throw ioError(`Cannot read key "${path}"`, thrown);
-    const message = `Cannot use key "${path}": ${messageOf(thrown)}, need a PKCS8 Ed25519 key`;
+    const message = `Cannot use key "${path}": ${whyNoKey(thrown)}, need a PKCS8 Ed25519 key`;
     throw causedBy("CONFIG", message, thrown, KEY_HINT);
   }
+}
+
+function readPkcs8(path: string): Uint8Array<ArrayBuffer> {
+  const base64 = readFileSync(path, "utf8").replace(/-----[A-Z ]+-----/g, "");
+  return Uint8Array.fromBase64(base64.replace(/\s+/g, ""));
+}
+
+/** The identifier of Ed25519 as it stands in every PKCS8 key of it: 1.3.101.112. */
+const ED25519 = "06032b6570";
+
+/**
+ * Why the private key in `path` cannot be used, as far as a look at the file tells; null where it can. Whether it is the
+ * right one is not asked.
+ */
+export function findKeyProblem(path: string): string | null {
+  try {
+    return readPkcs8(path).toHex().includes(ED25519) ? null : "it is no PKCS8 Ed25519 key";
+  } catch (thrown) {
+    return whyNoKey(thrown);
+  }
+}
+
+function whyNoKey(thrown: unknown): string {
+  if (hasCode(thrown, "ENOENT", "ENOTDIR")) return "it is missing";
+  if (hasCode(thrown, "EISDIR")) return "it is a folder";
+  if (isDenied(thrown)) return "permission denied";
+  return messageOf(thrown);
 }
 
 /** Writes the public half beside the key as `<path>.pub`, in OpenSSH form with the server's id as comment. */

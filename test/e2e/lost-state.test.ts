@@ -1,7 +1,7 @@
 // A server whose state.db is gone, damaged or not to be read: what its operator decided, what is told, what is done.
 import { Database as Sqlite } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { serverPaths } from "../../src/platform/paths.ts";
 import { FLEETD, TempFleet } from "../helpers/temp-fleet.ts";
@@ -106,6 +106,8 @@ describe("what an operator decided", () => {
         verdict: "warn",
         evidence: expect.stringMatching(LOST),
       });
+      // One repair is enough: the index is there with it.
+      expect(idsOf(mended).sort()).toEqual(["decisions", "monitor"]);
       // The card on the remote still said who was left out.
       expect(await isForgotten("code3")).toBe(true);
       expect(await fleet.json(["resume", "auto"], one)).toMatchObject({ was_paused: true });
@@ -122,7 +124,7 @@ describe("what an operator decided", () => {
       damageTable("outbox");
       const mended = await examine(["--fix", "--yes"]);
       expect(mended.treatments.find(({ id }) => id === "state")).toMatchObject({ outcome: "done" });
-      expect(idsOf(mended)).not.toContain("decisions");
+      expect(idsOf(mended)).toEqual(["monitor"]);
       expect(await statusProblem("pause")).toBeUndefined();
       expect(await howTrusted("code2")).toBe("revoked");
       expect(await isForgotten("code3")).toBe(true);
@@ -222,6 +224,54 @@ describe("a server without its state.db", () => {
       detail: expect.stringContaining("on which remote its fleet is"),
     });
   });
+});
+
+test(
+  "status mends a store that is gone, and judges it as it is then",
+  async () => {
+    restore();
+    rmSync(paths.store, { recursive: true });
+    const ran = await fleet.run(["status", "--check", "--json"], one);
+    expect(ran.stderr).toContain("the store was missing and was fetched again");
+    const { problems } = JSON.parse(ran.stdout) as { problems: { id: string }[] };
+    expect(problems.map(({ id }) => id)).not.toContain("store");
+    expect(ran.code).toBe(1);
+  },
+  TIMEOUT_MS,
+);
+
+describe("a server without its private key", () => {
+  test.each<[string, () => void, string]>([
+    ["because it is missing", () => rmSync(paths.key), "it is missing"],
+    ["because it is none", () => writeFileSync(paths.key, "bm8ga2V5"), "it is no PKCS8 Ed25519 key"],
+    [
+      "because a folder is in its place",
+      () => {
+        rmSync(paths.key);
+        mkdirSync(paths.key);
+      },
+      "it is a folder",
+    ],
+  ])(
+    "%s is critical to status and health, and no command speaks in the words of the system",
+    async (_, make, problem) => {
+      restore();
+      make();
+      const evidence = `the private key ${paths.key} cannot be used, so nothing can be sent: ${problem}`;
+      const status = await fleet.json(["status", "--check"], one, 2);
+      expect((status["problems"] as unknown[])[0]).toMatchObject({ id: "key", text: evidence });
+      const health = await fleet.json(["health"], one, 2);
+      const checks = health["checks"] as { id: string }[];
+      expect(checks.find(({ id }) => id === "key")).toMatchObject({ verdict: "critical", evidence });
+      const sent = await fleet.run(["send", "x", "--to", "code2"], one);
+      expect(sent.code).toBe(78);
+      expect(sent.stderr).toContain(`Cannot use key "${paths.key}": `);
+      expect(sent.stderr).not.toMatch(/ENOENT|EISDIR/);
+      const key = (await examine()).problems.filter(({ id }) => id === "key");
+      expect(key).toMatchObject([{ verdict: "critical" }]);
+    },
+    TIMEOUT_MS,
+  );
 });
 
 const canDropRights = process.getuid?.() === 0 && Bun.which("setpriv") !== null;

@@ -27,6 +27,7 @@ export async function examineMachine(root: string, settings: ServerSettings): Pr
     ownRefs: none,
     state: none,
     access: null,
+    key: none,
     store: none,
     git: await gitVersion(),
     disk: disk.ok ? ok({ ...disk.value, path: there }) : disk,

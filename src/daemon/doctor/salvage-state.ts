@@ -88,12 +88,19 @@ async function salvage(paths: ServerPaths, how: SalvageOptions): Promise<string>
     const found = takeRows(paths, staged);
     const rebuilt = await rebuild(staged, found, how);
     foldWal(staged);
-    const aside = replaceState(paths, staged.state);
+    // Whatever it is cut off at: the old index never stands beside the new state, and none at all is made by anybody.
     removeIndex(paths);
+    const aside = replaceState(paths, staged.state);
+    putInPlace(staged.index, paths.index);
+    syncFolder(paths.folder);
     return [...rebuilt, ...(aside === null ? [] : [`the damaged file is kept: ${aside}`])].join("; ");
   } finally {
     removeStaged();
   }
+}
+
+function putInPlace(from: string, to: string): void {
+  for (const suffix of SUFFIXES) if (existsSync(from + suffix)) renameSync(from + suffix, to + suffix);
 }
 
 interface FoundState {

@@ -45,6 +45,7 @@ export function judgeHealth(
     judged("queue", facts.queue, (queue) => judgeQueue(queue, thresholds, nowWallMs)),
     judged("own-refs", facts.ownRefs, judgeOwnRefs),
     { id: "state", ...judgeState(facts) },
+    judged("key", facts.key, judgeKey),
     judged("store", facts.store, judgeStore),
     { id: "git", ...judgeGit(facts.git) },
     judged("disk", facts.disk, (disk) => judgeDisk(disk, thresholds)),
@@ -185,6 +186,13 @@ function judgeState({ state, access }: Pick<HealthFacts, "state" | "access">): J
     evidence: `the state of this server cannot be used: ${firstLineOf(state.error)}`,
     fix: "fleetd doctor",
   };
+}
+
+function judgeKey({ path, problem }: { readonly path: string; readonly problem: string | null }): Judged {
+  const threshold = "must be usable";
+  if (problem === null) return fine("there", path, threshold);
+  const evidence = `the private key ${path} cannot be used, so nothing can be sent: ${firstLineOf(problem)}`;
+  return { verdict: "critical", figure: "unusable", threshold, evidence, fix: "fleetd doctor" };
 }
 
 function judgeStore(store: StoreFacts): Judged {

@@ -16,6 +16,7 @@ export const CHECK_IDS = [
   "queue",
   "own-refs",
   "state",
+  "key",
   "store",
   "git",
   "disk",
@@ -127,6 +128,8 @@ export interface HealthFacts {
   readonly state: Result<string>;
   /** What keeps this user from reading and writing it; null where nothing does. */
   readonly access: { readonly evidence: string; readonly fix: string } | null;
+  /** Where the private key is, and why it cannot be used; a null problem where it can. */
+  readonly key: Result<{ readonly path: string; readonly problem: string | null }>;
   readonly store: Result<StoreFacts>;
   /** The version of git, or why it cannot be used. */
   readonly git: Result<string>;

@@ -31,6 +31,7 @@ const facts = (): HealthFacts => ({
   ownRefs: ok([]),
   state: ok("s"),
   access: null,
+  key: ok({ path: "/state/key", problem: null }),
   store: ok({ path: "p", problem: null, oldLocks: [] }),
   git: ok("2.39.5"),
   disk: ok({ freeBytes, totalBytes: 100 * GIB, path: "/" }),

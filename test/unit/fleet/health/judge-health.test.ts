@@ -33,6 +33,7 @@ const HEALTHY: HealthFacts = {
   ownRefs: ok([]),
   state: ok("/state/state.db"),
   access: null,
+  key: ok({ path: "/state/key", problem: null }),
   store: ok({ path: "/state/fleet.git", problem: null, oldLocks: [] }),
   git: ok("2.39.5"),
   disk: ok({ freeBytes: 10 * GIB, totalBytes: 100 * GIB, path: "/state" }),
@@ -60,6 +61,7 @@ test("judgeHealth() finds nothing wrong with a healthy server", () => {
     "queue",
     "own-refs",
     "state",
+    "key",
     "store",
     "git",
     "disk",
@@ -136,6 +138,7 @@ describe("judgeHealth() at its thresholds", () => {
       { monitor: ok({ ...MONITOR, answers: false }) },
       "critical",
     ],
+    ["a key that is gone", "key", { key: ok({ path: "/k", problem: "it is missing" }) }, "critical"],
     ["a damaged state", "state", { state: fail("not a database") }, "critical"],
     [
       "a state that may not be written",
