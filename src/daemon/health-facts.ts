@@ -19,7 +19,7 @@ import type {
 import { lastLookWallMs } from "../fleet/messaging/last-look.ts";
 import { listCards } from "../fleet/messaging/message-index.ts";
 import { lastPushedWallMs } from "../fleet/messaging/outbox.ts";
-import { holdOf, listOwnAlarms } from "../fleet/messaging/own-alarms.ts";
+import { describeOwnAlarm, holdOf, listOwnAlarms } from "../fleet/messaging/own-alarms.ts";
 import { listPeers } from "../fleet/messaging/peers.ts";
 import { queueSummary } from "../fleet/messaging/queue.ts";
 import { hintOfHold } from "../fleet/messaging/recover-log.ts";
@@ -130,9 +130,10 @@ const ALARM_FIX = "fleetd doctor";
 
 function ownRefsOf({ state }: Mailbox, nowWallMs: number): OwnRefsFact[] {
   const hold = holdOf(state);
-  return listOwnAlarms(state, nowWallMs).map(({ held, kind, detail }) => {
+  return listOwnAlarms(state, nowWallMs).map((alarm) => {
+    const { held, kind } = alarm;
     const fix = hold !== null && held ? hintOfHold(hold.kind) : ALARM_FIX;
-    return { held, kind, detail, fix };
+    return { held, kind, detail: describeOwnAlarm(alarm), fix };
   });
 }
 

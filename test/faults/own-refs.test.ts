@@ -57,11 +57,13 @@ describe("own refs while monitors run", () => {
       const junk = scene.strangersCommit("junk", tip);
       scene.git("update-ref", "refs/fleet/log/a", junk);
       await until("the owner knows", async () => (await scene.ownRefs("a")).verdict === "warn");
+      expect((await scene.ownRefs("a")).evidence).toContain("its next batch passes them over");
       expect(scene.logOf("a")).toBe(junk);
       await say("a", "b");
       expect(scene.git("rev-parse", `${scene.logOf("a")}^1`, `${scene.logOf("a")}^2`)).toBe(
         `${tip}\n${junk}`,
       );
+      expect((await scene.ownRefs("a")).evidence).toContain("they were passed over since");
       await delivered("b");
     },
     TIMEOUT_MS,

@@ -2,7 +2,12 @@ import { firstLineOf } from "../../base/errors.ts";
 import type { RemoteOptions } from "../../base/ports/git-remote.ts";
 import { shownFingerprint } from "../../fleet/messaging/conflict-ref.ts";
 import { TRACKING } from "../../fleet/messaging/mailbox-ports.ts";
-import { holdOf, listOwnAlarms, type OwnAlarmKind } from "../../fleet/messaging/own-alarms.ts";
+import {
+  describeOwnAlarm,
+  holdOf,
+  listOwnAlarms,
+  type OwnAlarmKind,
+} from "../../fleet/messaging/own-alarms.ts";
 import { judgeKnownTip, judgeOwnTip, type OwnPlace } from "../../fleet/messaging/own-place.ts";
 import { held, hintOfHold } from "../../fleet/messaging/recover-log.ts";
 import { systemClock } from "../../platform/clock.ts";
@@ -94,9 +99,10 @@ const FIXES: Readonly<Partial<Record<OwnAlarmKind, string>>> = {
 };
 
 function checkOwnAlarms({ state }: Mailbox): Diagnosis[] {
-  return listOwnAlarms(state, systemClock.wallMs()).flatMap(({ kind, detail }) => {
-    const fix = FIXES[kind];
-    return fix === undefined ? [] : [trouble(`own-${kind}`, "warn", { evidence: detail, fix })];
+  return listOwnAlarms(state, systemClock.wallMs()).flatMap((alarm) => {
+    const fix = FIXES[alarm.kind];
+    const evidence = describeOwnAlarm(alarm);
+    return fix === undefined ? [] : [trouble(`own-${alarm.kind}`, "warn", { evidence, fix })];
   });
 }
 

@@ -29,6 +29,12 @@ export interface OwnAlarm {
   readonly endedWallMs: number | null;
 }
 
+/** An alarm in words: what becomes of strangers' commits depends on whether a batch has passed them over since. */
+export function describeOwnAlarm({ kind, detail, endedWallMs }: OwnAlarm): string {
+  if (kind !== "stranger") return detail;
+  return `${detail}; ${endedWallMs === null ? "its next batch passes them over" : "they were passed over since"}`;
+}
+
 /** An alarm that stops this server. */
 export interface Hold extends OwnAlarm {
   readonly kind: HoldKind;

@@ -117,7 +117,7 @@ async function standBeside(
     addContent(ports, { reachable, nowWallMs });
   });
   const how = reachable ? "stand on" : "stand in the place of";
-  const detail = `commits that this server did not sign ${how} its log, up to ${tip.slice(0, 12)}; its next batch passes them over`;
+  const detail = `commits that this server did not sign ${how} its log, up to ${tip.slice(0, 12)}`;
   raiseOwnAlarm(state, { kind: "stranger", detail }, nowWallMs);
   return true;
 }

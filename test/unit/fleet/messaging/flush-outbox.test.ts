@@ -129,7 +129,9 @@ describe("flushOutbox()", () => {
     const [last] = await me.store.listCommits(tipOnRemote() ?? "", before, 1);
     expect(last?.parents).toEqual([before, stranger.commitId]);
     expect(outboxItem(me.state, id)?.state).toBe("pushed");
-    expect(listOwnAlarms(me.state, fleet.clock.wallMs())).toMatchObject([{ kind: "stranger", held: false }]);
+    expect(listOwnAlarms(me.state, fleet.clock.wallMs())).toMatchObject([
+      { kind: "stranger", held: false, endedWallMs: expect.any(Number) },
+    ]);
   });
 
   test("replaces a card that somebody else wrote", async () => {

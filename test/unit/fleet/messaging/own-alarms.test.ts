@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import {
+  describeOwnAlarm,
   endOwnAlarms,
   HOLDS,
   holdOf,
@@ -31,6 +32,16 @@ test("holdOf() is the last hold, and null once it ended", () => {
   expect(endOwnAlarms(state, ["other-fleet"], 4)).toBe(true);
   expect(endOwnAlarms(state, ["other-fleet"], 5)).toBe(false);
   expect(holdOf(state)).toBeNull();
+});
+
+test("describeOwnAlarm() says of strangers' commits whether they were passed over", () => {
+  const state = memoryState();
+  const told = () => listOwnAlarms(state, 2000).map(describeOwnAlarm);
+  raiseOwnAlarm(state, { kind: "stranger", detail: "junk" }, 1000);
+  expect(told()).toEqual(["junk; its next batch passes them over"]);
+  endOwnAlarms(state, ["stranger"], 1500);
+  raiseOwnAlarm(state, { kind: "card", detail: "a card" }, 1600);
+  expect(told()).toEqual(["a card", "junk; they were passed over since"]);
 });
 
 test("listOwnAlarms() shows what ended for a day, and no hold that is over; holds come first", () => {
