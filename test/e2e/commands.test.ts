@@ -390,6 +390,11 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
     const unknown = await fleet.run(["servers", "forget", "code9"], one);
     expect(unknown).toMatchObject({ code: 65, stdout: "" });
     expect(unknown.stderr).toContain('Cannot forget "code9": no such server is known here');
+    for (const words of [["forget"], ["remember"], ["forget", "--purge", "--yes"]]) {
+      const own = await fleet.run(["servers", ...words, "code1"], one);
+      expect([own.code, own.stdout]).toEqual([65, ""]);
+      expect(own.stderr).toContain(`Cannot ${words[0]} "code1": it is this server`);
+    }
   });
 });
 

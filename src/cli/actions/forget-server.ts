@@ -119,7 +119,9 @@ export async function rememberServer(args: RememberArguments): Promise<void> {
 }
 
 function requireKnown(session: Session, id: string, verb: string): Peer {
-  const peer = findPeer(session.mailbox().state, id);
+  const { state, identity } = session.mailbox();
+  if (id === identity.server) throw new FleetError("BAD_INPUT", `Cannot ${verb} "${id}": it is this server`);
+  const peer = findPeer(state, id);
   if (peer !== null) return peer;
   throw new FleetError("BAD_INPUT", `Cannot ${verb} "${id}": no such server is known here`);
 }
