@@ -288,6 +288,8 @@ describe("a server that is forgotten", () => {
       await send("b", "a", 1);
       for (let look = 0; look < 2; look += 1) expect((await messagesOf("a", "inbox")).length).toBe(1);
       expect((await findings("a"))["alarm-returned"]).toContain("b: it is on the remote again");
+      const doctor = (await fleet.run(["doctor"], { as: "a" })).stdout.replaceAll(/\s+/g, " ");
+      expect(doctor).toContain("fleetd trust add b takes it back; else fleetd servers forget b --purge");
       expect((await fleet.run(["servers", "remember", "b"], { as: "a" })).code).toBe(77);
     },
     WITHIN_MS,

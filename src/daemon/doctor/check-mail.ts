@@ -52,13 +52,14 @@ function checkResting(queue: readonly QueueItem[]): Diagnosis[] {
   ];
 }
 
+/** `ID` stands for the server. */
 const ALARM_FIXES: Readonly<Record<string, string>> = {
   hidden: "Ask whoever runs the remote: it shows less of this server's log than its card speaks of",
   gap: "Nothing can bring them back; ask its owner what was in them. compaction.live is how long a silent server is waited for",
   returned:
-    "If it is who it was, fleetd trust add takes it back; else fleetd servers forget --purge deletes it again",
+    "If it is who it was, fleetd trust add ID takes it back; else fleetd servers forget ID --purge deletes it again",
   rewritten:
-    "Ask its owner; what was accepted before stays here, what was rewritten is not taken. If it has another key now, fleetd trust add takes its log as it is",
+    "Ask its owner; what was accepted before stays here, what was rewritten is not taken. If it has another key now, fleetd trust add ID takes its log as it is",
   "unsendable-log":
     "Look at the remote with git fsck: an object of this server's log is damaged or missing there",
   "unsendable-state": "Look at the remote with git fsck; the server's next card replaces this one",
@@ -77,7 +78,10 @@ function fixOf({ state }: Mailbox, server: string, kind: string): string {
     const { advice } = trustEntryOf({ state, cryptography: systemCryptography }, server);
     return `Ask its owner, by another way than this remote, which key is its own; then ${advice ?? "fleetd trust list"}`;
   }
-  return ALARM_FIXES[kind] ?? `Ask whoever runs ${server}; fleetd servers shows its key`;
+  return (
+    ALARM_FIXES[kind]?.replaceAll("ID", () => server) ??
+    `Ask whoever runs ${server}; fleetd servers shows its key`
+  );
 }
 
 function checkQuarantine(mailbox: Mailbox): Diagnosis[] {
