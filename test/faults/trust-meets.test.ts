@@ -39,7 +39,7 @@ test(
       expect.objectContaining({ server: "b", purged: true, trust: "purged" }),
     );
     const refused: Ran = await lives.fleet.run(["servers", "remember", "b"], { as: "a" });
-    expect([refused.code, refused.stderr]).toEqual([77, expect.stringContaining("fleetd trust add b")]);
+    expect([refused.code, refused.stderr]).toEqual([65, expect.stringContaining("fleetd trust add b")]);
 
     await lives.fleet.text(["trust", "add", "b"], { as: "a" });
     expect(await lives.said("a")).toEqual(["before", "status? meanwhile"]);

@@ -98,7 +98,7 @@ export async function rememberServer(args: RememberArguments): Promise<void> {
     const peer = requireKnown(session, args.id, "remember");
     if (peer.purged) {
       throw new FleetError(
-        "NOT_AUTHORISED",
+        "BAD_INPUT",
         `Cannot remember "${args.id}": its refs were deleted, need trust in it`,
         {
           hint: `fleetd trust add ${args.id} takes it back`,
