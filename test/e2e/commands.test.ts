@@ -381,10 +381,15 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
   });
 
   test("servers forget leaves a server out of broadcasts and lists", async () => {
+    expect(await fleet.json(["servers", "forget", "code2", "--dry-run"], one)).toMatchObject({
+      forgotten: false,
+      dry_run: true,
+    });
     expect(await fleet.json(["servers", "forget", "code2"], one)).toEqual({
       schema: "fleetd.servers.forget/1",
       id: "code2",
       forgotten: true,
+      dry_run: false,
     });
     expect((await fleet.json(["status"], one))["peers"]).toEqual([]);
     const unknown = await fleet.run(["servers", "forget", "code9"], one);

@@ -165,9 +165,9 @@ describe("readers of a log that was shortened", () => {
         expect(await seen()).toEqual(before);
       }
       expect(await findings("b")).not.toHaveProperty("alarm-rewritten");
-      expect(await compact("a")).toMatchObject({ status: "nothing" });
+      expect(await compact("a")).toMatchObject({ status: "nothing", dry_run: false });
       const dry = await fleet.json(["compact", "--dry-run", "--config", eager], { as: "a" });
-      expect(dry).toMatchObject({ status: "nothing", entries: 0 });
+      expect(dry).toMatchObject({ status: "nothing", entries: 0, dry_run: true });
     },
     WITHIN_MS,
   );
@@ -278,11 +278,15 @@ describe("a server that is forgotten", () => {
       const refs = (): string[] =>
         fleet.git.git(`${fleet.root}/remote.git`, "for-each-ref", "--format=%(refname)").split("\n");
       const dry = await fleet.json(["servers", "forget", "b", "--purge", "--dry-run"], { as: "a" });
-      expect(dry).toMatchObject({ purged: false, refs: ["refs/fleet/log/b", "refs/fleet/state/b"] });
+      expect(dry).toMatchObject({
+        purged: false,
+        dry_run: true,
+        refs: ["refs/fleet/log/b", "refs/fleet/state/b"],
+      });
       expect((await fleet.run(["servers", "forget", "b", "--purge"], { as: "a" })).code).toBe(64);
       expect(refs()).toContain("refs/fleet/log/b");
       const purged = await fleet.json(["servers", "forget", "b", "--purge", "--yes"], { as: "a" });
-      expect(purged).toMatchObject({ purged: true, refused: {} });
+      expect(purged).toMatchObject({ purged: true, refused: {}, dry_run: false });
       expect(refs().filter((ref) => ref.endsWith("/b"))).toEqual([]);
       expect((await messagesOf("a", "inbox")).length).toBe(1);
       await send("b", "a", 1);

@@ -31,7 +31,7 @@ export async function compactLog(args: CompactArguments): Promise<number> {
     const ports = { ...(await mailbox.sendPorts()), index: mailbox.index() };
     const report = await compactPatiently(session, ports, args);
     if (report.status === "done") await tidy(session, ports, report);
-    if (args.json) printReport(mailbox.identity.server, report);
+    if (args.json) printReport(mailbox.identity.server, report, args.dryRun);
     else for (const line of inWords(report)) printText(line);
     if (report.status === "waiting") return EXIT_CODES.NOT_YET;
     return report.status === "refused" ? EXIT_CODES.FAILED : 0;
@@ -75,9 +75,10 @@ async function tidy({ paths, settings }: Session, ports: CompactPorts, report: C
   await tidyState(ports, { cutWallMs: report.cutWallMs, settings, signal });
 }
 
-function printReport(server: string, report: CompactReport): void {
+function printReport(server: string, report: CompactReport, dryRun: boolean): void {
   const { status, reason, entries, batches, kept, heldBy } = report;
-  printJson("compact", { server, status, entries, batches, kept, held_by: heldBy, reason });
+  const counts = { entries, batches, kept };
+  printJson("compact", { server, status, ...counts, held_by: heldBy, reason, dry_run: dryRun });
 }
 
 function inWords({ status, reason, entries, batches, kept, heldBy }: CompactReport): string[] {

@@ -32,7 +32,8 @@ export async function forgetServer(args: ForgetArguments): Promise<number> {
     if (args.purge) return await purge(session, args);
     const { state } = session.mailbox();
     if (!args.dryRun) state.transaction(() => setForgotten(state, args.id, systemClock.wallMs()));
-    if (args.json) printJson("servers.forget", { id: args.id, forgotten: !args.dryRun });
+    if (args.json)
+      printJson("servers.forget", { id: args.id, forgotten: !args.dryRun, dry_run: args.dryRun });
     else {
       const verb = args.dryRun ? "would be" : "is";
       printText(`${args.id} ${verb} left out of broadcasts and lists from now on; nothing of it was deleted`);
@@ -80,6 +81,7 @@ function printPurge({ id, json, dryRun }: ForgetArguments, { deleted, refused }:
       purged: isPurged,
       refs: deleted,
       refused: Object.fromEntries(refused),
+      dry_run: dryRun,
     };
     printJson("servers.forget", { id, ...facts });
     return code;
