@@ -380,7 +380,7 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
     expect(marks(after)).toEqual(marks(before));
   });
 
-  test("servers forget leaves a server out of broadcasts and lists", async () => {
+  test("servers forget leaves a server out of broadcasts, groups and status, and is told by servers", async () => {
     expect(await fleet.json(["servers", "forget", "code2", "--dry-run"], one)).toMatchObject({
       forgotten: false,
       dry_run: true,
@@ -392,6 +392,10 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
       dry_run: false,
     });
     expect((await fleet.json(["status"], one))["peers"]).toEqual([]);
+    expect(await fleet.text(["servers"], one)).toMatch(/code2 +forgotten/);
+    const again = await fleet.text(["servers", "forget", "code2"], one);
+    expect(again).toContain("broadcasts and groups");
+    expect(again).toContain("fleetd servers shows it as forgotten");
     const unknown = await fleet.run(["servers", "forget", "code9"], one);
     expect(unknown).toMatchObject({ code: 65, stdout: "" });
     expect(unknown.stderr).toContain('Cannot forget "code9": no such server is known here');

@@ -24,7 +24,7 @@ export interface ForgetArguments extends RememberArguments {
   readonly yes: boolean;
 }
 
-/** Leaves a server out of broadcasts and lists from now on, and with `--purge` deletes its refs on the remote. */
+/** Leaves a server out of broadcasts and groups from now on, and with `--purge` deletes its refs on the remote. */
 export async function forgetServer(args: ForgetArguments): Promise<number> {
   return await withSession(args, async (session) => {
     await refreshIndex(session, { offline: !args.purge });
@@ -36,7 +36,9 @@ export async function forgetServer(args: ForgetArguments): Promise<number> {
       printJson("servers.forget", { id: args.id, forgotten: !args.dryRun, dry_run: args.dryRun });
     else {
       const verb = args.dryRun ? "would be" : "is";
-      printText(`${args.id} ${verb} left out of broadcasts and lists from now on; nothing of it was deleted`);
+      printText(
+        `${args.id} ${verb} left out of broadcasts and groups from now on; nothing of it was deleted, and fleetd servers shows it as forgotten`,
+      );
     }
     return 0;
   });

@@ -13,7 +13,7 @@ const list = strictCommand({
 });
 
 const forget = strictCommand({
-  meta: { name: "servers forget", description: "Leave a server out of broadcasts and lists, or delete it" },
+  meta: { name: "servers forget", description: "Leave a server out of broadcasts and groups, or delete it" },
   args: {
     id: { type: "positional", description: "Server id" },
     purge: { type: "boolean", description: "Delete its refs on the remote; it takes trust to come back" },

@@ -15,7 +15,7 @@ export interface Peer {
   readonly history: { readonly epoch: string; readonly seq: number };
   readonly cardN: number;
   readonly forgotten: boolean;
-  /** Since when it is left out of broadcasts and lists, and nothing of it is acted on; null: it is not. */
+  /** Since when it is left out of broadcasts and groups, and nothing of it is acted on; null: it is not. */
   readonly forgottenWallMs: number | null;
   /** Whether its refs were deleted from here: nothing that bears its id is taken until the operator trusts it again. */
   readonly purged: boolean;
@@ -169,7 +169,7 @@ export function setGroups(state: Database, server: string, groups: readonly stri
   state.run("UPDATE peers SET groups = ? WHERE server = ? AND groups <> ?", json, server, json);
 }
 
-/** Leaves a server out of broadcasts and views (or takes it back in). False when it is unknown. */
+/** Leaves a server out of broadcasts and groups (or takes it back in). False when it is unknown. */
 export function setForgotten(state: Database, server: string, nowWallMs: number | null): boolean {
   return state.run("UPDATE peers SET forgotten_wall_ms = ? WHERE server = ?", nowWallMs, server) === 1;
 }
