@@ -155,12 +155,9 @@ async function pushOnce(round: FlushRound, target: PushTarget): Promise<PushEnd 
     }
     if (card !== null && hasArrived(cardReport)) saveCardState(ports, { ...last, ...seenCard(card) });
   });
-  if (target.tip !== null && hasArrived(log)) endOwnAlarms(state, ["stranger"], ports.clock.wallMs());
-  if (hasArrived(log) && hasArrived(cardReport)) {
-    // What arrived proves that nothing of others is in the way any more.
-    if (card !== null) endOwnAlarms(state, HOLD_KINDS, ports.clock.wallMs());
-    return { kind: "confirmed" };
-  }
+  const isWhole = hasArrived(log) && hasArrived(cardReport);
+  endAlarms(ports, { log: target.tip !== null && hasArrived(log), card: card !== null && isWhole });
+  if (isWhole) return { kind: "confirmed" };
   const vanished = await findVanished(ports, card?.objects.map(({ id }) => id) ?? []);
   if (vanished !== null) return await restoreVanished(round, vanished);
   const refusal = { log: refusalOf(log), card: refusalOf(cardReport) };
@@ -177,6 +174,15 @@ function updatesOf(ports: SendPorts, own: { readonly tip: string | null; readonl
   const lease = mode === "chain" ? {} : { expected: commitId };
   if (own.card !== null) updates.push({ ref: refs.card, id: own.card, ...lease });
   return updates;
+}
+
+/** What arrived proves that nothing of others is in the way any more. */
+function endAlarms(
+  { state, clock }: SendPorts,
+  arrived: { readonly log: boolean; readonly card: boolean },
+): void {
+  if (arrived.log) endOwnAlarms(state, ["stranger"], clock.wallMs());
+  if (arrived.card) endOwnAlarms(state, HOLD_KINDS, clock.wallMs());
 }
 
 const HOLD_KINDS: readonly OwnAlarmKind[] = [...(Object.keys(HOLDS) as HoldKind[]), "card"];
