@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { causedBy, FleetError, firstLineOf, messageOf } from "../base/errors.ts";
 import type { RemoteOptions } from "../base/ports/git-remote.ts";
 import { TRACKING } from "../fleet/messaging/mailbox-ports.ts";
-import { listProgress } from "../fleet/messaging/message-index.ts";
+import { listProgress, readRefusedAgain } from "../fleet/messaging/message-index.ts";
 import { loadHead } from "../fleet/messaging/outbox.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
 import { exists, removeTree } from "../platform/files.ts";
@@ -51,6 +51,7 @@ export async function mendLocked(mailbox: Mailbox, ask: RemoteOptions): Promise<
   const notices: string[] = [];
   if (!isFolderThere(store)) {
     await makeAgain(mailbox, ask);
+    forgetRefused(mailbox);
     return { outcome: "mended", notices: [`the store was missing and was fetched again: ${store}`] };
   }
   const written = restoreStoreSkeleton(store, format);
@@ -60,6 +61,7 @@ export async function mendLocked(mailbox: Mailbox, ask: RemoteOptions): Promise<
   const problem = findStoreProblem(store, format);
   if (problem !== null) {
     await makeAgain(mailbox, ask);
+    forgetRefused(mailbox);
     return {
       outcome: "mended",
       notices: [...notices, `the store was fetched again: ${firstLineOf(problem)}`],
@@ -70,6 +72,7 @@ export async function mendLocked(mailbox: Mailbox, ask: RemoteOptions): Promise<
   if (found === null) return { outcome: names.length > 0 ? "mended" : "whole", notices };
   notices.push(`objects in the store were damaged and fetched again: ${found.lines[0] ?? ""}`);
   await fetchObjects(mailbox, ask, found);
+  forgetRefused(mailbox);
   return { outcome: "mended", notices };
 }
 
@@ -143,6 +146,15 @@ function readProgress(mailbox: Mailbox): ReturnType<typeof listProgress> {
     return listProgress(mailbox.index());
   } catch {
     return new Map();
+  }
+}
+
+/** What was refused while the store was damaged is judged anew; an index that cannot tell is made anew anyway. */
+function forgetRefused(mailbox: Mailbox): void {
+  try {
+    readRefusedAgain(mailbox.index());
+  } catch (thrown) {
+    if (!(thrown instanceof FleetError)) throw thrown;
   }
 }
 
