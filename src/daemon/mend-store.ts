@@ -1,6 +1,7 @@
 /**
- * Putting the private store in order again. Nothing in it is the only copy of anything but for what somebody took off the
- * remote since: own batches that were not confirmed stand in `state.db` as bytes, all the rest is on the remote.
+ * Putting the private store in order again. Own batches that were not confirmed stand in `state.db` as bytes, and what is on the
+ * remote can be fetched again. What was taken off the remote since is here alone: logs as they were accepted, former logs,
+ * a former life that was seen. All refs below `refs/kept/` are carried into a new store, but for those of which something is gone.
  *
  * Three steps, each only where the one before did not do: what git needs to open it (HEAD, configuration, refs); damaged
  * objects, fetched again; the whole store, fetched again, with the old one kept beside it.
@@ -185,7 +186,7 @@ async function makeAgain(mailbox: Mailbox, ask: RemoteOptions): Promise<void> {
   restoreObjects(await mailbox.sendPorts());
 }
 
-/** Logs as they were accepted, where the remote does not have them any more and the old store still does. */
+/** What is kept whatever the remote does: from what was fetched, or else from the old store where that still has it whole. */
 async function takeKept(
   old: string,
   whole: string,
@@ -214,7 +215,7 @@ async function takeKept(
 
 function readOldRefs(old: string, format: Mailbox["identity"]["format"]): Map<string, string> {
   try {
-    return readRefFiles(old, TRACKING.kept, format);
+    return readRefFiles(old, "refs/kept/", format);
   } catch {
     // They are part of what is damaged.
     return new Map();

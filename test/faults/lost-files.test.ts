@@ -89,6 +89,28 @@ for (const [name, deed] of Object.entries(HARMS)) {
 }
 
 test(
+  "a store that has to be fetched again keeps the logs that the remote does not have any more",
+  async () => {
+    const { temp } = scene.sandbox;
+    const { store } = scene.sandbox.filesOf("b");
+    const [whole, broken] = ["00000001", "00000002"].map((number) => {
+      const id = temp.git(store, "commit-tree", "refs/fleet/log/a~1^{tree}", "-m", number);
+      temp.git(store, "update-ref", `refs/kept/former/a/${number}`, id);
+      return id;
+    });
+    rmSync(`${store}/objects/${broken?.slice(0, 2)}/${broken?.slice(2)}`);
+    const fixed = await scene.sandbox.run("b", ["doctor", "--fix", "--yes", "--json"]);
+    expect(fixed.stdout).toContain("fetched again");
+    const kept = temp.git(store, "for-each-ref", "--format=%(refname) %(objectname)", "refs/kept/former/");
+    expect(kept).toBe(`refs/kept/former/a/00000001 ${whole}`);
+    expect(temp.git(store, "fsck", "--full", "--no-dangling")).toBe("");
+    await say();
+    expect(await hasAll()).toBe(true);
+  },
+  TIMEOUT_MS,
+);
+
+test(
   "a file of a log is gone and the remote is away: told, and mended by the doctor when it is back",
   async () => {
     const id = harm((path) => rmSync(path));
