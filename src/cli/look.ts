@@ -1,6 +1,8 @@
-import { errorCodeOf, messageOf } from "../base/errors.ts";
+import { errorCodeOf, FleetError, messageOf } from "../base/errors.ts";
+import { UNREADABLE, UNREADABLE_CARD } from "../fleet/messaging/ingest-log.ts";
 import { noteLook } from "../fleet/messaging/last-look.ts";
 import type { ReceivePorts } from "../fleet/messaging/mailbox-ports.ts";
+import { freshAlarms } from "../fleet/messaging/message-index.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { ingestStore, receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { tightenTrustPolicy } from "../fleet/messaging/trust.ts";
@@ -43,6 +45,22 @@ async function isMended(session: Session): Promise<boolean> {
   return outcome === "mended";
 }
 
+/**
+ * What could not be read for the first time may be damage here: that is said, and mended once. As long as an alarm stands
+ * it is the doctor's, since a stranger may have put on the remote what nobody can read.
+ */
+async function mendUnread(session: Session, ports: ReceivePorts): Promise<void> {
+  const alarms = freshAlarms(ports.index, [UNREADABLE, UNREADABLE_CARD]);
+  for (const { server, detail } of alarms) printNotice(`What ${server} wrote cannot be read: ${detail}`);
+  if (alarms.length === 0) return;
+  try {
+    if (await isMended(session)) await ingestStore(ports);
+  } catch (thrown) {
+    if (!(thrown instanceof FleetError) || isDamage(thrown)) throw thrown;
+    printNotice(`The store cannot be mended now: ${messageOf(thrown)}; later: fleetd doctor --fix --yes`);
+  }
+}
+
 /** A store that git cannot open is put in order first; without one there is nothing to look at. */
 async function mendBrokenStore(session: Session): Promise<void> {
   const mailbox = session.mailbox();
@@ -72,6 +90,7 @@ async function refresh(
   const received = await receiveMessages(ports, { timeoutMs, signal: commandSignal() });
   if (received.ok) {
     noteLook(ports.state, ports.clock.wallMs());
+    await mendUnread(session, ports);
     return;
   }
   // A look that Ctrl-C ended is no trouble of the remote.

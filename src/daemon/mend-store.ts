@@ -1,6 +1,7 @@
 /**
- * Putting the private store in order again. Nothing in it is the only copy of anything but for what somebody took off the
- * remote since: own batches that were not confirmed stand in `state.db` as bytes, all the rest is on the remote.
+ * Putting the private store in order again. Own batches that were not confirmed stand in `state.db` as bytes, and what is on the
+ * remote can be fetched again. What was taken off the remote since is here alone: logs as they were accepted, former logs,
+ * a former life that was seen. All refs below `refs/kept/` are carried into a new store, but for those of which something is gone.
  *
  * Three steps, each only where the one before did not do: what git needs to open it (HEAD, configuration, refs); damaged
  * objects, fetched again; the whole store, fetched again, with the old one kept beside it.
@@ -10,7 +11,7 @@ import { join } from "node:path";
 import { causedBy, FleetError, firstLineOf, messageOf } from "../base/errors.ts";
 import type { RemoteOptions } from "../base/ports/git-remote.ts";
 import { TRACKING } from "../fleet/messaging/mailbox-ports.ts";
-import { listProgress } from "../fleet/messaging/message-index.ts";
+import { listProgress, readRefusedAgain } from "../fleet/messaging/message-index.ts";
 import { loadHead } from "../fleet/messaging/outbox.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
 import { exists, removeTree } from "../platform/files.ts";
@@ -51,6 +52,7 @@ export async function mendLocked(mailbox: Mailbox, ask: RemoteOptions): Promise<
   const notices: string[] = [];
   if (!isFolderThere(store)) {
     await makeAgain(mailbox, ask);
+    forgetRefused(mailbox);
     return { outcome: "mended", notices: [`the store was missing and was fetched again: ${store}`] };
   }
   const written = restoreStoreSkeleton(store, format);
@@ -60,6 +62,7 @@ export async function mendLocked(mailbox: Mailbox, ask: RemoteOptions): Promise<
   const problem = findStoreProblem(store, format);
   if (problem !== null) {
     await makeAgain(mailbox, ask);
+    forgetRefused(mailbox);
     return {
       outcome: "mended",
       notices: [...notices, `the store was fetched again: ${firstLineOf(problem)}`],
@@ -70,6 +73,7 @@ export async function mendLocked(mailbox: Mailbox, ask: RemoteOptions): Promise<
   if (found === null) return { outcome: names.length > 0 ? "mended" : "whole", notices };
   notices.push(`objects in the store were damaged and fetched again: ${found.lines[0] ?? ""}`);
   await fetchObjects(mailbox, ask, found);
+  forgetRefused(mailbox);
   return { outcome: "mended", notices };
 }
 
@@ -146,6 +150,15 @@ function readProgress(mailbox: Mailbox): ReturnType<typeof listProgress> {
   }
 }
 
+/** What was refused while the store was damaged is judged anew; an index that cannot tell is made anew anyway. */
+function forgetRefused(mailbox: Mailbox): void {
+  try {
+    readRefusedAgain(mailbox.index());
+  } catch (thrown) {
+    if (!(thrown instanceof FleetError)) throw thrown;
+  }
+}
+
 /** Puts a freshly fetched store in the place of the old one, which is kept beside it until the next time. */
 async function makeAgain(mailbox: Mailbox, ask: RemoteOptions): Promise<void> {
   const { store, folder } = mailbox.paths;
@@ -173,7 +186,7 @@ async function makeAgain(mailbox: Mailbox, ask: RemoteOptions): Promise<void> {
   restoreObjects(await mailbox.sendPorts());
 }
 
-/** Logs as they were accepted, where the remote does not have them any more and the old store still does. */
+/** What is kept whatever the remote does: from what was fetched, or else from the old store where that still has it whole. */
 async function takeKept(
   old: string,
   whole: string,
@@ -202,7 +215,7 @@ async function takeKept(
 
 function readOldRefs(old: string, format: Mailbox["identity"]["format"]): Map<string, string> {
   try {
-    return readRefFiles(old, TRACKING.kept, format);
+    return readRefFiles(old, "refs/kept/", format);
   } catch {
     // They are part of what is damaged.
     return new Map();

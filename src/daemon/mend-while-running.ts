@@ -4,6 +4,7 @@
  * pushed, and nobody but the operator decides what becomes of it.
  */
 import { messageOf } from "../base/errors.ts";
+import { UNREADABLE, UNREADABLE_CARD } from "../fleet/messaging/ingest-log.ts";
 import { serversWithAlarm } from "../fleet/messaging/message-index.ts";
 import { systemClock } from "../platform/clock.ts";
 import { findStoreProblem } from "../platform/git/inspect-store.ts";
@@ -58,7 +59,7 @@ export function mendWhileRunning(
         daemon.report({ kind: "notice", text: `${paths.index} was damaged and is made anew` });
       try {
         const pauseMs = await round();
-        if (serversWithAlarm(index, ["unreadable"]).size > 0) keeper.suspect();
+        if (serversWithAlarm(index, [UNREADABLE, UNREADABLE_CARD]).size > 0) keeper.suspect();
         return index.damage === null ? pauseMs : 0;
       } catch (thrown) {
         if (!isIndexDamage(thrown)) throw thrown;

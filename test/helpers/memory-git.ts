@@ -32,6 +32,7 @@ export class MemoryStore implements GitStore {
   readonly refs = new Map<string, string>();
   /** Ids of objects that were written durably: what a power cut would leave. */
   readonly durable = new Set<string>();
+  readonly #damaged = new Set<string>();
 
   constructor(format: ObjectFormat = "sha1") {
     this.format = format;
@@ -41,6 +42,7 @@ export class MemoryStore implements GitStore {
     for (const object of objects) {
       assert(isId(object.id, this.format), `"${object.id}" is a ${this.format} id`);
       if (!this.#isWhole(object.id)) this.objects.set(object.id, object);
+      this.#damaged.delete(object.id);
       if (durable) this.durable.add(object.id);
     }
   }
@@ -50,18 +52,27 @@ export class MemoryStore implements GitStore {
   }
 
   readObjects(names: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {
-    return Promise.resolve(
-      names.map((name): ReadObject => {
-        const [, id = "", path] = NAME.exec(name) ?? [];
-        assert(isId(id, this.format), `"${name}" names an object by its full id`);
-        const found = path === undefined ? id : this.#find(id, path.split("/"));
-        const object = found === null ? undefined : this.objects.get(found);
-        if (object === undefined) return { status: "missing" };
-        const sizeBytes = object.content.length;
-        if (sizeBytes > sizeBytesMax) return { status: "too-large", sizeBytes };
-        return { status: "found", id: object.id, kind: object.kind, content: object.content };
-      }),
-    );
+    for (const name of names) {
+      assert(isId(NAME.exec(name)?.[1] ?? "", this.format), `"${name}" names an object by its full id`);
+    }
+    // Not `async`: what a caller must never ask for is thrown at once, what is damaged rejects.
+    return new Promise((resolve) => resolve(names.map((name) => this.#read(name, sizeBytesMax))));
+  }
+
+  #read(name: string, sizeBytesMax: number): ReadObject {
+    const [, id = "", path] = NAME.exec(name) ?? [];
+    const found = path === undefined ? id : this.#find(id, path.split("/"));
+    const object = found === null ? undefined : this.#wholeOrThrow(found);
+    if (object === undefined && path !== undefined && found !== null) throw lost(found);
+    if (object === undefined) return { status: "missing" };
+    const sizeBytes = object.content.length;
+    if (sizeBytes > sizeBytesMax) return { status: "too-large", sizeBytes };
+    return { status: "found", id: object.id, kind: object.kind, content: object.content };
+  }
+
+  #wholeOrThrow(id: string): GitObject | undefined {
+    if (this.#damaged.has(id)) throw lost(id);
+    return this.objects.get(id);
   }
 
   listCommits(tip: string, known: string | null, commitsMax: number): Promise<CommitStep[]> {
@@ -104,6 +115,7 @@ export class MemoryStore implements GitStore {
     const object = this.objects.get(id);
     assert(object !== undefined, `${id} is there`);
     this.objects.set(id, { ...object, content: object.content.slice(0, object.content.length >> 1) });
+    this.#damaged.add(id);
   }
 
   #isWhole(id: string): boolean {
@@ -114,14 +126,23 @@ export class MemoryStore implements GitStore {
   }
 
   #find(id: string, path: readonly string[]): string | null {
-    const object = this.objects.get(id);
-    const tree = object?.kind === "commit" ? this.objects.get(treeOf(object)) : object;
+    const object = this.#wholeOrThrow(id);
+    const tree = object?.kind === "commit" ? this.#wholeOrThrow(treeOf(object)) : object;
+    if (object?.kind === "commit" && tree === undefined) throw lost(treeOf(object));
     const [name, ...rest] = path;
     const entry = tree?.kind === "tree" ? entriesOf(tree, this.format).get(name ?? "") : undefined;
-    if (entry === undefined) return null;
+    if (tree === undefined || entry === undefined) return null;
+    if (!this.objects.has(entry) && isSubmodule(tree, name ?? "")) return null;
     return rest.length === 0 ? entry : this.#find(entry, rest);
   }
 }
+
+/** The commit of a submodule is in no repository of ours. */
+const isSubmodule = (tree: GitObject, name: string): boolean =>
+  Buffer.from(tree.content).includes(`160000 ${name}\0`);
+
+const lost = (id: string): FleetError =>
+  new FleetError("IO", `Cannot read the object ${id}: it is damaged or lost`);
 
 /** What goes wrong with a remote besides what the rules of git forbid. */
 export interface RemoteTroubles {

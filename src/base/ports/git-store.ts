@@ -28,7 +28,7 @@ export interface GitStore {
   writeObjects(objects: readonly GitObject[], durable: boolean): void;
   /** Whether the loose object file or a packed object with this id exists and inflates to its id. */
   verifyObject(id: string): Promise<boolean>;
-  /** Reads objects by id or as `<commit>:<path>`, in order, pipelined; names are validated hex ids plus a constant path. */
+  /** Reads objects by id or as `<commit>:<path>`, in order, pipelined; names are validated hex ids plus a constant path. What the tree of a commit names and is damaged or lost is no "missing": it rejects with FleetError IO. */
   readObjects(names: readonly string[], sizeBytesMax: number): Promise<ReadObject[]>;
   /** The first-parent chain from `tip` down to but without `known` (all of it when `known` is null or no ancestor), oldest first. Of a longer chain the `commitsMax` oldest, so the next call goes on from the last of them. */
   listCommits(tip: string, known: string | null, commitsMax: number): Promise<CommitStep[]>;

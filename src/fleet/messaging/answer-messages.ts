@@ -15,7 +15,7 @@ import { isAnswered, loadBucket, queueReply, saveBuckets } from "./auto-reply.ts
 import type { ReplyBudgets } from "./decide-reply.ts";
 import { findRun, parkRun, queueRun } from "./handler-runs.ts";
 import { mayActOn } from "./hold-back.ts";
-import type { ReceivePorts } from "./mailbox-ports.ts";
+import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import { noteMark } from "./mark-message.ts";
 import { type MatchedRule, type Rule, renderTemplate } from "./match-rules.ts";
 import { clockSkewOf, isExpired } from "./message-expiry.ts";
@@ -27,7 +27,7 @@ import {
   type Progress,
   toIndexedMessage,
 } from "./message-index.ts";
-import { isDirect, type MessageEntry } from "./model.ts";
+import { type Cursor, isDirect, type MessageEntry } from "./model.ts";
 import { findPeer, listPeers, setHandled } from "./peers.ts";
 import { type PlanSilence, planAction } from "./plan-action.ts";
 
@@ -73,7 +73,7 @@ export function* answerMessages(
     const until = progress.get(peer.server);
     // Of a server that was forgotten nothing is acted on; it is readable, and shown as one that speaks again.
     if (until === undefined || peer.forgotten) continue;
-    while (!isHandled(ports.state, peer.server, until)) {
+    while (isPending(ports, peer.server, until)) {
       const round = handleRound(ports, settings, { server: peer.server, until });
       if (round === null) break;
       if (round.length > 0) yield round;
@@ -81,9 +81,32 @@ export function* answerMessages(
   }
 }
 
-function isHandled(state: Database, server: string, until: Progress): boolean {
-  const handled = findPeer(state, server)?.handled;
-  return handled?.epoch === until.epoch && handled.seq === until.seq;
+/** Whether the index holds of a writer what was not handled yet. */
+function isPending(ports: ReceivePorts, server: string, until: Progress): boolean {
+  const handled = findPeer(ports.state, server)?.handled;
+  if (handled === undefined) return true;
+  if (handled.epoch === until.epoch) return until.seq > handled.seq;
+  if (handled.epoch === "" || until.epoch === "") return handled.epoch === "";
+  return isBeyond(ports, server, { handled, until });
+}
+
+/**
+ * Whether the index goes on behind what was handled, where that ended in another epoch. One that was made anew and is
+ * read only in part does not, and nothing that it holds says what is new.
+ */
+function isBeyond(
+  { index, store }: ReceivePorts,
+  server: string,
+  { handled, until }: { readonly handled: Cursor; readonly until: Progress },
+): boolean {
+  const last = lastPosition(index, server, handled);
+  if (last > 0) return lastPosition(index, server, until) > last;
+  // Nothing of that epoch is there: a shortened log left it out, or there is no more to read of this one.
+  const named = `SELECT 1 FROM entries, json_each(entries.json, '$.keys') AS one
+    WHERE writer = ? AND entries.type = 'compacted' AND one.value ->> 'epoch' = ? LIMIT 1`;
+  if (index.get(named, server, handled.epoch) !== null) return true;
+  const tips = [TRACKING.log, TRACKING.kept].map((prefix) => store.readRefs(prefix).get(prefix + server));
+  return tips.includes(until.tip);
 }
 
 type PendingRow = MessageRow & { type: string; seq: number; hash: string };
@@ -117,7 +140,9 @@ function handleRound(
   );
   const end = rows.at(-1);
   const isLastRound = rows.length < ROUND_MAX || end === undefined;
-  const cursor = isLastRound ? writer.until : { epoch: end.epoch, seq: end.seq, hash: end.hash };
+  // Where a log is read once more the index holds entries behind the place where reading is.
+  const isWhole = end === undefined || !isAfter(index, writer, end);
+  const cursor = isLastRound && isWhole ? writer.until : { epoch: end.epoch, seq: end.seq, hash: end.hash };
   const skewMs = clockSkewOf(index, writer.server);
   return state.transaction(() => {
     if (!mayActOn(ports, writer.server)) return null;
@@ -127,6 +152,14 @@ function handleRound(
     setHandled(state, writer.server, cursor);
     return handled;
   });
+}
+
+function isAfter(
+  index: Database,
+  { server, until }: { readonly server: string; readonly until: Progress },
+  { epoch, seq, position }: PendingRow,
+): boolean {
+  return epoch === until.epoch ? seq > until.seq : position > lastPosition(index, server, until);
 }
 
 function handleMessage(

@@ -11,10 +11,12 @@ import { type Log, readInChunks } from "./log-chunks.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
 import {
   addQuarantine,
+  hasRefused,
   insertLines,
   isRaised,
   type Progress,
   raiseAlarm,
+  removeQuarantine,
   saveProgress,
 } from "./message-index.ts";
 import { parseServerId } from "./model.ts";
@@ -32,6 +34,8 @@ export const NOTHING_TAKEN: LogCounts = { taken: false, accepted: 0, quarantined
 /** Kinds of alarms. */
 export const REWRITTEN = "rewritten";
 export const GAP = "gap";
+export const UNREADABLE = "unreadable";
+export const UNREADABLE_CARD = "unreadable-card";
 
 /** Takes in what is new in one log; null, with an alarm, when it was rewritten. */
 export async function ingestLog(
@@ -56,8 +60,9 @@ export async function ingestLog(
   let { chain } = unread;
   let accepted = 0;
   let quarantined = 0;
+  const isAgain = progress === null && hasRefused(index, server);
   for await (const batches of readInChunks(ports, commits)) {
-    const judged = await ingestChunk(ports, server, { batches, chain, writer });
+    const judged = await ingestChunk(ports, server, { batches, chain, writer, isAgain });
     // As long as nothing was accepted nobody is pinned, and the next batch may claim another key.
     chain = chain === null && judged.chain.seq === 0 ? null : judged.chain;
     accepted += judged.accepted.reduce((total, batch) => total + batch.lines.length, 0);
@@ -109,6 +114,8 @@ interface Chunk {
   readonly batches: readonly ReadBatch[];
   readonly chain: Chain | null;
   readonly writer: IndexWriter;
+  /** Whether something of this log was refused when it was read before. */
+  readonly isAgain: boolean;
 }
 
 async function ingestChunk(ports: ReceivePorts, server: string, chunk: Chunk): Promise<Judgement> {
@@ -131,6 +138,8 @@ async function ingestChunk(ports: ReceivePorts, server: string, chunk: Chunk): P
   chunk.writer.add(bytes, () => {
     for (const one of judged.refused) addQuarantine(ports.index, { server, ...one }, nowWallMs);
     for (const batch of judged.accepted) insertLines(ports.index, server, batch.lines, reader);
+    const places = chunk.isAgain ? judged.accepted.map(({ commit }) => commit) : [];
+    removeQuarantine(ports.index, server, places);
     const tip = batches.at(-1)?.commit ?? "";
     const { epoch, seq, hash } = chain;
     // A key that nothing was accepted from is only a claim.

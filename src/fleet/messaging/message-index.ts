@@ -170,6 +170,20 @@ export function removeQuarantine(index: Database, server: string, places: readon
   }
 }
 
+/** Whether anything of a server was refused. */
+export const hasRefused = (index: Database, server: string): boolean =>
+  index.get("SELECT 1 FROM quarantine WHERE server = ? LIMIT 1", server) !== null;
+
+/**
+ * Has the logs of which something was refused read once more, from their beginning; to be called when damage was mended,
+ * since what could not be read may have looked like what its writer never wrote.
+ */
+export function readRefusedAgain(index: Database): void {
+  const untrusted = UNTRUSTED.map(() => "?").join(", ");
+  const refused = `SELECT server FROM quarantine WHERE reason NOT IN (${untrusted})`;
+  index.transaction(() => index.run(`DELETE FROM progress WHERE writer IN (${refused})`, ...UNTRUSTED));
+}
+
 /** Everything refused, newest first. */
 export function listQuarantine(index: Database): (Quarantined & { readonly seenWallMs: number })[] {
   return index
@@ -228,6 +242,14 @@ export function raiseAlarm(index: Database, alarm: Alarm, nowWallMs: number): vo
 export const isRaised = (index: Database, { server, kind, detail }: Alarm): boolean =>
   index.get("SELECT 1 FROM alarms WHERE server = ? AND kind = ? AND detail = ?", server, kind, detail) !==
   null;
+
+/** The alarms of these kinds that were raised for the first time a moment ago. */
+export const freshAlarms = (index: Database, kinds: readonly string[]): Alarm[] =>
+  index
+    .all<{ server: string; kind: string; detail: string }>(
+      "SELECT server, kind, detail FROM alarms WHERE rounds = 1 ORDER BY server, kind",
+    )
+    .filter(({ kind }) => kinds.includes(kind));
 
 /** Whether an alarm was raised often enough to be listed: whoever raises it at every look need not do so again. */
 export const isLasting = (index: Database, server: string, kind: string): boolean =>

@@ -105,20 +105,24 @@ export function pinPeer(state: Database, server: string, publicKey: string, nowW
   );
 }
 
-/** Moves the handled cursor of a peer. Inside the caller's transaction. */
-export function setHandled(state: Database, server: string, cursor: Cursor): void {
+/** Moves the handled cursor of a peer, never back within an epoch. Inside the caller's transaction. */
+export function setHandled(state: Database, server: string, { epoch, seq, hash }: Cursor): void {
   state.run(
-    "UPDATE peers SET epoch = ?, seq = ?, hash = ? WHERE server = ?",
-    cursor.epoch,
-    cursor.seq,
-    cursor.hash,
+    "UPDATE peers SET epoch = ?, seq = ?, hash = ? WHERE server = ? AND NOT (epoch = ? AND seq > ?)",
+    epoch,
+    seq,
+    hash,
     server,
+    epoch,
+    seq,
   );
 }
 
 /** Declares everything of a peer up to `cursor` history: handled without ever being answered. */
 export function setHistory(state: Database, server: string, cursor: Cursor): void {
-  setHandled(state, server, cursor);
+  const { epoch, seq, hash } = cursor;
+  // Where history ends the operator decides, also further back.
+  state.run("UPDATE peers SET epoch = ?, seq = ?, hash = ? WHERE server = ?", epoch, seq, hash, server);
   state.run(
     "UPDATE peers SET history_epoch = ?, history_seq = ? WHERE server = ?",
     cursor.epoch,

@@ -1,7 +1,9 @@
+import { FleetError } from "../../base/errors.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { GitStore } from "../../base/ports/git-store.ts";
 import { type Card, parseCard } from "./card.ts";
 import { keysOfLog } from "./former-keys.ts";
+import { UNREADABLE_CARD } from "./ingest-log.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
   addQuarantine,
@@ -13,6 +15,7 @@ import {
   removeQuarantine,
   type StoredCard,
   saveCard,
+  serversWithAlarm,
 } from "./message-index.ts";
 import { LIMITS } from "./model.ts";
 import { findPeer, notePassed, setCardNumber, setGroups } from "./peers.ts";
@@ -34,17 +37,20 @@ export async function receiveCards(ports: ReceivePorts): Promise<number> {
       ({ server, commit }) => server !== ports.identity.server && known.get(server)?.commitId !== commit,
     );
   let taken = 0;
+  const unread = new Map<string, string>();
   for (let start = 0; start < moved.length; start += CARDS_AT_ONCE) {
     const some = moved.slice(start, start + CARDS_AT_ONCE);
-    const read = await readCards(
+    const read = await readEach(
       ports.store,
       some.map(({ commit }) => commit),
     );
     for (const [position, { server, commit }] of some.entries()) {
-      const card = { commit, ...(read[position] ?? NO_CARD) };
-      if (await takeCard(ports, server, card)) taken += 1;
+      const card = read[position] ?? NO_CARD;
+      if (typeof card === "string") unread.set(server, card);
+      else if (await takeCard(ports, server, { commit, ...card })) taken += 1;
     }
   }
+  settleUnread(ports, unread);
   checkHeads(ports, listCards(ports.index));
   return taken;
 }
@@ -104,6 +110,31 @@ export interface ReadCard {
 }
 
 const NO_CARD: ReadCard = { json: null, signature: null };
+
+/** As `readCards`; in the place of one that cannot be read stands why, and it keeps no other waiting. */
+async function readEach(store: GitStore, commits: readonly string[]): Promise<(ReadCard | string)[]> {
+  try {
+    return await readCards(store, commits);
+  } catch (thrown) {
+    if (!(thrown instanceof FleetError)) throw thrown;
+    const [only] = commits;
+    if (commits.length <= 1) return only === undefined ? [] : [thrown.message];
+  }
+  const read: (ReadCard | string)[] = [];
+  for (const commit of commits) read.push(...(await readEach(store, [commit])));
+  return read;
+}
+
+/** Raises an alarm for each card that cannot be read, and ends those whose cause is gone. */
+function settleUnread({ index, clock }: ReceivePorts, unread: ReadonlyMap<string, string>): void {
+  const alarmed = serversWithAlarm(index, [UNREADABLE_CARD]);
+  if (alarmed.size + unread.size === 0) return;
+  index.transaction(() => {
+    for (const server of alarmed) if (!unread.has(server)) clearAlarm(index, server, UNREADABLE_CARD);
+    for (const [server, detail] of unread)
+      raiseAlarm(index, { server, kind: UNREADABLE_CARD, detail }, clock.wallMs());
+  });
+}
 
 /** The cards that these commits hold, in order. */
 async function readCards(store: GitStore, commits: readonly string[]): Promise<ReadCard[]> {

@@ -6,6 +6,7 @@
  */
 import { FleetError } from "../../base/errors.ts";
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
+import type { GitStore } from "../../base/ports/git-store.ts";
 import type { Result } from "../../base/result.ts";
 import { fetchRefs, noteOddRefs } from "./fetch-refs.ts";
 import { judgeMeta } from "./fleet-meta.ts";
@@ -13,7 +14,15 @@ import { listFormer } from "./former-logs.ts";
 import { holdBack, keysOfKept, OTHER_KEY, type Refused, refusalOf, settleHeld } from "./hold-back.ts";
 import { JOINING, readSetting } from "./identity.ts";
 import { createIndexWriter, type IndexWriter } from "./index-writer.ts";
-import { GAP, GAP_TOLD_MS, ingestLog, type LogCounts, NOTHING_TAKEN, REWRITTEN } from "./ingest-log.ts";
+import {
+  GAP,
+  GAP_TOLD_MS,
+  ingestLog,
+  type LogCounts,
+  NOTHING_TAKEN,
+  REWRITTEN,
+  UNREADABLE,
+} from "./ingest-log.ts";
 import type { Log } from "./log-chunks.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
@@ -113,28 +122,28 @@ export async function ingestStore(ports: ReceivePorts): Promise<ReceiveReport> {
   const writer = createIndexWriter(ports.index);
   const taken: { readonly name: string; readonly tip: string }[] = [];
   endAlarms(ports.index, GAP, ports.clock.wallMs() - GAP_TOLD_MS);
-  for (const log of missingLogs(ports)) {
-    const keys = await keysOfKept(ports, log);
-    await ingestReadable(ports, { ...log, keys, isAlarmed: false, isQuestioned: false }, writer);
-    // The next one of this server goes on from there, so its progress has to be in the index.
-    writer.commit();
+  const unread = await ingestMissing(ports, writer);
+  const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
+  if (own !== null && !unread.has(identity.server)) {
+    const log = { server: identity.server, tip: own, isAlarmed: alarmed.has(identity.server) };
+    await ingestReadable(ports, log, writer);
   }
-  if (own !== null) await ingestLog(ports, { server: identity.server, tip: own }, writer);
   const kept = store.readRefs(TRACKING.kept);
   const cards = otherFleet ? new Map<string, string>() : store.readRefs(TRACKING.state);
   noteOddRefs(ports, [...logs, ...cards]);
   const purged = notePurged(ports, logs);
-  const isRead = ([ref]: readonly [string, string]): boolean =>
-    ref !== TRACKING.log + identity.server && !purged.has(ref.slice(TRACKING.log.length));
+  const isRead = ([ref]: readonly [string, string]): boolean => {
+    const server = ref.slice(TRACKING.log.length);
+    return server !== identity.server && !purged.has(server) && !unread.has(server);
+  };
   const others = [...logs].filter(isRead).values();
-  const alarmed = serversWithAlarm(ports.index, LOG_ALARMS);
   const isQuestioned = openQuestions(ports.state);
   // While one log waits for git or for its signatures, another one is judged.
   const takeLogs = async (): Promise<void> => {
     for (const [ref, tip] of others) {
       const server = ref.slice(TRACKING.log.length);
       const log = { server, tip, isAlarmed: alarmed.has(server), isQuestioned: isQuestioned(server) };
-      const counts = await ingestReadable(ports, log, writer);
+      const counts = (await ingestReadable(ports, log, writer)) ?? NOTHING_TAKEN;
       if (counts.taken) taken.push({ name: TRACKING.kept + server, tip });
       acceptedLines += counts.accepted;
       quarantined += counts.quarantined;
@@ -176,39 +185,83 @@ function notePurged({ state, index, clock }: ReceivePorts, logs: ReadonlyMap<str
 }
 
 /**
- * Logs that were read before and are not in the index, as they were when they were read, oldest first: an index that is
- * made anew knows what the old one knew, even if somebody took it off the remote or its owner removed it.
+ * Takes in logs that were read before and are not in the index, as they were when they were read, oldest first: an index
+ * that is made anew knows what the old one knew, even if somebody took it off the remote or its owner removed it. Answers
+ * the servers of which one cannot be read: what followed must not be taken for what comes next.
  */
-function missingLogs({ identity, state, index, store }: ReceivePorts): Log[] {
-  const progress = listProgress(index);
-  const servers = [identity.server, ...listPeers(state).map((peer) => peer.server)];
-  const missing = servers.filter((server) => !progress.has(server));
-  if (missing.length === 0) return [];
-  const kept = store.readRefs(TRACKING.kept);
-  return missing.flatMap((server) => {
-    const last = kept.get(TRACKING.kept + server);
-    const tips = new Set([...listFormer(store, server), ...(last === undefined ? [] : [last])]);
-    return [...tips].map((tip) => ({ server, tip }));
-  });
+async function ingestMissing(ports: ReceivePorts, writer: IndexWriter): Promise<ReadonlySet<string>> {
+  const unread = new Set<string>();
+  for (const log of await missingLogs(ports)) {
+    if (unread.has(log.server)) continue;
+    const counts = await ingestReadable(ports, { ...log, isKept: true, isAlarmed: false }, writer);
+    if (counts === null) unread.add(log.server);
+    // The next one of this server goes on from there, so its progress has to be in the index.
+    writer.commit();
+  }
+  return unread;
 }
 
-const UNREADABLE = "unreadable";
+async function missingLogs({ identity, state, index, store }: ReceivePorts): Promise<Log[]> {
+  const progress = listProgress(index);
+  // One that could not be read is gone on with where it was, once it can be.
+  const alarmed = serversWithAlarm(index, [UNREADABLE]);
+  const servers = [identity.server, ...listPeers(state).map((peer) => peer.server)];
+  const missing = servers.filter((server) => !progress.has(server) || alarmed.has(server));
+  if (missing.length === 0) return [];
+  const kept = store.readRefs(TRACKING.kept);
+  const logs: Log[] = [];
+  for (const server of missing) {
+    const last = kept.get(TRACKING.kept + server);
+    const tips = [...new Set([...listFormer(store, server), ...(last === undefined ? [] : [last])])];
+    const place = progress.get(server)?.tip;
+    const start = place === undefined ? 0 : await findPlace(store, tips, place);
+    logs.push(...tips.slice(start).map((tip) => ({ server, tip })));
+  }
+  return logs;
+}
+
+/** Which of the logs that end with `tips` goes on behind the commit `place`; their number where none does. */
+async function findPlace(store: GitStore, tips: readonly string[], place: string): Promise<number> {
+  if (tips.includes(place)) return tips.indexOf(place);
+  for (const [position, tip] of tips.entries()) {
+    try {
+      const [next] = await store.listCommits(tip, place, 1);
+      if (next?.parents[0] === place) return position;
+    } catch (thrown) {
+      // Nobody can tell what comes after it, so nothing does until it can be read.
+      if (thrown instanceof FleetError) return position;
+      throw thrown;
+    }
+  }
+  return tips.length;
+}
+
 const RETURNED = "returned";
 /** Alarms about a log as a whole; the next good look at it ends them. */
 const LOG_ALARMS = [REWRITTEN, UNREADABLE, OTHER_KEY];
 
-/** A log that cannot be read (its ref names no commit, an object is damaged) is an alarm and keeps no other waiting. */
+/** A log that is looked at; `isKept`: as it was accepted before. */
+interface SeenLog extends Log {
+  readonly isAlarmed: boolean;
+  readonly isKept?: boolean;
+  readonly isQuestioned?: boolean;
+}
+
+/** A log that cannot be read (its ref names no commit, an object is damaged) is an alarm and keeps no other waiting: null. */
 async function ingestReadable(
   ports: ReceivePorts,
-  log: Log & { readonly isAlarmed: boolean; readonly isQuestioned: boolean },
+  log: SeenLog,
   writer: IndexWriter,
-): Promise<LogCounts> {
+): Promise<LogCounts | null> {
   const { index, clock } = ports;
-  const { server, isAlarmed } = log;
+  const { server, tip, isAlarmed } = log;
   try {
-    const refusal = log.isQuestioned ? await refusalOf(ports, log) : null;
+    const refusal = log.isQuestioned === true ? await refusalOf(ports, log) : null;
+    const keys = log.isKept === true ? { keys: await keysOfKept(ports, log) } : {};
     const counts =
-      refusal === null ? await ingestLog(ports, log, writer) : await putAside(ports, log, refusal);
+      refusal === null
+        ? await ingestLog(ports, { server, tip, ...keys }, writer)
+        : await putAside(ports, log, refusal);
     if (counts !== null && isAlarmed) {
       index.transaction(() => LOG_ALARMS.forEach((kind) => void clearAlarm(index, server, kind)));
     }
@@ -217,7 +270,7 @@ async function ingestReadable(
     if (!(thrown instanceof FleetError)) throw thrown;
     const alarm = { server, kind: UNREADABLE, detail: thrown.message };
     index.transaction(() => raiseAlarm(index, alarm, clock.wallMs()));
-    return NOTHING_TAKEN;
+    return null;
   }
 }
 

@@ -27,7 +27,7 @@ export function readLooseName(objectsFolder: string, format: ObjectFormat, name:
   let id = named.kind === "commit" ? treeOf(named.content, length) : null;
   for (const part of name.slice(length + 1).split("/")) {
     const tree = id === null ? null : read(id);
-    id = tree?.kind === "tree" ? entryOf(tree.content, part, length) : null;
+    id = tree?.kind === "tree" ? (entryOf(tree.content, part, length)?.id ?? null) : null;
   }
   const found = id === null ? null : read(id);
   return found === null || id === null ? null : { ...found, id };
@@ -41,16 +41,28 @@ function treeOf(commit: Uint8Array, length: number): string | null {
   return line.startsWith("tree ") && line.length === 5 + length ? line.slice(5) : null;
 }
 
-/** The id behind `<mode> <part>\0` in a tree. */
-function entryOf(tree: Uint8Array, part: string, length: number): string | null {
+/** What a tree names. `isElsewhere`: git takes it for the commit of a submodule, which is in no repository of ours. */
+export interface TreeEntry {
+  readonly id: string;
+  readonly isElsewhere: boolean;
+}
+
+/** Files, symbolic links and folders; git reads every other type as a submodule. */
+const TYPES_HERE: readonly number[] = [0o100000, 0o120000, 0o040000];
+
+/** The entry `part` of a tree: `<mode> <part>\0<id>`. */
+export function entryOf(tree: Uint8Array, part: string, length: number): TreeEntry | null {
   const bytes = Buffer.from(tree.buffer, tree.byteOffset, tree.length);
   const idBytes = length / 2;
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(0x20, at);
     const end = bytes.indexOf(0, at);
     if (space === -1 || end === -1 || end + 1 + idBytes > bytes.length) return null;
-    if (bytes.toString("utf8", space + 1, end) === part)
-      return bytes.toString("hex", end + 1, end + 1 + idBytes);
+    if (bytes.toString("utf8", space + 1, end) === part) {
+      const type = Number.parseInt(bytes.toString("latin1", at, space), 8) & 0o170000;
+      const id = bytes.toString("hex", end + 1, end + 1 + idBytes);
+      return { id, isElsewhere: !TYPES_HERE.includes(type) };
+    }
     at = end + 1 + idBytes;
   }
   return null;

@@ -2,8 +2,9 @@ import { existsSync } from "node:fs";
 import { FleetError } from "../../base/errors.ts";
 import type { ObjectFormat, ReadObject } from "../../base/ports/git-store.ts";
 import { type BatchAnswer, BatchReader } from "./batch-reader.ts";
-import { readLooseName } from "./loose-names.ts";
+import { entryOf, readLooseName } from "./loose-names.ts";
 import { looseObjectPath, objectIdOf, readLooseObject } from "./loose-objects.ts";
+import { idLength } from "./ref-files.ts";
 
 /** An object of our own that is larger than this cannot be verified: chosen, batches are 4 MiB. */
 const VERIFIED_BYTES_MAX = 64 * 1024 * 1024;
@@ -13,6 +14,9 @@ const VERIFIED_BYTES_MAX = 64 * 1024 * 1024;
  * together lies together, and looking for a file that is not there takes longer than git's answer. Chosen.
  */
 const LOOSE_MISSES_MAX = 8;
+
+/** A tree that is larger than this was made by a stranger: ours have two entries. Chosen. */
+const TREE_BYTES_MAX = 1024 * 1024;
 
 /**
  * Reads objects: small loose ones in-process, the others through two persistent `git cat-file`, one that tells sizes
@@ -31,12 +35,14 @@ export class ObjectReader {
     this.#contents = new BatchReader(folder, environment, true);
   }
 
-  /** As `GitStore.readObjects`. @throws FleetError IO when git cannot read an object that is there */
+  /** As `GitStore.readObjects`. */
   async read(names: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {
     const answers = this.#readLooseOnes(names, sizeBytesMax);
     const rest = names.filter((_, index) => answers[index] === null);
-    const read = (await this.#readWithGit(rest, sizeBytesMax)).values();
-    return answers.map((answer, index) => answer ?? read.next().value ?? this.#missing(names[index] ?? ""));
+    const read = await this.#readWithGit(rest, sizeBytesMax);
+    for (const [index, name] of rest.entries()) if (read[index] === null) await this.#requireAbsent(name);
+    const others = read.values();
+    return answers.map((answer) => answer ?? others.next().value ?? { status: "missing" });
   }
 
   /**
@@ -49,7 +55,8 @@ export class ObjectReader {
     const ancestors = Array.from({ length: count - 1 }, (_, index) => `${id}~${index + 1}`);
     const answers = await this.#readWithGit([id, ...ancestors], sizeBytesMax);
     // That nothing lies behind the root is no damage.
-    return answers.map((answer, back) => answer ?? (back === 0 ? this.#missing(id) : { status: "missing" }));
+    if (answers[0] === null) this.#requireNoFile(id);
+    return answers.map((answer) => answer ?? { status: "missing" });
   }
 
   /** As `GitStore.verifyObject`. */
@@ -95,18 +102,46 @@ export class ObjectReader {
     return sizes.map((answer): ReadObject | null => {
       if (answer === null) return null;
       if (answer.sizeBytes > sizeBytesMax) return { status: "too-large", sizeBytes: answer.sizeBytes };
-      return contents.next().value ?? { status: "missing" };
+      const content = contents.next().value;
+      if (content?.status !== "found") throw this.#damaged(answer.id);
+      return content;
     });
   }
 
-  /** git calls a damaged file missing, too. */
-  #missing(name: string): ReadObject {
-    const [id = ""] = name.split(":");
-    const path = looseObjectPath(this.#objectsFolder, id);
-    if (existsSync(path) && readLooseObject(path, Number.MAX_SAFE_INTEGER) === null) {
-      throw new FleetError("IO", `Cannot read the object file "${path}": it is damaged`);
+  /**
+   * git calls missing also what is damaged or lost, and what a batch has lost must not count as never written. What the
+   * tree of a commit names was here with it, since a fetch brings all of it or nothing; only the commit of a submodule
+   * never was. @throws FleetError IO when `name`, that git did not find, should be here
+   */
+  async #requireAbsent(name: string): Promise<void> {
+    const [id = "", path] = name.split(":");
+    this.#requireNoFile(id);
+    if (path === undefined) return;
+    const [first, root] = await this.#sizes.ask([id, `${id}^{tree}`]);
+    // A ref may name anything, and what is no commit has no files.
+    if (first?.kind !== "commit") return;
+    if (root == null) throw this.#damaged(id, "its tree is damaged or lost");
+    let tree = root;
+    for (const part of path.split("/")) {
+      if (tree.kind !== "tree" || tree.sizeBytes > TREE_BYTES_MAX) return;
+      const [content] = await this.#readContents([tree.id], TREE_BYTES_MAX);
+      if (content?.status !== "found") throw this.#damaged(tree.id);
+      const entry = entryOf(content.content, part, idLength(this.#format));
+      if (entry === null || entry.isElsewhere) return;
+      const [named] = await this.#sizes.ask([entry.id]);
+      if (named == null) throw this.#damaged(entry.id);
+      tree = named;
     }
-    return { status: "missing" };
+  }
+
+  /** @throws FleetError IO when there is a file for the object `id`, and it is damaged */
+  #requireNoFile(id: string): void {
+    const path = looseObjectPath(this.#objectsFolder, id);
+    if (existsSync(path) && readLooseObject(path, Number.MAX_SAFE_INTEGER) === null) throw this.#damaged(id);
+  }
+
+  #damaged(id: string, what = "it is damaged or lost"): FleetError {
+    return new FleetError("IO", `Cannot read the object ${id} in "${this.#objectsFolder}": ${what}`);
   }
 
   async #readContents(ids: readonly string[], sizeBytesMax: number): Promise<ReadObject[]> {

@@ -2,10 +2,18 @@ import { describe, expect, test } from "bun:test";
 import type { GitObject, GitStore, ObjectFormat } from "../../../src/base/ports/git-store.ts";
 import { commitObjects, gitObject } from "../../helpers/temp-git.ts";
 
-/** A store under test; `damage` leaves only half of an object. */
+/** A store under test; `damage` leaves only half of an object, `lose` nothing of it. */
 export interface StoreUnderTest {
   readonly store: GitStore;
   readonly damage: (id: string) => void;
+  readonly lose: (id: string) => void;
+}
+
+/** A commit whose `entries.jsonl` is `id`, as an entry of this mode. */
+function commitNaming(format: ObjectFormat, mode: string, id: string): [GitObject, GitObject] {
+  const entry = Buffer.concat([Buffer.from(`${mode} entries.jsonl\0`), Buffer.from(id, "hex")]);
+  const tree = gitObject(format, "tree", entry);
+  return [tree, gitObject(format, "commit", `tree ${tree.id}\n\n${mode}\n`)];
 }
 
 /** `count` commits on top of each other, oldest first. */
@@ -53,6 +61,49 @@ export function gitStoreContract(name: string, format: ObjectFormat, make: () =>
         "blob line 0",
       ]);
       expect(await store.readObjects([], 1000)).toEqual([]);
+      await store.close();
+    });
+
+    test.each(["blob", "tree"] as const)(
+      "readObjects() rejects with IO where the %s behind a path is damaged or lost, and tells which",
+      async (kind) => {
+        for (const harm of ["damage", "lose"] as const) {
+          const made = make();
+          const { store } = made;
+          const [blob, tree, commit] = commitObjects(format, "line 0", null);
+          const whole = commitObjects(format, "line 1", null);
+          store.writeObjects([blob, tree, commit, ...whole], false);
+          made[harm]((kind === "blob" ? blob : tree).id);
+          const read = (id: string) =>
+            store.readObjects([`${id}:entries.jsonl`], 1000).catch((reason: unknown) => reason);
+          expect([harm, await read(commit.id)]).toEqual([harm, expect.objectContaining({ code: "IO" })]);
+          // What was never there is no damage, and others can still be read.
+          expect(await read(absent)).toEqual([{ status: "missing" }]);
+          expect(await read(whole[2].id)).toEqual([expect.objectContaining({ status: "found" })]);
+          store.writeObjects([blob, tree], false);
+          expect(await read(commit.id)).toEqual([expect.objectContaining({ status: "found" })]);
+          await store.close();
+        }
+      },
+    );
+
+    test("readObjects() takes a submodule for no file, and a link or a folder for what it is", async () => {
+      const { store } = make();
+      const blob = gitObject(format, "blob", "target");
+      const [folder] = commitNaming(format, "100644", blob.id);
+      const modes = { "160000": absent, "120000": blob.id, "40000": folder.id } as const;
+      for (const [mode, id] of Object.entries(modes)) {
+        const [tree, commit] = commitNaming(format, mode, id);
+        store.writeObjects([blob, folder, tree, commit], false);
+        const [answer] = await store.readObjects([`${commit.id}:entries.jsonl`], 1000);
+        const kinds = { "160000": undefined, "120000": "blob", "40000": "tree" } as const;
+        expect([mode, answer?.status === "found" ? answer.kind : undefined]).toEqual([
+          mode,
+          kinds[mode as keyof typeof kinds],
+        ]);
+      }
+      // A ref may name a file, which has no files of its own.
+      expect(await store.readObjects([`${blob.id}:entries.jsonl`], 1000)).toEqual([{ status: "missing" }]);
       await store.close();
     });
 

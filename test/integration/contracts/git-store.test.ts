@@ -1,5 +1,5 @@
 import { afterAll } from "bun:test";
-import { chmodSync, truncateSync } from "node:fs";
+import { chmodSync, rmSync, truncateSync } from "node:fs";
 import { createGitStore } from "../../../src/platform/git/local-git-store.ts";
 import { looseObjectPath } from "../../../src/platform/git/loose-objects.ts";
 import { MemoryStore } from "../../helpers/memory-git.ts";
@@ -18,11 +18,12 @@ for (const format of ["sha1", "sha256"] as const) {
       chmodSync(path, 0o600);
       truncateSync(path, 5);
     };
-    return { store, damage };
+    const lose = (id: string): void => rmSync(looseObjectPath(`${folder}/objects`, id));
+    return { store, damage, lose };
   });
 
   gitStoreContract("memory", format, () => {
     const store = new MemoryStore(format);
-    return { store, damage: (id) => store.damage(id) };
+    return { store, damage: (id) => store.damage(id), lose: (id) => void store.objects.delete(id) };
   });
 }

@@ -202,3 +202,79 @@ describe("answerMessages()", () => {
     expect((await round()).map((one) => one.message.from)).toEqual(["code3"]);
   });
 });
+
+describe("answerMessages() of an index that is read in part", () => {
+  const handledOf = () => findPeer(me.state, "code2")?.handled;
+  const forgetJournal = (): void => void me.state.run("DELETE FROM journal");
+
+  /** As a look leaves the index that could read only so many entries of the log. */
+  function readTo(seq: number): void {
+    const end = me.index.get<{ epoch: string; hash: string }>(
+      "SELECT epoch, hash FROM entries WHERE writer = 'code2' AND seq = ? ORDER BY position LIMIT 1",
+      seq,
+    );
+    const { epoch = "", hash = "" } = end ?? {};
+    const sql = "UPDATE progress SET epoch = ?, seq = ?, hash = ?, tip = ? WHERE writer = 'code2'";
+    me.index.run(sql, epoch, seq, hash, "ab".repeat(20));
+  }
+  const forgetFrom = (seq: number): void => {
+    me.index.run("DELETE FROM entries WHERE writer = 'code2' AND (seq > ? OR epoch <> ?)", seq, firstEpoch());
+    readTo(seq);
+  };
+  const firstEpoch = (): string =>
+    me.index.get<{ epoch: string }>("SELECT epoch FROM entries WHERE writer = 'code2' ORDER BY position")
+      ?.epoch ?? "";
+
+  beforeEach(async () => {
+    for (let count = 0; count < 3; count += 1) await other.send(QUESTION);
+    await round();
+    forgetJournal();
+  });
+
+  test("does not move the cursor back, and handles nothing again when the rest is read", async () => {
+    const handled = handledOf();
+    forgetFrom(2);
+    expect(me.answer()).toEqual([]);
+    expect(handledOf()).toEqual(handled);
+    me.loseIndex();
+    const id = await other.send(QUESTION);
+    expect((await round()).map(({ message }) => message.id)).toEqual([id]);
+  });
+
+  test("waits also where the epoch in which handling ended is not in it yet", async () => {
+    await other.rotate();
+    await other.flush();
+    await other.send(QUESTION);
+    me.state.run("UPDATE peers SET epoch = '00000000000000ee', seq = 4 WHERE server = 'code2'");
+    forgetFrom(2);
+    expect(me.answer()).toEqual([]);
+    expect(handledOf()?.epoch).toBe("00000000000000ee");
+  });
+
+  test("handles what comes after an epoch that the log does not have any more", async () => {
+    me.state.run("UPDATE peers SET epoch = '00000000000000ee', seq = 4 WHERE server = 'code2'");
+    const id = await other.send(QUESTION);
+    expect((await round()).map(({ message }) => message.id)).toContain(id);
+  });
+
+  test("ends where nothing of a log was accepted", () => {
+    const handled = handledOf();
+    me.index.run("UPDATE progress SET epoch = '', seq = 0, hash = '' WHERE writer = 'code2'");
+    expect(me.answer()).toEqual([]);
+    expect(handledOf()).toEqual(handled);
+    me.state.run("UPDATE peers SET epoch = '', seq = 0, hash = '' WHERE server = 'code2'");
+    expect(me.answer()).toEqual([]);
+  });
+
+  test("handles once what lies behind the place to which the log was read again", async () => {
+    for (let count = 0; count < 2; count += 1) await other.send(QUESTION);
+    await me.receive();
+    readTo((handledOf()?.seq ?? 0) + 1);
+    expect(me.answer()).toHaveLength(2);
+    forgetJournal();
+    expect(me.answer()).toEqual([]);
+    me.loseIndex();
+    await me.receive();
+    expect(me.answer()).toEqual([]);
+  });
+});

@@ -101,7 +101,10 @@ describe("buildShortened()", () => {
     const build = () => buildShortened(compactPorts(me), plan).catch((thrown: unknown) => thrown);
     expect(await build()).toMatchObject({ code: "IO", message: expect.stringContaining("is damaged") });
     me.store.objects.delete(id);
-    expect(await build()).toMatchObject({ code: "IO", message: expect.stringContaining("no entries.jsonl") });
+    expect(await build()).toMatchObject({
+      code: "IO",
+      message: expect.stringContaining("is damaged or lost"),
+    });
   });
 
   test("builds nothing when what goes does not end where the state says", async () => {

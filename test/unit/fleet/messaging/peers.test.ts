@@ -60,6 +60,17 @@ test("setHandled() moves the cursor of one peer and leaves history alone", () =>
   expect(findPeer(state, "code3")?.handled.seq).toBe(0);
 });
 
+test("setHandled() never goes back within an epoch, and follows into another one", () => {
+  const state = memoryState();
+  pinPeer(state, "code2", "k", 1);
+  setHandled(state, "code2", cursor(7));
+  setHandled(state, "code2", cursor(6));
+  expect(findPeer(state, "code2")?.handled).toEqual(cursor(7));
+  const next = { ...cursor(1), epoch: "00000000000000ee" };
+  setHandled(state, "code2", next);
+  expect(findPeer(state, "code2")?.handled).toEqual(next);
+});
+
 test("setHistory() makes everything up to the cursor both handled and history", () => {
   const state = memoryState();
   pinPeer(state, "code2", "k", 1);
