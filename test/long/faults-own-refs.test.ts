@@ -21,7 +21,10 @@ if (process.env["FLEETD_LONG"] === "1") {
     const two = await sandbox.monitor("late");
     const machines = ["x", "late"];
     for (const machine of machines) {
-      await until(`${machine} says so`, async () => (await scene.ownRefs(machine)).figure === "fight");
+      await until(`${machine} says so`, async () => {
+        const { findings } = (await scene.json(machine, "doctor")) as { findings: { id: string }[] };
+        return findings.some(({ id }) => id === "own-fight");
+      });
       const sent = await sandbox.run(machine, ["send", "once more", "--to", "a", "--timeout", "2s"]);
       expect(sent.exitCode === 0 || sent.exitCode === 75).toBe(true);
     }
