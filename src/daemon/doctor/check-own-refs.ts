@@ -95,6 +95,7 @@ function toDiagnosis(
 const FIXES: Readonly<Partial<Record<OwnAlarmKind, string>>> = {
   stranger: "Find out who may push to the remote; nothing is lost",
   card: "Find out who may push to the remote; nothing is lost",
+  fight: "Find out who may push to the remote, or which other machine has this id; nothing is lost",
   adopted: "Nothing has to be done; look whether the backup was meant to be restored",
 };
 

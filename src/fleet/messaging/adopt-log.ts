@@ -5,15 +5,14 @@
  */
 import { fromInstant, toInstant } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
-import type { AcceptedLine } from "./accept-batch.ts";
 import type { LogHead } from "./build-batch.ts";
 import type { Card } from "./card.ts";
 import { committedMsOf } from "./graft.ts";
 import { readSetting, writeSetting } from "./identity.ts";
-import type { AcceptedBatch } from "./judge-log.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { type Cursor, type Entry, FORMAT, type MessageEntry, type ReceiptEntry } from "./model.ts";
 import { enqueueFirst, expectRecipients, loadHead } from "./outbox.ts";
+import type { OwnBatch } from "./own-walk.ts";
 import { keyAt } from "./rotate-key.ts";
 import { confirmedBatch, newestBatch, takeBack } from "./take-back.ts";
 
@@ -25,7 +24,7 @@ type AdoptPorts = Pick<SendPorts, "identity" | "state" | "store" | "clock" | "cr
  */
 export async function adoptLog(
   ports: AdoptPorts,
-  batches: readonly AcceptedBatch[],
+  batches: readonly OwnBatch[],
   card: Card | null,
 ): Promise<number | null> {
   const { state, store, clock } = ports;
@@ -49,7 +48,7 @@ export async function adoptLog(
 
 function insertBatch(
   state: Database,
-  { commit, chain }: AcceptedBatch,
+  { commit, chain }: OwnBatch,
   at: { readonly committedMs: number; readonly nowWallMs: number },
 ): number {
   const { epoch, seq, hash } = chain;
@@ -75,7 +74,7 @@ function adoptLine(
     line,
     number,
     nowWallMs,
-  }: { readonly line: AcceptedLine; readonly number: number; readonly nowWallMs: number },
+  }: { readonly line: OwnBatch["lines"][number]; readonly number: number; readonly nowWallMs: number },
 ): number {
   if (line.parsed.status !== "entry") return 0;
   const { entry } = line.parsed;

@@ -7,14 +7,13 @@ import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.t
 import { ok, type Result } from "../../base/result.ts";
 import { pendingShortened } from "./compaction-state.ts";
 import { fetchMeta } from "./fleet-meta.ts";
-import { graftOf } from "./graft.ts";
 import { type SendPorts, TRACKING } from "./mailbox-ports.ts";
 import { otherFleetDetail } from "./other-fleet.ts";
 import { type HoldKind, holdOf } from "./own-alarms.ts";
 import { heldByCard, judgeOwnCard } from "./own-card.ts";
 import { judgeKnownTip, judgeOwnTip, type OwnPlace } from "./own-place.ts";
 import { loadCardState } from "./publish-card.ts";
-import { fight, held, mayRecover } from "./recover-log.ts";
+import { held } from "./recover-log.ts";
 
 /** What stops this server, in words that may quote strangers. */
 export interface Stop {
@@ -73,12 +72,7 @@ function stopOf(ports: SendPorts, place: OwnPlace): Stop | null {
       const { hold, detail } = held(ports, place);
       return { kind: hold, detail };
     }
-    case "strangers": {
-      const { state, clock } = ports;
-      const isFight =
-        place.holder !== null && graftOf(state)?.tip !== place.tip && !mayRecover(state, clock.wallMs());
-      return isFight ? { kind: "fight", detail: fight(ports, place.holder).detail } : null;
-    }
+    // What strangers put there delays a push and stops none.
     default:
       return null;
   }

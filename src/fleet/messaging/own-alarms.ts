@@ -10,15 +10,16 @@ export const HOLDS = {
   "other-machine": "NOT_AUTHORISED",
   /** Another key has the id, and this server never had it. */
   "id-taken": "NOT_AUTHORISED",
-  /** Another key keeps writing the own log. */
-  fight: "NOT_AUTHORISED",
   /** The remote is another fleet's. */
   "other-fleet": "NOT_YET",
 } as const;
 export type HoldKind = keyof typeof HOLDS;
 
-/** `stranger`: commits of somebody else on the log; `card`: the same of the card; `adopted`: a former life was taken over. */
-export type OwnAlarmKind = HoldKind | "stranger" | "card" | "conflict" | "adopted";
+/**
+ * `stranger`: commits of somebody else on the log; `card`: the same of the card; `adopted`: a former life was taken over;
+ * `fight`: logs of other keys in the place of the own one, again and again.
+ */
+export type OwnAlarmKind = HoldKind | "stranger" | "card" | "conflict" | "adopted" | "fight";
 
 /** One alarm. `endedWallMs` null while its cause lasts. `detail` may quote strangers. */
 export interface OwnAlarm {

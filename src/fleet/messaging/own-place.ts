@@ -5,16 +5,8 @@
 import type { Database } from "../../base/ports/database.ts";
 import type { Chain } from "./accept-batch.ts";
 import { wasOwn } from "./compaction-state.ts";
-import { keysOfLog } from "./former-keys.ts";
-import {
-  type AcceptedBatch,
-  firstClaim,
-  type Judgement,
-  type JudgePorts,
-  judgeBatches,
-  type ReadBatch,
-} from "./judge-log.ts";
-import { readInChunks } from "./log-chunks.ts";
+import type { JudgePorts } from "./judge-log.ts";
+import { type Keep, type OwnBatch, type OwnWalk, walkFromStart, walkOwnLog } from "./own-walk.ts";
 import { keyAt, pendingRotation } from "./rotate-key.ts";
 import { type ConfirmedBatch, confirmedBatch, ownBatchState } from "./take-back.ts";
 
@@ -42,7 +34,7 @@ export type OwnPlace =
       readonly reachable: boolean;
       readonly holder: string | null;
     }
-  | { readonly kind: "unknown"; readonly batches: readonly AcceptedBatch[] }
+  | { readonly kind: "unknown"; readonly batches: readonly OwnBatch[] }
   | { readonly kind: "taken"; readonly publicKey: string; readonly changed: boolean };
 
 /** What can be said without having the commits of the ref; null when they have to be looked at. */
@@ -99,8 +91,8 @@ async function judgeAbove(
   confirmed: ConfirmedBatch,
 ): Promise<OwnPlace> {
   const known = chainOf(keyAt(ports, confirmed.head), confirmed.head);
-  const { accepted } = await judge(ports, commits, known);
-  if (accepted.length > 0) return unknown(ports, accepted);
+  const { kept } = await walkOwnLog(ports, commits, { known, keep: "all" });
+  if (kept.length > 0) return unknown(ports, kept);
   return { kind: "strangers", tip, reachable: true, holder: null };
 }
 
@@ -110,8 +102,8 @@ async function judgeWithoutOwn(
   tip: string,
   commits: readonly string[],
 ): Promise<OwnPlace> {
-  const { accepted, pin } = await judgeFromStart(ports, commits);
-  if (accepted.length > 0) return unknown(ports, accepted);
+  const { kept, pin } = await walkFromStart(ports, commits, "all");
+  if (kept.length > 0) return unknown(ports, kept);
   if (pin !== null) return { kind: "taken", publicKey: pin, changed: false };
   return { kind: "strangers", tip, reachable: false, holder: null };
 }
@@ -122,29 +114,27 @@ async function judgeRewritten(
   { tip, commits }: Found,
   confirmed: ConfirmedBatch,
 ): Promise<OwnPlace> {
-  const { accepted, pin } = await judgeFromStart(ports, commits);
-  const last = accepted.at(-1);
-  if (last === undefined) return { kind: "strangers", tip, reachable: false, holder: pin };
-  const hash = confirmed.head?.hash;
-  const place = accepted.findIndex((batch) => batch.chain.hash === hash);
-  const further = place === -1 ? [] : accepted.slice(place + 1);
-  if (further.length > 0) return unknown(ports, further);
+  const after: Keep = { after: confirmed.head?.hash ?? "" };
+  const { first, last, isMet, kept, pin } = await walkFromStart(ports, commits, after);
+  if (last === null) return { kind: "strangers", tip, reachable: false, holder: pin };
+  if (kept.length > 0) return unknown(ports, kept);
   // A part of what our log is or was, in its own commits or in others, is a stranger's doing and contradicts nothing.
-  if (place !== -1 || isKnownHash(ports.state, last.chain.hash) || (await wasOwn(ports, last.commit))) {
+  if (isMet || isKnownHash(ports.state, last.chain.hash) || (await wasOwn(ports, last.commit))) {
     return { kind: "strangers", tip, reachable: false, holder: null };
   }
-  return isShortenedBeyond(accepted[0], confirmed) ? unknown(ports, accepted) : { kind: "forked" };
+  if (!isShortenedBeyond(first, confirmed)) return { kind: "forked" };
+  return unknown(ports, (await walkFromStart(ports, commits, "all")).kept);
 }
 
 /** What a former life wrote can be taken over with its key alone: after a change of the key that is another one. */
-function unknown({ state, identity }: PlacePorts, batches: readonly AcceptedBatch[]): OwnPlace {
+function unknown({ state, identity }: PlacePorts, batches: readonly OwnBatch[]): OwnPlace {
   const last = batches.at(-1)?.chain.publicKey ?? identity.publicKey;
   const isOwn = last === identity.publicKey || last === pendingRotation(state)?.previous;
   return isOwn ? { kind: "unknown", batches } : { kind: "taken", publicKey: last, changed: true };
 }
 
 /** A log that its owner shortened past all that we know contradicts nothing: nobody else can have signed it. */
-function isShortenedBeyond(first: AcceptedBatch | undefined, { head }: ConfirmedBatch): boolean {
+function isShortenedBeyond(first: OwnWalk["first"], { head }: ConfirmedBatch): boolean {
   const line = first?.lines[0]?.parsed;
   if (line?.status !== "entry" || line.entry.type !== "compacted") return false;
   const epochs = line.entry.keys.map((key) => (key.type === "key" ? key.epoch : ""));
@@ -155,42 +145,3 @@ function isShortenedBeyond(first: AcceptedBatch | undefined, { head }: Confirmed
 /** Whether one of the confirmed batches ended with the line of this hash. Asked only of a log that was rewritten. */
 const isKnownHash = (state: Database, hash: string): boolean =>
   state.get("SELECT 1 FROM batches WHERE state = 'pushed' AND instr(head, ?) > 0 LIMIT 1", hash) !== null;
-
-/** What of a log is ours from its very beginning; `pin`: the key of another one that it is instead. */
-export async function judgeFromStart(
-  ports: PlacePorts,
-  commits: readonly string[],
-): Promise<Pick<Judgement, "accepted" | "pin">> {
-  const { publicKey } = ports.identity;
-  const mine = await judge(ports, commits, chainOf(publicKey, null));
-  if (mine.accepted.length > 0) return mine;
-  const claimed = await judge(ports, commits, null);
-  // A log may have begun with a key that ours followed.
-  const isOurs = claimed.accepted.at(-1)?.chain.publicKey === publicKey;
-  return isOurs ? { ...claimed, pin: null } : { accepted: [], pin: claimed.pin };
-}
-
-async function judge(
-  ports: PlacePorts,
-  commits: readonly string[],
-  known: Chain | null,
-): Promise<Pick<Judgement, "accepted" | "pin">> {
-  const accepted: AcceptedBatch[] = [];
-  let chain = known;
-  let pin: string | null = null;
-  for await (const batches of readInChunks(ports, commits)) {
-    if (chain === known && chain?.seq === 0) chain = fromFirstKey(ports, chain, batches);
-    const judged = await judgeBatches(ports, ports.identity.server, { batches, known: chain });
-    accepted.push(...judged.accepted);
-    pin ??= judged.pin;
-    chain = chain === null && judged.chain.seq === 0 ? null : judged.chain;
-  }
-  return { accepted, pin };
-}
-
-/** A log is read from its start with the key that it begins with, where that was an own one. */
-function fromFirstKey({ state, identity }: PlacePorts, chain: Chain, batches: readonly ReadBatch[]): Chain {
-  const claim = firstClaim(batches);
-  const isOwn = claim !== null && keysOfLog(state, identity.server).includes(claim);
-  return isOwn ? { ...chain, publicKey: claim } : chain;
-}

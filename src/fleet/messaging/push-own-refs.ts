@@ -325,6 +325,8 @@ async function judgeTip(round: FlushRound, tip: string | null): Promise<Result<L
     throw stop(ports, { kind: recovery.hold, detail: recovery.detail });
   }
   round.entries += recovery.entries;
+  // The remote answered, and nothing is known against it.
+  if (recovery.kind === "paused") return fail({ kind: "failed", detail: recovery.detail });
   if (recovery.kind === "changed") {
     round.notices.push(
       `the log of "${ports.identity.server}" on the remote was changed by somebody; it goes on`,

@@ -8,12 +8,11 @@ import type { Database } from "../../base/ports/database.ts";
 import { adoptLog, remember } from "./adopt-log.ts";
 import { type Card, forgottenBy, parseCard } from "./card.ts";
 import { addFormerKey } from "./former-keys.ts";
-import type { AcceptedBatch } from "./judge-log.ts";
 import { type ReceivePorts, type SendPorts, TRACKING } from "./mailbox-ports.ts";
 import { listProgress } from "./message-index.ts";
 import { type Cursor, FORMAT } from "./model.ts";
 import { enqueueFirst, loadHead } from "./outbox.ts";
-import { judgeFromStart } from "./own-place.ts";
+import { type OwnBatch, walkFromStart } from "./own-walk.ts";
 import { listPeers, setHandled, setHistory } from "./peers.ts";
 import { loadCardState, saveCardState } from "./publish-card.ts";
 import { readCard } from "./receive-cards.ts";
@@ -22,7 +21,7 @@ import { ownBatchState } from "./take-back.ts";
 /** The own log as the store has it from the remote, and the own card. */
 export interface OwnPast {
   readonly tip: string | null;
-  readonly batches: readonly AcceptedBatch[];
+  readonly batches: readonly OwnBatch[];
   readonly card: { readonly commit: string; readonly card: Card } | null;
 }
 
@@ -31,11 +30,9 @@ export async function readOwnPast(ports: ReceivePorts): Promise<OwnPast> {
   const { identity, store } = ports;
   const tip = store.readRefs(TRACKING.log).get(TRACKING.log + identity.server) ?? null;
   const commits = tip === null ? [] : await store.listCommits(tip, null, Number.MAX_SAFE_INTEGER);
-  const { accepted } = await judgeFromStart(
-    ports,
-    commits.map((commit) => commit.id),
-  );
-  return { tip, batches: accepted, card: await readOwnCard(ports) };
+  const ids = commits.map((commit) => commit.id);
+  const { kept } = await walkFromStart(ports, ids, "all");
+  return { tip, batches: kept, card: await readOwnCard(ports) };
 }
 
 async function readOwnCard({ identity, store }: ReceivePorts): Promise<OwnPast["card"]> {
@@ -93,7 +90,7 @@ export async function reconcile(
 /** The keys that the own log had: who reads it from its start needs them. */
 function noteFormerKeys(
   { identity, state }: SendPorts,
-  batches: readonly AcceptedBatch[],
+  batches: readonly OwnBatch[],
   nowWallMs: number,
 ): void {
   const firstWallMs = identity.createdWallMs;

@@ -3,16 +3,17 @@
  * beside, what vanished is pushed again, and what only another holder of the own key can have written stops this server.
  * The caller holds the flush lock.
  */
+import { formatDuration } from "../../base/duration.ts";
 import { FleetError } from "../../base/errors.ts";
 import type { Database } from "../../base/ports/database.ts";
 import { beginEpoch } from "./adopt-log.ts";
 import { fingerprintHex, shownFingerprint } from "./conflict-ref.ts";
 import { committedMsOf, dropGraft, graftOf, saveGraft } from "./graft.ts";
-import { readSetting, writeSetting } from "./identity.ts";
 import type { SendPorts } from "./mailbox-ports.ts";
 import { markPushed, queuedDrafts } from "./outbox.ts";
 import { HOLDS, type HoldKind, raiseOwnAlarm } from "./own-alarms.ts";
 import { judgeOwnTip, type OwnPlace } from "./own-place.ts";
+import { noteRecovery, pauseBefore, untilRecovery } from "./recovery-pauses.ts";
 import { adoptBatch, confirmedBatch, newestBatch, takeBack } from "./take-back.ts";
 
 type RecoverPorts = Pick<SendPorts, "identity" | "state" | "store" | "clock" | "cryptography">;
@@ -22,10 +23,12 @@ type RecoverPorts = Pick<SendPorts, "identity" | "state" | "store" | "clock" | "
  * - `behind`: it has to be pushed again
  * - `ahead`: some of what was built arrived, and counts as pushed now
  * - `changed`: what is to be pushed is another batch now
+ * - `paused`: nothing can be pushed for now, since a log of another key stands there once more
  * - `held`: nothing may be pushed
  */
 export type Recovery =
   | { readonly kind: "confirmed" | "behind" | "ahead" | "changed"; readonly entries: number }
+  | { readonly kind: "paused"; readonly entries: number; readonly detail: string }
   | {
       readonly kind: "held";
       readonly hold: HoldKind;
@@ -59,8 +62,9 @@ async function settleRest(
 ): Promise<Recovery> {
   switch (place.kind) {
     case "strangers": {
-      const beside = await standBeside(ports, place);
-      return typeof beside === "boolean" ? { kind: beside ? "changed" : kind, entries } : beside;
+      const paused = notePause(ports, place);
+      if (paused !== null) return { kind: "paused", entries, detail: paused.detail };
+      return { kind: (await standBeside(ports, place)) ? "changed" : kind, entries };
     }
     case "confirmed":
     case "behind":
@@ -91,20 +95,16 @@ function acceptOurs(
   return entries === null ? null : { kind: "changed", entries };
 }
 
-type Strangers = Extract<OwnPlace, { kind: "strangers" }>;
+export type Strangers = Extract<OwnPlace, { kind: "strangers" }>;
 
 /** Makes the next batch stand beside the strangers' commits; true when that is news, false when it does already. */
-async function standBeside(
-  ports: RecoverPorts,
-  place: Strangers,
-): Promise<boolean | Extract<Recovery, { kind: "held" }>> {
+async function standBeside(ports: RecoverPorts, place: Strangers): Promise<boolean> {
   const { state, store, clock, identity } = ports;
   const { tip, reachable, holder } = place;
   const base = confirmedBatch(state)?.tip ?? null;
   const known = graftOf(state);
   if (known?.tip === tip) return false;
   const nowWallMs = clock.wallMs();
-  if (holder !== null && !mayRecover(state, nowWallMs)) return fight(ports, holder);
   const committedMs = await committedMsOf(store, tip, nowWallMs);
   state.transaction(() => {
     if (!takeBack(state, newestBatch(state)))
@@ -135,33 +135,26 @@ function addContent(
   beginEpoch(ports, at.nowWallMs);
 }
 
-const RECOVERIES = "recoveries";
-
-/** Where another key's whole log stands in the place of ours, both may be at it: so many recoveries are made an hour. */
-const RECOVERIES_MAX = 3;
-const RECOVERIES_MS = 3_600_000;
-
-/** Whether a log of another key may be stood beside once more. */
-export const mayRecover = (state: Database, nowWallMs: number): boolean =>
-  recentRecoveries(state, nowWallMs).length < RECOVERIES_MAX;
-
-function recentRecoveries(state: Database, nowWallMs: number): number[] {
-  const all = JSON.parse(readSetting(state, RECOVERIES) ?? "[]") as number[];
-  // A clock that was set back must not make an hour of years.
-  return all.filter((atWallMs) => Math.abs(nowWallMs - atWallMs) < RECOVERIES_MS);
+/** Why a log of another key is not stood beside yet. `isNews`: it was not so before. */
+export interface RecoveryPause {
+  readonly detail: string;
+  readonly isNews: boolean;
 }
 
-const noteRecovery = (state: Database, nowWallMs: number): void =>
-  writeSetting(state, RECOVERIES, JSON.stringify([...recentRecoveries(state, nowWallMs), nowWallMs]));
-
-/** Another key's whole log stands in the place of ours again and again. */
-export function fight(
-  { identity, cryptography }: Pick<RecoverPorts, "identity" | "cryptography">,
-  holder: string,
-): Extract<Recovery, { kind: "held" }> {
+/**
+ * Says why a log of another key in the place of ours is not stood beside yet; null where it may be. Whoever can
+ * push can put one there, with a key that he made a moment before: it delays what is pushed, and stops nothing else.
+ */
+export function notePause(
+  { identity, state, clock, cryptography }: Omit<RecoverPorts, "store">,
+  { tip, holder }: Strangers,
+): RecoveryPause | null {
+  const nowWallMs = clock.wallMs();
+  if (holder === null || graftOf(state)?.tip === tip || untilRecovery(state, nowWallMs) === 0) return null;
   const other = shownFingerprint(fingerprintHex(holder, cryptography));
-  const detail = `another key (${other}) keeps writing the log of "${identity.server}"; it was written again ${RECOVERIES_MAX} times within the hour`;
-  return { kind: "held", hold: "fight", detail, holder };
+  const pause = formatDuration(pauseBefore(state, nowWallMs));
+  const detail = `logs of other keys (now ${other}) are put in the place of that of "${identity.server}" again and again: it is written again after ${pause}, and what is sent meanwhile waits`;
+  return { detail, isNews: raiseOwnAlarm(state, { kind: "fight", detail }, nowWallMs) };
 }
 
 /** What of a log stops this server, in words. */
@@ -196,7 +189,6 @@ export function held(
 const HINTS: Readonly<Record<HoldKind, string>> = {
   "other-machine": `If the other one is switched off, "fleetd monitor" takes its log over once it was silent for two heartbeats; else choose another id with "fleetd init --server ID"`,
   "id-taken": `Choose another id with "fleetd init --server ID"`,
-  fight: `Stop the other machine, or choose another id with "fleetd init --server ID"; this one tries again within the hour`,
   "other-fleet": "Put the fleet's repository back at that address; what is queued goes by itself then",
 };
 

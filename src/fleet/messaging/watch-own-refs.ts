@@ -15,7 +15,8 @@ import { heldByCard, judgeOwnCard, type OwnCard } from "./own-card.ts";
 import { judgeKnownTip, judgeOwnTip, type OwnPlace } from "./own-place.ts";
 import { loadCardState, saveCardState } from "./publish-card.ts";
 import type { OwnRefs } from "./receive-messages.ts";
-import { held, mayRecover } from "./recover-log.ts";
+import { held, notePause } from "./recover-log.ts";
+import { pauseBefore } from "./recovery-pauses.ts";
 import { confirmedBatch } from "./take-back.ts";
 
 /** When a look was made, and for how long another machine has to be silent. */
@@ -92,7 +93,7 @@ export class OwnRefsWatch {
   }
 
   async #act(found: OwnRefs, other: Other, times: WatchTimes): Promise<OwnLook> {
-    const { state, clock, identity } = this.#ports;
+    const { state, identity } = this.#ports;
     const { place, card } = other;
     if (place?.kind === "taken") {
       // Whoever pushes finds that out again, tells the holder, and raises the alarm.
@@ -108,18 +109,22 @@ export class OwnRefsWatch {
       return await this.#watchOther(found, other, times);
     this.#silence = null;
     const isStranger = place?.kind === "strangers" && graftOf(state)?.tip !== place.tip;
-    const isFight =
-      place?.kind === "strangers" && place.holder !== null && !mayRecover(state, clock.wallMs());
-    if (isStranger && isFight && holdOf(state)?.kind === "fight") {
-      return { held: holdOf(state), wantsPush: false, notices: [] };
-    }
+    const paused = place?.kind === "strangers" ? notePause(this.#ports, place) : null;
     const ended = this.#endHolds();
-    if (place?.kind === "confirmed") endOwnAlarms(state, ["stranger"], clock.wallMs());
+    if (place?.kind === "confirmed") this.#endStrangers();
     const isOff = place !== null && place.kind !== "confirmed" && place.kind !== "ours";
     const isCardOff = found.card === null ? loadCardState(this.#ports).n > 0 : card.kind !== "known";
     const wantsPush = ended || isStranger || (isOff && place.kind !== "strangers") || isCardOff;
     const notices = ended ? [`nothing is in the way of "${identity.server}" any more; it goes on`] : [];
-    return { held: null, wantsPush, notices };
+    if (paused?.isNews === true) notices.push(paused.detail);
+    return { held: null, wantsPush: wantsPush && paused === null, notices };
+  }
+
+  #endStrangers(): void {
+    const { state, clock } = this.#ports;
+    const nowWallMs = clock.wallMs();
+    const isPeace = pauseBefore(state, nowWallMs) === 0;
+    endOwnAlarms(state, isPeace ? ["stranger", "fight"] : ["stranger"], nowWallMs);
   }
 
   #endHolds(): boolean {

@@ -72,7 +72,7 @@ describe("askOwnRefs()", () => {
   });
 
   test("goes by what is known already, without asking", async () => {
-    raiseOwnAlarm(me.state, { kind: "fight", detail: "they fight" }, 5);
-    expect(await ask()).toEqual({ kind: "fight", detail: "they fight" });
+    raiseOwnAlarm(me.state, { kind: "other-machine", detail: "they fight" }, 5);
+    expect(await ask()).toEqual({ kind: "other-machine", detail: "they fight" });
   });
 });

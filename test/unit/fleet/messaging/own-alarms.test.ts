@@ -60,7 +60,6 @@ test("HOLDS end commands with 77, and with 75 where waiting is all it takes", ()
   expect(HOLDS).toEqual({
     "other-machine": "NOT_AUTHORISED",
     "id-taken": "NOT_AUTHORISED",
-    fight: "NOT_AUTHORISED",
     "other-fleet": "NOT_YET",
   });
 });

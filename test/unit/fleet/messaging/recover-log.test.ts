@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
 import { toObjects } from "../../../../src/fleet/messaging/build-batch.ts";
-import { graftOf } from "../../../../src/fleet/messaging/graft.ts";
+import { graftOf, saveGraft } from "../../../../src/fleet/messaging/graft.ts";
 import { loadHead, outboxItem, queuedDrafts } from "../../../../src/fleet/messaging/outbox.ts";
-import { listOwnAlarms } from "../../../../src/fleet/messaging/own-alarms.ts";
-import { held, holdError, mayRecover, recoverLog } from "../../../../src/fleet/messaging/recover-log.ts";
+import { holdOf, listOwnAlarms } from "../../../../src/fleet/messaging/own-alarms.ts";
+import { held, holdError, notePause, recoverLog } from "../../../../src/fleet/messaging/recover-log.ts";
+import { noteRecovery } from "../../../../src/fleet/messaging/recovery-pauses.ts";
 import { systemCryptography } from "../../../../src/platform/cryptography.ts";
 import { MemoryFleet, type MemoryServer, PATIENTLY, strangersCommit } from "../../../helpers/memory-fleet.ts";
 
@@ -29,6 +30,16 @@ function putJunk(parent: string | null, server = me): string {
   const commit = strangersCommit({ "entries.jsonl": toUtf8(`{"junk":${junkCount}}\n`) }, parent);
   fleet.remote.put(server.logRef, commit.all, commit.commitId);
   return commit.commitId;
+}
+
+/** Somebody with a key of his own puts a whole log in the place of ours. */
+async function putForeign(): Promise<void> {
+  const [log, card] = [tipOf(), fleet.remote.refs.get(me.cardRef) ?? null];
+  fleet.remote.put(me.logRef, [], null);
+  fleet.remote.put(me.cardRef, [], null);
+  await (await fleet.join("code1")).flush();
+  fleet.remote.put(me.cardRef, [], card);
+  expect(tipOf()).not.toBe(log);
 }
 
 describe("recoverLog()", () => {
@@ -95,24 +106,47 @@ describe("recoverLog()", () => {
     expect(me.message(id).message.body).toBe("hello");
   });
 
-  test("recovers three times an hour from a log of another key, and then stands still", async () => {
-    const foreign = async (): Promise<void> => {
-      const [log, card] = [tipOf(), fleet.remote.refs.get(me.cardRef) ?? null];
-      fleet.remote.put(me.logRef, [], null);
-      fleet.remote.put(me.cardRef, [], null);
-      await (await fleet.join("code1")).flush();
-      fleet.remote.put(me.cardRef, [], card);
-      expect(tipOf()).not.toBe(log);
-    };
-    for (let count = 0; count < 3; count += 1) {
-      await foreign();
-      expect((await me.flush()).status).toBe("pushed");
+  test("logs of throw-away keys delay what is pushed, ever longer up to a bound, and stop nothing", async () => {
+    const pauses: number[] = [];
+    for (let count = 0; count < 12; count += 1) {
+      await putForeign();
+      me.queue({ to: ["code2"] });
+      const startedMs = fleet.clock.wallMs();
+      let outcome = await me.flush();
+      while (outcome.status !== "pushed") {
+        expect(outcome).toMatchObject({ status: "waiting", failure: { kind: "failed" } });
+        expect(holdOf(me.state)).toBeNull();
+        const alarms = listOwnAlarms(me.state, fleet.clock.wallMs());
+        expect(alarms).toMatchObject([{ kind: "fight", held: false }, { kind: "stranger" }]);
+        await fleet.clock.advance(5_000);
+        outcome = await me.flush();
+      }
+      pauses.push((fleet.clock.wallMs() - startedMs) / 1000);
+      expect(queuedDrafts(me.state, 1)).toEqual([]);
     }
-    await foreign();
-    expect(await recover()).toMatchObject({ kind: "held", hold: "fight" });
-    expect(mayRecover(me.state, fleet.clock.wallMs())).toBe(false);
+    expect(pauses.slice(0, 3)).toEqual([0, 0, 0]);
+    expect(pauses.toSorted((one, other) => one - other)).toEqual(pauses);
+    expect(pauses[3]).toBeGreaterThan(0);
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(305);
     await fleet.clock.advance(3_600_000);
+    await putForeign();
     expect(await recover()).toMatchObject({ kind: "changed" });
+  });
+
+  test("notePause() is news once, and none for junk that nobody signed or for what is stood beside already", async () => {
+    const strangers = { kind: "strangers", tip: "ab".repeat(20), reachable: false } as const;
+    const holder = (await fleet.add("code2")).identity.publicKey;
+    const at = { ...strangers, holder };
+    expect(notePause(me.sendPorts, at)).toBeNull();
+    for (let count = 0; count < 3; count += 1) noteRecovery(me.state, fleet.clock.wallMs());
+    expect(notePause(me.sendPorts, { ...strangers, holder: null })).toBeNull();
+    expect(notePause(me.sendPorts, at)).toEqual({
+      detail: expect.stringContaining("after 15 s"),
+      isNews: true,
+    });
+    expect(notePause(me.sendPorts, at)?.isNews).toBe(false);
+    saveGraft(me.state, { base: tipOf(), tip: at.tip, committedMs: 0 });
+    expect(notePause(me.sendPorts, at)).toBeNull();
   });
 
   test("a stranger's junk is stood beside as often as it comes", async () => {
@@ -144,7 +178,7 @@ test("held() words what was found, holdError() says what to do about it", async 
   expect(held(at, taken)).toMatchObject({ hold: "id-taken", holder: publicKey });
   expect(held(at, { ...taken, changed: true }).detail).toContain("was changed after this state was saved");
   expect(held(at, { kind: "unknown", batches: [] }).detail).toContain("0 entries signed with its key");
-  const thrown = holdError("code1", { kind: "fight", detail: "another key" });
+  const thrown = holdError("code1", { kind: "id-taken", detail: "another key" });
   expect(thrown).toMatchObject({ code: "NOT_AUTHORISED", message: `Cannot push as "code1": another key` });
   expect(thrown.hint).toContain("fleetd init --server ID");
 });

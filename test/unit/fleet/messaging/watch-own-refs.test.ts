@@ -170,6 +170,36 @@ describe("look()", () => {
     expect(await look()).toMatchObject({ held: { kind: "other-machine" } });
   });
 
+  test("goes on answering where logs of throw-away keys are put in the place of ours, and says so once", async () => {
+    const other = await fleet.add("code2");
+    for (let count = 0; count < 4; count += 1) {
+      const card = fleet.remote.refs.get(me.cardRef) ?? null;
+      fleet.remote.put(me.logRef, [], null);
+      fleet.remote.put(me.cardRef, [], null);
+      await (await fleet.join("code1")).flush();
+      fleet.remote.put(me.cardRef, [], card);
+      if (count < 3) await me.flush();
+    }
+    const told = [expect.stringContaining("again and again")];
+    expect(await look()).toEqual({ held: null, wantsPush: false, notices: told });
+    expect(await look()).toEqual({ held: null, wantsPush: false, notices: [] });
+    const id = await other.send({ to: ["code1"], kind: "request" });
+    await me.receive();
+    expect(me.answer()).toMatchObject([{ act: "answer", message: { id } }]);
+    await fleet.clock.advance(15_000);
+    expect(await look()).toMatchObject({ held: null, wantsPush: true });
+    expect((await me.flush()).status).toBe("pushed");
+    await look();
+    expect(listOwnAlarms(me.state, fleet.clock.wallMs())).toContainEqual(
+      expect.objectContaining({ kind: "fight", endedWallMs: null }),
+    );
+    await fleet.clock.advance(3_600_000);
+    await look();
+    expect(listOwnAlarms(me.state, fleet.clock.wallMs())).toContainEqual(
+      expect.objectContaining({ kind: "fight", endedWallMs: expect.any(Number) }),
+    );
+  });
+
   test("an old card of a daemon of ours does not say again how far it had come", async () => {
     const old = fleet.remote.refs.get(me.cardRef) ?? "";
     const other = await fleet.add("code2");
