@@ -203,7 +203,15 @@ describe("exit code 77: not authorised", () => {
     const tip = fleet.git.git(own, "rev-parse", "refs/fleet/log/mine1");
     rmSync(home, { recursive: true });
     renameSync(`${home}.backup`, home);
-    const ran = await expectFailure(77, ["send", "hello again", "--to", "all"], { env });
+    // It is kept, so this is an answer and no failure: scripts get its id, and send it once.
+    const ran = await fleet.run(["send", "hello again", "--to", "all"], { env });
+    expect(ran).toMatchObject({
+      code: 77,
+      stdout: expect.stringMatching(/^Not pushed yet: message [0-9a-f]+/),
+    });
+    const json = await fleet.run(["send", "and again", "--to", "all", "--json"], { env });
+    expect(json.code).toBe(77);
+    expect(JSON.parse(json.stdout)).toMatchObject({ state: "queued", id: expect.any(String) });
     expect(ran.stderr).toContain("this machine did not write");
     expect(ran.stderr).toContain("this state is an old copy");
     // Nothing was forced, and nothing is lost.
