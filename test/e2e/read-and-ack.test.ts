@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Answer, TempFleet } from "../helpers/temp-fleet.ts";
+import { untilHolds } from "../helpers/temp-git.ts";
 
 type Recipient = { server: string; state: string; receipts: string[] };
 
@@ -21,7 +22,7 @@ describe.each([["without daemons"], ["with daemons"]])("read and ack %s", (mode)
     const words = ["send", "maintenance tonight", "Notice", "--to", "all", "--require-ack"];
     const { id } = await fleet.json(words, from);
     // With a daemon the message is on its way; each reader's inbox is asked until it is there.
-    for (const as of readers) await until(async () => (await inboxEntry(as, String(id))) !== undefined);
+    for (const as of readers) await untilHolds(async () => (await inboxEntry(as, String(id))) !== undefined);
     return String(id);
   };
   const inboxEntry = async (as: string, id: string): Promise<Answer | undefined> => {
@@ -73,7 +74,7 @@ describe.each([["without daemons"], ["with daemons"]])("read and ack %s", (mode)
     expect(Object.keys(await recipientsOf(id))).toEqual(readers);
     await fleet.text(["read", id.slice(-8)], { as: "leaf1" });
     await fleet.text(["ack", id.slice(-8)], { as: "leaf2" });
-    await until(async () => {
+    await untilHolds(async () => {
       const { leaf1, leaf2 } = await recipientsOf(id);
       return leaf1?.state === "read" && leaf2?.state === "acked";
     });
@@ -81,14 +82,14 @@ describe.each([["without daemons"], ["with daemons"]])("read and ack %s", (mode)
     expect([leaf1?.receipts, leaf2?.receipts, leaf3?.receipts]).toEqual([["read"], ["acked"], []]);
     expect(["pushed", "seen"]).toContain(leaf3?.state ?? "");
     await fleet.text(["read", id.slice(-8)], { as: "leaf2" });
-    await until(async () => (await recipientsOf(id))["leaf2"]?.receipts.length === 2);
+    await untilHolds(async () => (await recipientsOf(id))["leaf2"]?.receipts.length === 2);
     expect((await recipientsOf(id))["leaf2"]).toMatchObject({ state: "acked" });
   });
 
   test("sent sums up a broadcast: how many got how far", async () => {
     const id = await broadcast();
     await fleet.text(["read", id.slice(-8)], { as: "leaf1" });
-    await until(async () => (await recipientsOf(id))["leaf1"]?.state === "read");
+    await untilHolds(async () => (await recipientsOf(id))["leaf1"]?.state === "read");
     const line = (await fleet.text(["sent"], from)).split("\n").find((row) => row.startsWith(id.slice(-8)));
     expect(line).toMatch(/1\/3 read/);
   });
@@ -125,11 +126,3 @@ describe.each([["without daemons"], ["with daemons"]])("read and ack %s", (mode)
     }
   }
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 20_000;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error("What was waited for did not come");
-    await Bun.sleep(20);
-  }
-}

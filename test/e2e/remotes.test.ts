@@ -7,7 +7,7 @@ import {
   startSilentServer,
 } from "../helpers/git-servers.ts";
 import { type Answer, TempFleet } from "../helpers/temp-fleet.ts";
-import { eventually, processesWith } from "../helpers/temp-git.ts";
+import { eventually, processesWith, untilHolds } from "../helpers/temp-git.ts";
 import { findSshd, startSshServer } from "../lab/git/ssh-server.ts";
 
 let fleet: TempFleet;
@@ -54,7 +54,7 @@ async function converse(remote: string, expected: Expected = {}): Promise<void> 
   expect(read["message"]).toMatchObject({ in_reply_to: sent["id"], subject: "Re: Hello" });
   const ack = ["ack", String(sent["id"]).slice(-8)];
   expect(await fleet.json(ack, { as: "code2", env })).toMatchObject({ changed: true });
-  await until(async () => (await stateAtCode2(String(sent["id"]), env)) === "acked");
+  await untilHolds(async () => (await stateAtCode2(String(sent["id"]), env)) === "acked");
   expect((await fleet.json(["status"], { as: "code2", env }))["problems"]).toEqual([]);
   const ended = await monitor.stop();
   expect(ended.stdout).not.toMatch(/trouble|failed|quarantined/);
@@ -229,11 +229,3 @@ describe("a remote that hangs", () => {
     expect(await fleet.json(["status"], { as: "code1" })).toMatchObject({ queue: { count: 1 } });
   });
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 20_000;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error("What was waited for did not come");
-    await Bun.sleep(20);
-  }
-}

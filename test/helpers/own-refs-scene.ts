@@ -2,7 +2,7 @@
 import { chmodSync, cpSync, existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { FleetSandbox, type Monitor } from "./fleet-sandbox.ts";
-import { eventually } from "./temp-git.ts";
+import { eventually, pauseAfter } from "./temp-git.ts";
 
 /** Everything that is waited for happens within this time, on however slow a machine. */
 export const WITHIN_MS = 60_000;
@@ -116,9 +116,11 @@ export async function twoNewcomers({ sandbox }: OwnRefsScene): Promise<void> {
 /** Waits until something holds. @throws with `what` when it never does */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadlineMs = performance.now() + WITHIN_MS;
-  while (!(await holds())) {
+  for (;;) {
+    const askedMs = performance.now();
+    if (await holds()) return;
     if (performance.now() > deadlineMs) throw new Error(`waited in vain: ${what}`);
-    await Bun.sleep(30);
+    await pauseAfter(askedMs, 30);
   }
 }
 

@@ -170,9 +170,25 @@ function readOrEmpty(path: string): string {
 /** Waits until `condition` holds, at most `withinMs`; false when it never did. */
 export async function eventually(condition: () => boolean, withinMs = 5000): Promise<boolean> {
   const deadlineMs = performance.now() + withinMs;
-  while (!condition()) {
+  for (;;) {
+    const askedMs = performance.now();
+    if (condition()) return true;
     if (performance.now() > deadlineMs) return false;
-    await Bun.sleep(5);
+    await pauseAfter(askedMs, 5);
   }
-  return true;
 }
+
+/** As `eventually`, for what has to be asked for; throws when it never held. */
+export async function untilHolds(condition: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
+  const deadlineMs = performance.now() + withinMs;
+  for (;;) {
+    const askedMs = performance.now();
+    if (await condition()) return;
+    if (performance.now() > deadlineMs) throw new Error("What was waited for did not come");
+    await pauseAfter(askedMs, 20);
+  }
+}
+
+/** A condition that is dear to ask, since it starts git or fleetd, is asked for a quarter of the time at most. */
+export const pauseAfter = (askedMs: number, leastMs: number): Promise<void> =>
+  Bun.sleep(Math.max(leastMs, 3 * (performance.now() - askedMs)));

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pauseAfter } from "./temp-git.ts";
 
 /** The compiled executable that end-to-end tests run. */
 export const FLEETD = join(import.meta.dir, "../../dist/fleetd");
@@ -148,8 +149,10 @@ export async function until(
   withinMs = 20_000,
 ): Promise<void> {
   const deadlineMs = performance.now() + withinMs;
-  while (!(await condition())) {
+  for (;;) {
+    const askedMs = performance.now();
+    if (await condition()) return;
     if (performance.now() > deadlineMs) throw new Error(`Waited ${withinMs} ms in vain: ${what}`);
-    await Bun.sleep(POLL_MS);
+    await pauseAfter(askedMs, POLL_MS);
   }
 }
