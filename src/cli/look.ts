@@ -1,8 +1,8 @@
 import { errorCodeOf, FleetError, messageOf } from "../base/errors.ts";
+import { freshAlarms } from "../fleet/messaging/index-troubles.ts";
 import { UNREADABLE, UNREADABLE_CARD } from "../fleet/messaging/ingest-log.ts";
 import { noteLook } from "../fleet/messaging/last-look.ts";
 import type { ReceivePorts } from "../fleet/messaging/mailbox-ports.ts";
-import { freshAlarms } from "../fleet/messaging/message-index.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { ingestStore, receiveMessages } from "../fleet/messaging/receive-messages.ts";
 import { tightenTrustPolicy } from "../fleet/messaging/trust.ts";

@@ -17,12 +17,12 @@ import type {
   StoreFacts,
 } from "../fleet/health/model.ts";
 import { lastLookWallMs } from "../fleet/messaging/last-look.ts";
-import { listCards } from "../fleet/messaging/message-index.ts";
 import { lastPushedWallMs } from "../fleet/messaging/outbox.ts";
 import { describeOwnAlarm, holdOf, listOwnAlarms } from "../fleet/messaging/own-alarms.ts";
 import { listPeers } from "../fleet/messaging/peers.ts";
 import { queueSummary } from "../fleet/messaging/queue.ts";
 import { hintOfHold } from "../fleet/messaging/recover-log.ts";
+import { listCards } from "../fleet/messaging/stored-cards.ts";
 import type { DaemonStatus } from "../http/protocol.ts";
 import { findAccessProblem } from "../platform/access.ts";
 import { systemClock } from "../platform/clock.ts";

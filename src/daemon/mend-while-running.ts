@@ -4,8 +4,8 @@
  * pushed, and nobody but the operator decides what becomes of it.
  */
 import { messageOf } from "../base/errors.ts";
+import { serversWithAlarm } from "../fleet/messaging/index-troubles.ts";
 import { UNREADABLE, UNREADABLE_CARD } from "../fleet/messaging/ingest-log.ts";
-import { serversWithAlarm } from "../fleet/messaging/message-index.ts";
 import { systemClock } from "../platform/clock.ts";
 import { findStoreProblem } from "../platform/git/inspect-store.ts";
 import type { Report } from "./events.ts";

@@ -1,10 +1,11 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { flushNow, queueDrafts } from "../../src/daemon/flush-now.ts";
 import { serverFacts } from "../../src/daemon/server-facts.ts";
-import { findCard, listProgress } from "../../src/fleet/messaging/message-index.ts";
+import { listProgress } from "../../src/fleet/messaging/message-index.ts";
 import { findPeer } from "../../src/fleet/messaging/peers.ts";
 import { receiveMessages } from "../../src/fleet/messaging/receive-messages.ts";
 import { draftMessage } from "../../src/fleet/messaging/send-message.ts";
+import { findCard } from "../../src/fleet/messaging/stored-cards.ts";
 import { DEFAULT_SETTINGS } from "../../src/fleet/settings/defaults.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { systemCryptography } from "../../src/platform/cryptography.ts";

@@ -1,6 +1,7 @@
 import { EXIT_CODES, FleetError, firstLineOf } from "../../base/errors.ts";
 import { purgeTrust } from "../../fleet/messaging/change-trust.ts";
-import { clearAlarm, listProgress } from "../../fleet/messaging/message-index.ts";
+import { clearAlarm } from "../../fleet/messaging/index-troubles.ts";
+import { listProgress } from "../../fleet/messaging/message-index.ts";
 import { findPeer, type Peer, readmitPeer, setForgotten } from "../../fleet/messaging/peers.ts";
 import { deleteRefs, findRefsOf } from "../../fleet/messaging/purge-server.ts";
 import { systemClock } from "../../platform/clock.ts";

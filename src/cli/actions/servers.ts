@@ -1,16 +1,12 @@
 import { readCardHealth } from "../../fleet/health/card-health.ts";
 import { forgottenBy, labelsOf } from "../../fleet/messaging/card.ts";
-import {
-  describeQuarantine,
-  listAlarms,
-  listCards,
-  listProgress,
-  type StoredCard,
-} from "../../fleet/messaging/message-index.ts";
+import { describeQuarantine, listAlarms } from "../../fleet/messaging/index-troubles.ts";
+import { listProgress } from "../../fleet/messaging/message-index.ts";
 import { ownGroups } from "../../fleet/messaging/own-groups.ts";
 import { listPeers } from "../../fleet/messaging/peers.ts";
 import { lastSeenWallMs, type PresenceState, presenceOf } from "../../fleet/messaging/presence.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
+import { listCards, type StoredCard } from "../../fleet/messaging/stored-cards.ts";
 import { isRefused, listTrusted, type TrustHow, trustEntryOf } from "../../fleet/messaging/trust-view.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";

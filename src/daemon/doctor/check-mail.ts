@@ -1,7 +1,7 @@
 import { firstLineOf } from "../../base/errors.ts";
 import { OTHER_KEY } from "../../fleet/messaging/hold-back.ts";
+import { describeQuarantine, listAlarms } from "../../fleet/messaging/index-troubles.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
-import { describeQuarantine, listAlarms } from "../../fleet/messaging/message-index.ts";
 import { listQueue, type QueueItem } from "../../fleet/messaging/queue.ts";
 import { trustEntryOf } from "../../fleet/messaging/trust-view.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";

@@ -5,8 +5,8 @@ import type { Chain } from "./accept-batch.ts";
 import { addFormerKey } from "./former-keys.ts";
 import { keepFormer } from "./former-logs.ts";
 import { currentProgress, traceLog } from "./hold-back.ts";
+import { clearAlarm } from "./index-troubles.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
-import { clearAlarm } from "./message-index.ts";
 import { findPeer, readmitPeer, setForgotten, setPurged } from "./peers.ts";
 import { findTrust, fingerprintOfKey, fitsKey, noteHeld, noteTrust, trustOf, trustPolicy } from "./trust.ts";
 

@@ -19,10 +19,10 @@ import { encodeLine, parseLine } from "./entry-line.ts";
 import { toGitObject } from "./git-encoding.ts";
 import { judgeBatches, readBatches } from "./judge-log.ts";
 import { type ReceivePorts, type SendPorts, TRACKING } from "./mailbox-ports.ts";
-import { findCard } from "./message-index.ts";
 import { type CompactedBody, type Entry, FORMAT, type KeyBody, type ReceiptEntry } from "./model.ts";
 import { findPeer } from "./peers.ts";
 import { signSsh } from "./ssh-signature.ts";
+import { findCard } from "./stored-cards.ts";
 
 /** What shortening needs beyond sending: how far others have read is in the index. */
 export type CompactPorts = SendPorts & Pick<ReceivePorts, "index">;

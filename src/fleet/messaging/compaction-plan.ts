@@ -14,9 +14,9 @@ import type { LogHead } from "./build-batch.ts";
 import { forgottenBy } from "./card.ts";
 import { lookingSinceWallMs } from "./last-look.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
-import { listCards } from "./message-index.ts";
 import { hasUnpushed } from "./outbox.ts";
 import { listPeers } from "./peers.ts";
+import { listCards } from "./stored-cards.ts";
 import { confirmedBatch } from "./take-back.ts";
 
 export type CompactionRules = ServerSettings["compaction"];

@@ -1,9 +1,9 @@
 import type { Database } from "../../base/ports/database.ts";
 import { hasPassed } from "./card.ts";
-import { listCards } from "./message-index.ts";
 import { type Cursor, parseServerId, type ReceiptState } from "./model.ts";
 import { type OutboxItem, outboxItem } from "./outbox.ts";
 import { passedAt } from "./peers.ts";
+import { listCards } from "./stored-cards.ts";
 
 /**
  * How far a message got with one recipient; each state includes the ones before it, except that read and acked are

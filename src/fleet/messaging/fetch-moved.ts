@@ -4,8 +4,8 @@
  */
 import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
+import { type Alarm, clearAlarm, isRaised, raiseAlarm, serversWithAlarm } from "./index-troubles.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
-import { type Alarm, clearAlarm, isRaised, raiseAlarm, serversWithAlarm } from "./message-index.ts";
 
 /** A ref that is elsewhere than here, and whose it is. */
 export interface MovedRef {

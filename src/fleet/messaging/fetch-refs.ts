@@ -2,8 +2,8 @@ import type { RemoteFailure, RemoteOptions } from "../../base/ports/git-remote.t
 import type { Result } from "../../base/result.ts";
 import { fetchMoved, isAboutRefs, type MovedRef } from "./fetch-moved.ts";
 import type { Identity } from "./identity.ts";
+import { addQuarantine } from "./index-troubles.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
-import { addQuarantine } from "./message-index.ts";
 import { parseServerId } from "./model.ts";
 
 type Fetched = Result<unknown, RemoteFailure>;

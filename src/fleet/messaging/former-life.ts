@@ -8,12 +8,12 @@ import type { Database } from "../../base/ports/database.ts";
 import type { GitStore } from "../../base/ports/git-store.ts";
 import type { LogHead } from "./build-batch.ts";
 import type { ReceivePorts, SendPorts } from "./mailbox-ports.ts";
-import { listCards } from "./message-index.ts";
 import { loadHead } from "./outbox.ts";
 import { holdOf } from "./own-alarms.ts";
 import { judgeOwnCard, type OwnCard } from "./own-card.ts";
 import { judgeOwnTip, type OwnPlace } from "./own-place.ts";
 import { holdError } from "./recover-log.ts";
+import { listCards } from "./stored-cards.ts";
 
 const PREFIX = "refs/kept/own/";
 const NAMES = { log: `${PREFIX}log`, card: `${PREFIX}card` } as const;

@@ -6,10 +6,11 @@
  */
 import type { Chain } from "./accept-batch.ts";
 import { keysOfLog, keysOfLogs, presentKey } from "./former-keys.ts";
+import { addQuarantine, raiseAlarm } from "./index-troubles.ts";
 import { firstClaim, judgeBatches, knownChain, readBatches } from "./judge-log.ts";
 import { type Log, readInChunks } from "./log-chunks.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
-import { addQuarantine, loadProgress, type Progress, raiseAlarm } from "./message-index.ts";
+import { loadProgress, type Progress } from "./message-index.ts";
 import { parseServerId } from "./model.ts";
 import { findPeer, setHistory } from "./peers.ts";
 import {

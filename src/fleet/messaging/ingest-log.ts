@@ -5,20 +5,12 @@ import { findUnread, type Unread } from "./accept-compacted.ts";
 import { followHandovers } from "./former-keys.ts";
 import { keepFormer } from "./former-logs.ts";
 import { currentProgress } from "./hold-back.ts";
+import { addQuarantine, hasRefused, isRaised, raiseAlarm, removeQuarantine } from "./index-troubles.ts";
 import type { IndexWriter } from "./index-writer.ts";
 import { type Judgement, judgeBatches, type ReadBatch } from "./judge-log.ts";
 import { type Log, readInChunks } from "./log-chunks.ts";
 import type { ReceivePorts } from "./mailbox-ports.ts";
-import {
-  addQuarantine,
-  hasRefused,
-  insertLines,
-  isRaised,
-  type Progress,
-  raiseAlarm,
-  removeQuarantine,
-  saveProgress,
-} from "./message-index.ts";
+import { insertLines, type Progress, saveProgress } from "./message-index.ts";
 import { parseServerId } from "./model.ts";
 import { findPeer, pinPeer } from "./peers.ts";
 

@@ -1,7 +1,7 @@
 import { fromInstant } from "../../base/instant.ts";
 import type { Database } from "../../base/ports/database.ts";
-import { findCard } from "./message-index.ts";
 import type { MessageEntry } from "./model.ts";
+import { findCard } from "./stored-cards.ts";
 
 /** A clock is taken for wrong when it differs by more than this from the sender's card. */
 const SKEW_MS_MAX = 5 * 60_000;

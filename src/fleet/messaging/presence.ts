@@ -1,5 +1,5 @@
 import { fromInstant } from "../../base/instant.ts";
-import type { StoredCard } from "./message-index.ts";
+import type { StoredCard } from "./stored-cards.ts";
 
 /** Whether a server is there: `quiet` missed one heartbeat, `silent` two; `unknown` before its first card. */
 export type PresenceState = "online" | "quiet" | "silent" | "unknown";

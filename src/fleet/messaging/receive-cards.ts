@@ -3,23 +3,20 @@ import type { Database } from "../../base/ports/database.ts";
 import type { GitStore } from "../../base/ports/git-store.ts";
 import { type Card, parseCard } from "./card.ts";
 import { keysOfLog } from "./former-keys.ts";
-import { UNREADABLE_CARD } from "./ingest-log.ts";
-import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
 import {
   addQuarantine,
   clearAlarm,
-  findCard,
-  listCards,
-  loadProgress,
   raiseAlarm,
   removeQuarantine,
-  type StoredCard,
-  saveCard,
   serversWithAlarm,
-} from "./message-index.ts";
+} from "./index-troubles.ts";
+import { UNREADABLE_CARD } from "./ingest-log.ts";
+import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
+import { loadProgress } from "./message-index.ts";
 import { LIMITS } from "./model.ts";
 import { findPeer, notePassed, setCardNumber, setGroups } from "./peers.ts";
 import { fromOpenSsh, verifySsh } from "./ssh-signature.ts";
+import { findCard, listCards, type StoredCard, saveCard } from "./stored-cards.ts";
 import { trustOf } from "./trust.ts";
 
 /** Cards that are read with one question; chosen, it bounds memory at 4 MiB. */

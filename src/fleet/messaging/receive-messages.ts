@@ -13,6 +13,7 @@ import { judgeMeta } from "./fleet-meta.ts";
 import { listFormer } from "./former-logs.ts";
 import { holdBack, keysOfKept, OTHER_KEY, type Refused, refusalOf, settleHeld } from "./hold-back.ts";
 import { JOINING, readSetting } from "./identity.ts";
+import { clearAlarm, endAlarms, isLasting, raiseAlarm, serversWithAlarm } from "./index-troubles.ts";
 import { createIndexWriter, type IndexWriter } from "./index-writer.ts";
 import {
   GAP,
@@ -25,15 +26,7 @@ import {
 } from "./ingest-log.ts";
 import type { Log } from "./log-chunks.ts";
 import { type ReceivePorts, TRACKING } from "./mailbox-ports.ts";
-import {
-  clearAlarm,
-  endAlarms,
-  isLasting,
-  listProgress,
-  markAllHistory,
-  raiseAlarm,
-  serversWithAlarm,
-} from "./message-index.ts";
+import { listProgress, markAllHistory } from "./message-index.ts";
 import { noteOtherFleet, noteOwnFleet } from "./other-fleet.ts";
 import { hasUnpushed } from "./outbox.ts";
 import { listPeers, setHistory } from "./peers.ts";

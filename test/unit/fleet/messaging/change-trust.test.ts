@@ -10,7 +10,7 @@ import {
 } from "../../../../src/fleet/messaging/change-trust.ts";
 import { formerKeys } from "../../../../src/fleet/messaging/former-keys.ts";
 import { queueRun } from "../../../../src/fleet/messaging/handler-runs.ts";
-import { listAlarms, listQuarantine } from "../../../../src/fleet/messaging/message-index.ts";
+import { listAlarms, listQuarantine } from "../../../../src/fleet/messaging/index-troubles.ts";
 import { findPeer, setForgotten } from "../../../../src/fleet/messaging/peers.ts";
 import { ingestStore } from "../../../../src/fleet/messaging/receive-messages.ts";
 import { findTrust, fingerprintOfKey, setTrustPolicy } from "../../../../src/fleet/messaging/trust.ts";

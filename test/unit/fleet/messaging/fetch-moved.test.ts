@@ -3,7 +3,7 @@ import type { GitRemote, RemoteFailure } from "../../../../src/base/ports/git-re
 import { fail } from "../../../../src/base/result.ts";
 import { fetchMoved, isAboutRefs } from "../../../../src/fleet/messaging/fetch-moved.ts";
 import { fetchRefs } from "../../../../src/fleet/messaging/fetch-refs.ts";
-import { listAlarms } from "../../../../src/fleet/messaging/message-index.ts";
+import { listAlarms } from "../../../../src/fleet/messaging/index-troubles.ts";
 import { MemoryFleet, PATIENTLY } from "../../../helpers/memory-fleet.ts";
 
 const DIED: RemoteFailure = { kind: "unreachable", detail: "fatal: early EOF\nremote: fatal: bad tree" };

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { GitRemote } from "../../../../src/base/ports/git-remote.ts";
 import { fail } from "../../../../src/base/result.ts";
 import { fetchRefs } from "../../../../src/fleet/messaging/fetch-refs.ts";
-import { listQuarantine } from "../../../../src/fleet/messaging/message-index.ts";
+import { listQuarantine } from "../../../../src/fleet/messaging/index-troubles.ts";
 import { MemoryFleet, PATIENTLY } from "../../../helpers/memory-fleet.ts";
 
 /** A fleet of two, where `b` may fetch, and a ref of a stranger stands beside the log of `a`. */

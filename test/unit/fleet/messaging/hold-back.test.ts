@@ -9,14 +9,11 @@ import {
   startOfReading,
   traceLog,
 } from "../../../../src/fleet/messaging/hold-back.ts";
+import { listAlarms, listQuarantine } from "../../../../src/fleet/messaging/index-troubles.ts";
 import { TRACKING } from "../../../../src/fleet/messaging/mailbox-ports.ts";
-import {
-  findCard,
-  listAlarms,
-  listQuarantine,
-  loadProgress,
-} from "../../../../src/fleet/messaging/message-index.ts";
+import { loadProgress } from "../../../../src/fleet/messaging/message-index.ts";
 import { findPeer } from "../../../../src/fleet/messaging/peers.ts";
+import { findCard } from "../../../../src/fleet/messaging/stored-cards.ts";
 import { findTrust, setTrustPolicy } from "../../../../src/fleet/messaging/trust.ts";
 import { MemoryFleet, type MemoryServer } from "../../../helpers/memory-fleet.ts";
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
+import { listQuarantine } from "../../../../src/fleet/messaging/index-troubles.ts";
 import { createIndexWriter } from "../../../../src/fleet/messaging/index-writer.ts";
-import { listQuarantine } from "../../../../src/fleet/messaging/message-index.ts";
 import { type MemoryDatabase, memoryIndex, memoryState } from "../../../helpers/memory-database.ts";
 
 let index: MemoryDatabase;

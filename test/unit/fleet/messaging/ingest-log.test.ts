@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
+import { listAlarms } from "../../../../src/fleet/messaging/index-troubles.ts";
 import { createIndexWriter } from "../../../../src/fleet/messaging/index-writer.ts";
 import { ingestLog } from "../../../../src/fleet/messaging/ingest-log.ts";
-import { listAlarms, loadProgress } from "../../../../src/fleet/messaging/message-index.ts";
+import { loadProgress } from "../../../../src/fleet/messaging/message-index.ts";
 import { MemoryFleet, PATIENTLY } from "../../../helpers/memory-fleet.ts";
 
 test("ingestLog() takes what is new once, and says how much that was", async () => {

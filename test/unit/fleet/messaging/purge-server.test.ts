@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "bun:test";
 import { purgeTrust } from "../../../../src/fleet/messaging/change-trust.ts";
-import { listAlarms, loadProgress } from "../../../../src/fleet/messaging/message-index.ts";
+import { listAlarms } from "../../../../src/fleet/messaging/index-troubles.ts";
+import { loadProgress } from "../../../../src/fleet/messaging/message-index.ts";
 import { findPeer, readmitPeer, setForgotten } from "../../../../src/fleet/messaging/peers.ts";
 import { deleteRefs, findRefsOf } from "../../../../src/fleet/messaging/purge-server.ts";
 import { noteTrust } from "../../../../src/fleet/messaging/trust.ts";

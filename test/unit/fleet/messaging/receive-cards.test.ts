@@ -1,11 +1,12 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { toUtf8 } from "../../../../src/base/bytes.ts";
 import { buildCard, type Card } from "../../../../src/fleet/messaging/card.ts";
-import { listAlarms, listCards, listQuarantine } from "../../../../src/fleet/messaging/message-index.ts";
+import { listAlarms, listQuarantine } from "../../../../src/fleet/messaging/index-troubles.ts";
 import { LIMITS } from "../../../../src/fleet/messaging/model.ts";
 import { findPeer } from "../../../../src/fleet/messaging/peers.ts";
 import { readCard } from "../../../../src/fleet/messaging/receive-cards.ts";
 import { ingestStore } from "../../../../src/fleet/messaging/receive-messages.ts";
+import { listCards } from "../../../../src/fleet/messaging/stored-cards.ts";
 import { MemoryFleet, type MemoryServer, strangersCommit } from "../../../helpers/memory-fleet.ts";
 
 let fleet = new MemoryFleet();

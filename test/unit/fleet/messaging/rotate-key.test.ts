@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { formerKeys, keysOfLog } from "../../../../src/fleet/messaging/former-keys.ts";
-import { findCard, listQuarantine } from "../../../../src/fleet/messaging/message-index.ts";
+import { listQuarantine } from "../../../../src/fleet/messaging/index-troubles.ts";
 import { loadHead } from "../../../../src/fleet/messaging/outbox.ts";
 import { findPeer } from "../../../../src/fleet/messaging/peers.ts";
 import {
@@ -13,6 +13,7 @@ import {
   signerAt,
 } from "../../../../src/fleet/messaging/rotate-key.ts";
 import { toOpenSsh } from "../../../../src/fleet/messaging/ssh-signature.ts";
+import { findCard } from "../../../../src/fleet/messaging/stored-cards.ts";
 import { takeBack } from "../../../../src/fleet/messaging/take-back.ts";
 import { MemoryFleet, type MemoryServer } from "../../../helpers/memory-fleet.ts";
 

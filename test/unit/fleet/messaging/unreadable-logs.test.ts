@@ -1,19 +1,19 @@
 // What a store has lost of a log that was fetched: a matter of this machine, never of the log's writer.
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { GitObject } from "../../../../src/base/ports/git-store.ts";
-import { UNREADABLE, UNREADABLE_CARD } from "../../../../src/fleet/messaging/ingest-log.ts";
-import { listInbox } from "../../../../src/fleet/messaging/mailbox-queries.ts";
 import {
   addQuarantine,
   freshAlarms,
   hasRefused,
   listAlarms,
-  listCards,
   listQuarantine,
-  loadProgress,
   readRefusedAgain,
-} from "../../../../src/fleet/messaging/message-index.ts";
+} from "../../../../src/fleet/messaging/index-troubles.ts";
+import { UNREADABLE, UNREADABLE_CARD } from "../../../../src/fleet/messaging/ingest-log.ts";
+import { listInbox } from "../../../../src/fleet/messaging/mailbox-queries.ts";
+import { loadProgress } from "../../../../src/fleet/messaging/message-index.ts";
 import { ingestStore } from "../../../../src/fleet/messaging/receive-messages.ts";
+import { listCards } from "../../../../src/fleet/messaging/stored-cards.ts";
 import { compactMemory, entriesOf } from "../../../helpers/memory-compaction.ts";
 import { MemoryFleet, type MemoryServer } from "../../../helpers/memory-fleet.ts";
 import { filesOf } from "../../../helpers/memory-git.ts";
