@@ -4,7 +4,7 @@
  * `state.db` must survive: what was promised to senders, what was answered, whose key is whose. `index.db` is made
  * from the git store and may be deleted at any time. Nothing is in both, so they cannot disagree.
  */
-import { FleetError } from "../../base/errors.ts";
+import { prepareLayout } from "../../base/database-layout.ts";
 import type { Database } from "../../base/ports/database.ts";
 
 const MESSAGES = `
@@ -182,32 +182,7 @@ const INDEX_KEYS = "ALTER TABLE progress ADD COLUMN public_key TEXT NOT NULL DEF
 const INDEX_STEPS: readonly string[] = [INDEX_TABLES, INDEX_KEYS];
 
 /** Makes or completes the tables of `state.db`. @throws FleetError IO when a newer fleetd made the file. */
-export const prepareState = (database: Database): void => prepare(database, STATE_STEPS, "state.db");
+export const prepareState = (database: Database): void => prepareLayout(database, STATE_STEPS, "state.db");
 
 /** Makes or completes the tables of `index.db`. @throws FleetError IO when a newer fleetd made the file. */
-export const prepareIndex = (database: Database): void => prepare(database, INDEX_STEPS, "index.db");
-
-/** `PRAGMA user_version` holds how many steps a file has taken. */
-function prepare(database: Database, steps: readonly string[], file: string): void {
-  if (layoutOf(database, steps.length, file) === steps.length) return;
-  database.transaction(() => {
-    // Two processes may come here at once; the second finds the tables made.
-    const missing = steps.slice(layoutOf(database, steps.length, file));
-    for (const statement of missing.join(";").split(";")) {
-      if (statement.trim() !== "") database.run(statement);
-    }
-    database.run(`PRAGMA user_version = ${steps.length}`);
-  });
-}
-
-function layoutOf(database: Database, known: number, file: string): number {
-  const layout = database.get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
-  if (layout <= known) return layout;
-  throw new FleetError(
-    "IO",
-    `Cannot open "${file}": its layout is ${layout}, this fleetd knows up to ${known}`,
-    {
-      hint: "Use the newer fleetd that made it",
-    },
-  );
-}
+export const prepareIndex = (database: Database): void => prepareLayout(database, INDEX_STEPS, "index.db");
