@@ -1,0 +1,239 @@
+/**
+ * What must survive about supervised services: definitions that were given by command, what is wanted of each
+ * instance, and which process it is. It belongs to the machine, not to a server: whoever holds the machine's lock finds
+ * here what the daemon before it started.
+ *
+ * A run is noted before its process is started and its id right after, so a daemon that is killed between the two leaves
+ * a run without a process, whose token is in the environment of the process if there is one.
+ */
+import { prepareLayout } from "../../base/database-layout.ts";
+import type { Database } from "../../base/ports/database.ts";
+import type { ProcessTree } from "../../base/ports/process-host.ts";
+import type { EndReason, RestartHistory } from "./decide-restart.ts";
+import { FRESH_HISTORY } from "./decide-restart.ts";
+
+const TABLES = `
+CREATE TABLE given(name TEXT PRIMARY KEY, definition TEXT NOT NULL, given_wall_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE instances(
+  service TEXT NOT NULL, number INTEGER NOT NULL, successor INTEGER NOT NULL, wanted INTEGER NOT NULL,
+  boot TEXT, run TEXT, pid INTEGER, start TEXT, cgroup TEXT, ready INTEGER NOT NULL DEFAULT 0,
+  started_wall_ms INTEGER, digest TEXT NOT NULL DEFAULT '', restarts INTEGER NOT NULL DEFAULT 0,
+  history TEXT NOT NULL DEFAULT '', last_end TEXT NOT NULL DEFAULT '', ended_wall_ms INTEGER,
+  PRIMARY KEY(service, number, successor)) WITHOUT ROWID;
+`;
+
+/** Makes or completes the tables of `services.db`. @throws FleetError IO when a newer fleetd made the file. */
+export const prepareServices = (database: Database): void => prepareLayout(database, [TABLES], "services.db");
+
+/**
+ * One of the processes of a service: `number` counts from 1. `successor`: started beside the one it is to follow, while a
+ * service is replaced without a gap.
+ */
+export interface InstanceKey {
+  readonly service: string;
+  readonly number: number;
+  readonly successor: boolean;
+}
+
+/** The run of an instance as it was noted. `tree` null: started, and its process not noted. */
+export interface NotedRun {
+  readonly run: string;
+  readonly tree: ProcessTree | null;
+  readonly ready: boolean;
+  readonly startedWallMs: number;
+  /** Of the definition that it was started with. */
+  readonly digest: string;
+}
+
+/** What is known of an instance from before. */
+export interface NotedInstance {
+  readonly key: InstanceKey;
+  readonly wanted: boolean;
+  /** Which start of the system it was noted in last; null where the system does not tell its starts apart. */
+  readonly boot: string | null;
+  readonly run: NotedRun | null;
+  readonly restarts: number;
+  readonly history: RestartHistory;
+  readonly lastEnd: EndReason | null;
+  readonly endedWallMs: number | null;
+}
+
+/** A definition that was given by command, as it was given. */
+export interface GivenDefinition {
+  readonly name: string;
+  readonly definition: unknown;
+}
+
+interface Row extends Record<string, string | number | null> {
+  readonly service: string;
+  readonly number: number;
+  readonly successor: number;
+  readonly wanted: number;
+  readonly boot: string | null;
+  readonly run: string | null;
+  readonly pid: number | null;
+  readonly start: string | null;
+  readonly cgroup: string | null;
+  readonly ready: number;
+  readonly started_wall_ms: number | null;
+  readonly digest: string;
+  readonly restarts: number;
+  readonly history: string;
+  readonly last_end: string;
+  readonly ended_wall_ms: number | null;
+}
+
+const WHERE = "WHERE service = ? AND number = ? AND successor = ?";
+
+/** See the head of this file. */
+export class ServiceStore {
+  readonly #database: Database;
+  readonly #boot: string | null;
+
+  /** `database`: `services.db`, prepared. `boot`: which start of the system this is, where that can be told. */
+  constructor(database: Database, boot: string | null) {
+    this.#database = database;
+    this.#boot = boot;
+  }
+
+  /** Every instance that was ever noted and not forgotten. */
+  instances(): NotedInstance[] {
+    return this.#database
+      .all<Row>("SELECT * FROM instances ORDER BY service, number, successor")
+      .map(toNoted);
+  }
+
+  /** Notes what a person, or the configuration, wants of these; durable when it returns, all of them or none. */
+  want(keys: readonly InstanceKey[], wanted: boolean): void {
+    this.#database.transaction(() => {
+      for (const key of keys) {
+        this.#database.run(
+          `INSERT INTO instances(service, number, successor, wanted, boot) VALUES(?, ?, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET wanted = excluded.wanted, boot = excluded.boot`,
+          ...columns(key),
+          Number(wanted),
+          this.#boot,
+        );
+      }
+    });
+  }
+
+  /** Notes that a process is about to be started; durable when it returns. */
+  noteRun(key: InstanceKey, run: { run: string; digest: string; startedWallMs: number }): void {
+    this.#database.transaction(() => {
+      this.#database.run(
+        `UPDATE instances SET run = ?, boot = ?, digest = ?, started_wall_ms = ?, pid = NULL, start = NULL,
+           cgroup = NULL, ready = 0 ${WHERE}`,
+        run.run,
+        this.#boot,
+        run.digest,
+        Math.round(run.startedWallMs),
+        ...columns(key),
+      );
+    });
+  }
+
+  /** Notes which process it is. A power cut ends the process, so this need not wait for the disk. */
+  noteProcess(key: InstanceKey, tree: ProcessTree): void {
+    const { identity, cgroup, run } = tree;
+    this.#relaxed(`UPDATE instances SET run = ?, pid = ?, start = ?, cgroup = ? ${WHERE}`, [
+      run,
+      identity.pid,
+      identity.start,
+      cgroup,
+      ...columns(key),
+    ]);
+  }
+
+  noteReady(key: InstanceKey, ready: boolean): void {
+    this.#relaxed(`UPDATE instances SET ready = ? ${WHERE}`, [Number(ready), ...columns(key)]);
+  }
+
+  /** Notes that nothing of the run is left, and what follows from its end. */
+  noteEnd(
+    key: InstanceKey,
+    end: { lastEnd: EndReason | null; restarts: number; history: RestartHistory; endedWallMs: number },
+  ): void {
+    this.#relaxed(
+      `UPDATE instances SET run = NULL, pid = NULL, start = NULL, cgroup = NULL, ready = 0, last_end = ?, restarts = ?,
+         history = ?, ended_wall_ms = ?, boot = ? ${WHERE}`,
+      [
+        end.lastEnd === null ? "" : JSON.stringify(end.lastEnd),
+        end.restarts,
+        JSON.stringify({ failures: end.history.failures, isLooping: end.history.isLooping }),
+        Math.round(end.endedWallMs),
+        this.#boot,
+        ...columns(key),
+      ],
+    );
+  }
+
+  /** The successor has become the instance: what was noted of it is noted of the instance now. */
+  succeed(key: Pick<InstanceKey, "service" | "number">): void {
+    this.#database.transaction(() => {
+      const { service, number } = key;
+      this.#database.run(`DELETE FROM instances ${WHERE}`, service, number, 0);
+      this.#database.run(`UPDATE instances SET successor = 0 ${WHERE}`, service, number, 1);
+    });
+  }
+
+  forget(key: InstanceKey): void {
+    this.#database.transaction(() => {
+      this.#database.run(`DELETE FROM instances ${WHERE}`, ...columns(key));
+    });
+  }
+
+  /** Definitions that were given by command. */
+  given(): GivenDefinition[] {
+    return this.#database
+      .all<{ name: string; definition: string }>("SELECT name, definition FROM given ORDER BY name")
+      .map(({ name, definition }) => ({ name, definition: JSON.parse(definition) }));
+  }
+
+  give({ name, definition }: GivenDefinition, nowWallMs: number): void {
+    this.#database.transaction(() => {
+      this.#database.run(
+        `INSERT INTO given(name, definition, given_wall_ms) VALUES(?, ?, ?)
+         ON CONFLICT DO UPDATE SET definition = excluded.definition, given_wall_ms = excluded.given_wall_ms`,
+        name,
+        JSON.stringify(definition),
+        Math.round(nowWallMs),
+      );
+    });
+  }
+
+  takeBack(name: string): void {
+    this.#database.transaction(() => {
+      this.#database.run("DELETE FROM given WHERE name = ?", name);
+    });
+  }
+
+  #relaxed(sql: string, values: readonly (string | number | null)[]): void {
+    this.#database.relaxedTransaction(() => this.#database.run(sql, ...values));
+  }
+}
+
+const columns = ({ service, number, successor }: InstanceKey): [string, number, number] => [
+  service,
+  number,
+  Number(successor),
+];
+
+function toNoted(row: Row): NotedInstance {
+  return {
+    key: { service: row.service, number: row.number, successor: row.successor === 1 },
+    wanted: row.wanted === 1,
+    boot: row.boot,
+    run: toRun(row),
+    restarts: row.restarts,
+    history: row.history === "" ? FRESH_HISTORY : { ...FRESH_HISTORY, ...JSON.parse(row.history) },
+    lastEnd: row.last_end === "" ? null : JSON.parse(row.last_end),
+    endedWallMs: row.ended_wall_ms,
+  };
+}
+
+function toRun({ run, pid, start, cgroup, ready, started_wall_ms, digest }: Row): NotedRun | null {
+  if (run === null) return null;
+  const tree = pid === null || start === null ? null : { identity: { pid, start }, run, cgroup };
+  return { run, tree, ready: ready === 1, startedWallMs: started_wall_ms ?? 0, digest };
+}
