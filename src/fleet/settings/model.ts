@@ -11,6 +11,8 @@ import { fail, ok, type Result } from "../../base/result.ts";
 import { parseSize } from "../../base/size.ts";
 import { readWith } from "./read-with.ts";
 import { RULE_KEYS, rulesSchema } from "./rules.ts";
+import { isUnknownKey } from "./service-words.ts";
+import { SERVICE_KEYS, servicesSchema } from "./services.ts";
 
 const duration = readWith(parseDuration);
 const size = readWith(parseSize);
@@ -19,6 +21,10 @@ const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(1
 const groupName = v.pipe(
   v.string(),
   v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'need a group name: letters, digits and "-"'),
+);
+const recipient = v.pipe(
+  v.string(),
+  v.regex(/^@?[a-z0-9][a-z0-9-]{0,62}$/, 'need a server id, "@" and a group, or "all"'),
 );
 /** A card has room for so much of them, however many cursors it holds. */
 const LABEL_BYTES_MAX = 2 * 1024;
@@ -110,6 +116,25 @@ export const fileSchema = v.strictObject({
     keep: duration,
     total: size,
   }),
+  services: v.optional(servicesSchema),
+  supervisor: section({
+    sample: duration,
+    cgroup: v.picklist(["auto", "off"]),
+    keep_children: boolean,
+    notify: v.pipe(v.array(recipient), v.maxLength(32)),
+    start_timeout: duration,
+    stop_timeout: duration,
+    backoff_first: duration,
+    backoff_longest: duration,
+    backoff_stable: duration,
+    crash_failures: positive,
+    crash_within: duration,
+    crash_slow: duration,
+    log_file_size: size,
+    log_keep: duration,
+    log_total: size,
+    log_rate: count,
+  }),
   metrics: section({ keep: duration, operations: positive }),
   health: section({
     interval: duration,
@@ -126,15 +151,14 @@ export const fileSchema = v.strictObject({
 export type FileSettings = v.InferOutput<typeof fileSchema>;
 
 type Complete<T> = { readonly [K in keyof T]-?: Complete1<Exclude<T[K], undefined>> };
+/** A table of the operator's own keys is one value, and complete as it is. */
 type Complete1<T> = T extends readonly unknown[]
   ? T
-  : T extends Record<string, string>
+  : T extends object
     ? string extends keyof T
       ? T
       : Complete<T>
-    : T extends object
-      ? Complete<T>
-      : T;
+    : T;
 
 /** Every setting of a running server but its name and remote; durations in ms, sizes in bytes. */
 export type ServerSettings = Omit<Complete<FileSettings>, "server" | "remote">;
@@ -171,20 +195,47 @@ export const SETTING_KEYS: readonly string[] = [
     return [key, ...Object.keys(inner.entries).map((name) => `${key}.${name}`)];
   }),
   ...RULE_KEYS,
+  ...SERVICE_KEYS,
 ];
 
 /** Parses the value of a YAML file; every issue is reported. An empty file is a file without settings. */
 export function parseFileSettings(value: unknown): Result<FileSettings, readonly SettingsIssue[]> {
   const parsed = v.safeParse(fileSchema, withoutShortForms(value ?? {}));
   if (parsed.success) return ok(parsed.output);
-  return fail(
-    parsed.issues.map((issue) => ({
-      path: (issue.path ?? []).map((item) => String(item.key)),
-      message: issue.message,
-      isUnknownKey: issue.type === "strict_object" && issue.expected === "never",
-    })),
-  );
+  return fail(parsed.issues.map(toSettingsIssue));
 }
+
+/** One service as the file has it; durations in ms, sizes in bytes, short forms written out. */
+export type ServiceFile = NonNullable<FileSettings["services"]>[string];
+
+/** Reads one service that came another way than in the configuration. A name that is no name is an issue, too. */
+export function parseServiceFile(
+  name: string,
+  value: unknown,
+): Result<ServiceFile, readonly SettingsIssue[]> {
+  const parsed = v.safeParse(servicesSchema, Object.fromEntries([[name, value]]));
+  if (!parsed.success) return fail(parsed.issues.map(toSettingsIssue));
+  const [service] = Object.values(parsed.output);
+  return service === undefined
+    ? fail([{ path: [name], message: "this name is reserved", isUnknownKey: false }])
+    : ok(service);
+}
+
+/** Reads a file that holds services and nothing else. */
+export function parseServicesFile(
+  value: unknown,
+): Result<Readonly<Record<string, ServiceFile>>, readonly SettingsIssue[]> {
+  const parsed = v.safeParse(servicesOnly, value ?? {});
+  return parsed.success ? ok(parsed.output.services) : fail(parsed.issues.map(toSettingsIssue));
+}
+
+const servicesOnly = v.strictObject({ services: servicesSchema });
+
+const toSettingsIssue = (issue: v.BaseIssue<unknown>): SettingsIssue => ({
+  path: (issue.path ?? []).map((item) => String(item.key)),
+  message: issue.message,
+  isUnknownKey: isUnknownKey(issue),
+});
 
 /** `trust: pinned` is short for `trust: { mode: pinned }`. */
 function withoutShortForms(value: unknown): unknown {

@@ -5,7 +5,7 @@ import type { FileSettings, ServerSettings } from "./model.ts";
 export type SettingPath = readonly string[];
 
 /** Tables whose keys are the operator's own; they are one value. */
-const FREE_TABLES: ReadonlySet<string> = new Set(["labels"]);
+const FREE_TABLES: ReadonlySet<string> = new Set(["labels", "services"]);
 
 /** Whether `key` is a table of settings, each with a default of its own. */
 export function isSection(key: string): boolean {
