@@ -77,19 +77,26 @@ export interface ProcessHost {
   readonly abilities: HostAbilities;
   /** @throws FleetError CONFIG or FAILED naming what is missing: the program, the folder, the user, a right */
   spawn(request: SpawnRequest): Promise<HostedProcess>;
-  /** Follows a process that an earlier daemon started; null when it is gone, or another one has its id. */
+  /**
+   * Follows a process that an earlier daemon started; null when it is gone, or another one has its id. What has ended and
+   * was not collected yet is still followed: how it ended is known then.
+   */
   adopt(tree: ProcessTree): HostedProcess | null;
   /** The first process of a start that nobody noted: killed between its start and the note. Null: there is none. */
   findRun(run: string): ProcessTree | null;
   /** Everything that is alive of a tree, zombies not counted; also what detached itself. */
   members(tree: ProcessTree): readonly ProcessIdentity[];
   /**
-   * Sends a signal to the main process and its group, or to the main process alone. The identity is looked at again
-   * just before. False when it was gone.
+   * Sends a signal to the main process, to its group, or to everything that is alive of the tree, whether the main
+   * process still is or not. Each identity is looked at again just before. False when nobody was there.
    */
-  signal(tree: ProcessTree, signal: string, to: "group" | "main"): boolean;
+  signal(tree: ProcessTree, signal: string, to: "main" | "group" | "all"): boolean;
   /** Kills everything of a tree and waits until it is gone; what could not be ended within `withinMs` is left and named. */
   kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]>;
+  /** Whether the kernel killed in this tree for want of memory; null: it does not tell. True until the start is forgotten. */
+  ranOutOfMemory(tree: ProcessTree): boolean | null;
+  /** The start is over, and nothing is asked about it any more: what the host keeps of it goes, its control group too. */
+  forget(tree: ProcessTree): void;
   /** Collects zombies that were handed to this process by their dead parents. Called now and then. */
   reap(): void;
   close(): void;

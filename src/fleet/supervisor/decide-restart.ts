@@ -3,9 +3,7 @@
  * and a crash loop slows them down for good, yet there is always a next try: a server nobody looks at should heal when
  * its database is back. Only a person's stop is final, and it never comes here.
  */
-/** When a service that ended is started again. */
-export const RESTART_POLICIES = ["no", "on-failure", "always", "unless-stopped"] as const;
-export type RestartPolicy = (typeof RESTART_POLICIES)[number];
+import type { RestartPacing, RestartPolicy } from "./model.ts";
 
 /** Why a run ended, or was ended, other than by a person. */
 export type EndReason =
@@ -28,24 +26,15 @@ export type EndReason =
   | { readonly kind: "person" };
 
 /** The policy and its figures; durations in ms. */
-export interface RestartRules {
+export interface RestartRules extends RestartPacing {
   readonly policy: RestartPolicy;
-  readonly firstMs: number;
-  readonly longestMs: number;
-  /** Ready for so long, it is well again, and its pauses begin anew. */
-  readonly stableMs: number;
-  /** So many failures within `windowMs` are a crash loop. */
-  readonly failuresMax: number;
-  readonly windowMs: number;
-  /** The pause between two tries of a crash loop. */
-  readonly slowMs: number;
 }
 
 /** What the pauses so far depend on. */
 export interface RestartHistory {
   /** Failures since it was well last. */
   readonly failures: number;
-  /** When the last failures were (monotonic ms), at most `failuresMax` of them. */
+  /** When the last failures were (monotonic ms), at most `failures` of the rules. */
   readonly failedMonoMs: readonly number[];
   readonly isLooping: boolean;
 }
@@ -78,9 +67,9 @@ export function decideRestart(
   if (end.kind === "watch" || end.kind === "dependency" || end.kind === "person") {
     return { kind: "restart", delayMs: 0, history, alarm: false };
   }
-  const recent = history.failedMonoMs.filter((failedMs) => at.nowMonoMs - failedMs < rules.windowMs);
-  const failedMonoMs = [...recent, at.nowMonoMs].slice(-rules.failuresMax);
-  const isLooping = history.isLooping || failedMonoMs.length >= rules.failuresMax;
+  const recent = history.failedMonoMs.filter((failedMs) => at.nowMonoMs - failedMs < rules.withinMs);
+  const failedMonoMs = [...recent, at.nowMonoMs].slice(-rules.failures);
+  const isLooping = history.isLooping || failedMonoMs.length >= rules.failures;
   const failures = history.failures + 1;
   const pauseMs = isLooping ? rules.slowMs : doubled(rules, history.failures);
   return {
@@ -91,7 +80,7 @@ export function decideRestart(
   };
 }
 
-/** After it was ready for `stableMs`: its pauses begin anew. What failed within the window still counts for a loop. */
+/** After it was ready for `stableMs`: its pauses begin anew. What failed within that time still counts for a loop. */
 export const settleStable = (history: RestartHistory): RestartHistory => ({
   ...history,
   failures: 0,

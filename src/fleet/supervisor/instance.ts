@@ -1,0 +1,363 @@
+/**
+ * One instance of a service, carried out: it feeds what happens into `decide-instance.ts` and does what that says, in
+ * order. Everything that takes time answers with an event; an answer that belongs to a run before the present one is
+ * dropped, so a late one undoes nothing.
+ */
+import { messageOf } from "../../base/errors.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { HostedProcess, ProcessHost, ProcessTree, SpawnRequest } from "../../base/ports/process-host.ts";
+import { decideInstance } from "./decide-instance.ts";
+import type { EndReason, RestartRules } from "./decide-restart.ts";
+import { emptyTree } from "./empty-tree.ts";
+import {
+  type InstanceDeed,
+  type InstanceEvent,
+  type InstanceReport,
+  type InstanceState,
+  NEW_INSTANCE,
+} from "./instance-model.ts";
+import type { ServiceCommand, ServiceDefinition } from "./model.ts";
+import type { InstanceKey, NotedInstance, NotedRun, ServiceStore } from "./service-store.ts";
+
+/** What probes are told and tell. */
+export interface ProbeWatch {
+  readonly definition: ServiceDefinition;
+  readonly tree: ProcessTree;
+  /** Whether it was ready before, under an earlier daemon. */
+  readonly ready: boolean;
+  readonly onReady: (ready: boolean) => void;
+  readonly onUnwell: (why: EndReason) => void;
+}
+
+/** Probes at work. */
+export interface RunningProbes {
+  /** A line that the service wrote. */
+  line(text: string): void;
+  stop(): void;
+}
+
+/** What an instance is started with, all but its run: looked up anew at each start. */
+export type PreparedStart = Omit<SpawnRequest, "run" | "output" | "name" | "limits">;
+
+/** What instances act through. */
+export interface InstanceWorld {
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** A new random token. */
+  readonly newRun: () => string;
+  readonly host: ProcessHost;
+  readonly store: ServiceStore;
+  /** Environment, folder, user. @throws FleetError naming what is missing */
+  readonly prepare: (
+    definition: ServiceDefinition,
+    key: InstanceKey,
+    notifySocket: string | null,
+  ) => Promise<PreparedStart>;
+  /** Where what a run writes is appended. */
+  readonly spool: (key: InstanceKey, run: string) => string;
+  /** Runs the stop command of a service to its end, or to `signal`; what it comes to is reported, not thrown. */
+  readonly runStopCommand: (
+    command: ServiceCommand,
+    of: { readonly definition: ServiceDefinition; readonly key: InstanceKey; readonly mainPid: number },
+    signal: AbortSignal,
+  ) => Promise<void>;
+  /** The socket of a run that says by itself that it is ready; null where its probes ask for none. */
+  readonly openNotify: (definition: ServiceDefinition, run: string) => string | null;
+  readonly watchProbes: (watch: ProbeWatch) => RunningProbes;
+  /** Whether everything that this service depends on is there. */
+  readonly mayStart: (definition: ServiceDefinition) => boolean;
+  /** Something about this instance is different: whoever depends on it, or shows it, looks again. */
+  readonly onChanged: (instance: Instance) => void;
+  readonly report: (instance: Instance, report: InstanceReport) => void;
+  /** Something went wrong that is not the service's own doing. */
+  readonly onTrouble: (instance: Instance, detail: string) => void;
+}
+
+/** What is known of the process that runs now. */
+export interface CurrentRun {
+  readonly run: string;
+  readonly startedWallMs: number;
+  /** Of the definition that it was started with. */
+  readonly digest: string;
+}
+
+/** See the head of this file. */
+export class Instance {
+  readonly #world: InstanceWorld;
+  #key: InstanceKey;
+  #definition: ServiceDefinition;
+  #digest: string;
+  #state: InstanceState = NEW_INSTANCE;
+  #run: CurrentRun | null = null;
+  #endedWallMs: number | null = null;
+  #probes: RunningProbes | null = null;
+  #timer: AbortController | null = null;
+  /** Ends the gentle part of a stop at once. */
+  #hurry: AbortController | null = null;
+  #isDetached = false;
+
+  constructor(key: InstanceKey, definition: ServiceDefinition, digest: string, world: InstanceWorld) {
+    this.#key = key;
+    this.#definition = definition;
+    this.#digest = digest;
+    this.#world = world;
+  }
+
+  get key(): InstanceKey {
+    return this.#key;
+  }
+
+  get definition(): ServiceDefinition {
+    return this.#definition;
+  }
+
+  get state(): InstanceState {
+    return this.#state;
+  }
+
+  /** The run under way, or the last one while what is left of it is ended. */
+  get run(): CurrentRun | null {
+    return this.#run;
+  }
+
+  get endedWallMs(): number | null {
+    return this.#endedWallMs;
+  }
+
+  /** The processes of the run under way; null where none runs. */
+  get tree(): ProcessTree | null {
+    const { phase } = this.#state;
+    return phase.kind === "running" || phase.kind === "ending" ? phase.tree : null;
+  }
+
+  get isReady(): boolean {
+    return this.#state.phase.kind === "running" && this.#state.phase.ready;
+  }
+
+  /** Whether its run was started with another definition than the one that holds now. */
+  get isOutdated(): boolean {
+    return this.tree !== null && this.#run !== null && this.#run.digest !== this.#digest;
+  }
+
+  /** Takes another definition; a run under way keeps its own. */
+  redefine(definition: ServiceDefinition, digest: string): void {
+    this.#definition = definition;
+    this.#digest = digest;
+  }
+
+  /** A successor takes the place of the one it was started to follow. */
+  succeed(): void {
+    this.#key = { ...this.#key, successor: false };
+  }
+
+  /** Takes up what was noted of it before: it looks for its run, and does not start it. */
+  takeUp(noted: NotedInstance): void {
+    const { wanted, history, restarts, lastEnd, run } = noted;
+    this.#state = { ...NEW_INSTANCE, wanted, history, restarts, lastEnd };
+    this.#endedWallMs = noted.endedWallMs;
+    if (run !== null) this.#takeRun(run);
+  }
+
+  /** What happened to it, or is wanted of it. */
+  apply(event: InstanceEvent): void {
+    if (this.#isDetached) return;
+    const { clock, random } = this.#world;
+    const step = decideInstance(this.#state, event, {
+      nowMonoMs: clock.monotonicMs(),
+      random: random(),
+      rules: rulesOf(this.#definition),
+      startTimeoutMs: this.#definition.startTimeoutMs,
+      mayStart: this.#world.mayStart(this.#definition),
+    });
+    const before = this.#state;
+    this.#state = step.state;
+    this.#note(before);
+    for (const deed of step.deeds) this.#do(deed);
+    if (before !== step.state) this.#world.onChanged(this);
+  }
+
+  /** The stop that is under way, if there is one, becomes a kill. */
+  hurry(): void {
+    this.#hurry?.abort();
+  }
+
+  /** A line that its process wrote. */
+  line(text: string): void {
+    this.#probes?.line(text);
+  }
+
+  /** Lets go of everything without touching the process: the daemon ends, the service does not. */
+  detach(): void {
+    this.#isDetached = true;
+    this.#timer?.abort();
+    this.#hurry?.abort();
+    this.#probes?.stop();
+    this.#probes = null;
+  }
+
+  /** What the state says that must survive. */
+  #note(before: InstanceState): void {
+    const { phase } = this.#state;
+    if (phase.kind === "running") {
+      if (before.phase.kind !== "running" || before.phase.ready !== phase.ready) {
+        this.#world.store.noteReady(this.#key, phase.ready);
+      }
+      return;
+    }
+    const isOver = phase.kind === "stopped" || phase.kind === "waiting" || phase.kind === "blocked";
+    if (!isOver || before.phase.kind === phase.kind) return;
+    const { lastEnd, restarts, history } = this.#state;
+    const endedWallMs = this.#endedWallMs ?? this.#world.clock.wallMs();
+    this.#world.store.noteEnd(this.#key, { lastEnd, restarts, history, endedWallMs });
+  }
+
+  #do(deed: InstanceDeed): void {
+    switch (deed.kind) {
+      case "spawn":
+        void this.#spawn();
+        return;
+      case "follow":
+        this.#follow(deed.tree, deed.ready);
+        return;
+      case "end":
+        void this.#end(deed.tree, deed.gently);
+        return;
+      case "timer":
+        this.#setTimer(deed.afterMs);
+        return;
+      case "report":
+        this.#world.report(this, deed.report);
+        return;
+    }
+  }
+
+  async #spawn(): Promise<void> {
+    const { store, host, newRun, clock, spool, openNotify, prepare } = this.#world;
+    const definition = this.#definition;
+    const run = { run: newRun(), digest: this.#digest, startedWallMs: clock.wallMs() };
+    this.#run = run;
+    let hosted: HostedProcess;
+    try {
+      const prepared = await prepare(definition, this.#key, openNotify(definition, run.run));
+      store.noteRun(this.#key, run);
+      hosted = await host.spawn({
+        ...prepared,
+        run: run.run,
+        output: spool(this.#key, run.run),
+        name: groupNameOf(this.#key, run.run),
+        limits: definition.limits,
+      });
+      store.noteProcess(this.#key, hosted.tree);
+    } catch (thrown) {
+      this.#endedWallMs = clock.wallMs();
+      this.apply({ kind: "spawn-failed", detail: messageOf(thrown) });
+      return;
+    }
+    this.#expectExit(hosted);
+    this.apply({ kind: "spawned", tree: hosted.tree, needsProbe: needsProbe(definition) });
+  }
+
+  #takeRun(noted: NotedRun): void {
+    const { host, store, clock } = this.#world;
+    this.#run = noted;
+    const tree = noted.tree ?? host.findRun(noted.run);
+    if (tree === null) {
+      // Killed before it had started anything.
+      this.#run = null;
+      const { lastEnd, restarts, history } = this.#state;
+      store.noteEnd(this.#key, { lastEnd, restarts, history, endedWallMs: clock.wallMs() });
+      if (this.#state.wanted) this.apply({ kind: "start" });
+      return;
+    }
+    if (noted.tree === null) store.noteProcess(this.#key, tree);
+    const hosted = host.adopt(tree);
+    if (hosted === null) {
+      this.apply({ kind: "lost", tree });
+      return;
+    }
+    this.#expectExit(hosted);
+    this.apply({
+      kind: "adopted",
+      tree: hosted.tree,
+      ready: noted.ready || !needsProbe(this.#definition),
+    });
+  }
+
+  #expectExit({ tree, exited }: HostedProcess): void {
+    void exited.then((exit) => {
+      if (this.tree?.run !== tree.run) return;
+      const isOom = this.#world.host.ranOutOfMemory(tree) === true;
+      this.apply({ kind: "exited", why: isOom ? { kind: "oom" } : exit });
+    });
+  }
+
+  #follow(tree: ProcessTree, ready: boolean): void {
+    this.#probes?.stop();
+    const isPresent = (): boolean => this.tree?.run === tree.run;
+    this.#probes = this.#world.watchProbes({
+      definition: this.#definition,
+      tree,
+      ready,
+      onReady: (value) => {
+        if (isPresent()) this.apply({ kind: "ready", ready: value });
+      },
+      onUnwell: (why) => {
+        if (isPresent()) this.apply({ kind: "unwell", why });
+      },
+    });
+  }
+
+  async #end(tree: ProcessTree, gently: boolean): Promise<void> {
+    const { host, clock, runStopCommand, onTrouble } = this.#world;
+    this.#probes?.stop();
+    this.#probes = null;
+    this.#timer?.abort();
+    const hurry = new AbortController();
+    this.#hurry = hurry;
+    const { stop } = this.#definition;
+    const { command } = stop;
+    const of = { definition: this.#definition, key: this.#key, mainPid: tree.identity.pid };
+    await emptyTree(
+      { host, clock, onTrouble: (detail) => onTrouble(this, detail) },
+      tree,
+      {
+        signal: stop.signal,
+        to: gently ? stop.to : "group",
+        timeoutMs: stop.timeoutMs,
+        before: gently && command !== null ? (signal) => runStopCommand(command, of, signal) : null,
+      },
+      hurry.signal,
+    );
+    if (this.#isDetached) return;
+    this.#hurry = null;
+    this.#endedWallMs = clock.wallMs();
+    this.apply({ kind: "emptied" });
+  }
+
+  #setTimer(afterMs: number): void {
+    this.#timer?.abort();
+    const timer = new AbortController();
+    this.#timer = timer;
+    void this.#world.clock
+      .sleep(afterMs, timer.signal)
+      .then(() => this.apply({ kind: "timer" }))
+      // A timer that was replaced has nothing to say.
+      .catch((thrown: unknown) => {
+        if (!timer.signal.aborted) throw thrown;
+      });
+  }
+}
+
+/** Whether a start is over only when a probe says so. */
+export const needsProbe = ({ probes }: ServiceDefinition): boolean =>
+  probes.startup !== null || probes.readiness !== null;
+
+/** The policy and its figures. */
+export const rulesOf = ({ restart, pacing }: ServiceDefinition): RestartRules => ({
+  ...pacing,
+  policy: restart,
+});
+
+const groupNameOf = ({ service, number }: InstanceKey, run: string): string =>
+  `${service}.${number}.${run.slice(0, 8)}`;
