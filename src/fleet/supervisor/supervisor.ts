@@ -1,0 +1,368 @@
+/**
+ * The services of this machine: which there are, what is wanted of each, and how they depend on each other. One daemon
+ * per machine has one of these, the one that holds the machine's lock; what it notes is found by the next one.
+ *
+ * Whatever is asked for is noted before it is done, so a daemon that dies in between leaves the wish to the next one.
+ */
+import { FleetError } from "../../base/errors.ts";
+import { decideLoad } from "./decide-load.ts";
+import { Instance, type InstanceWorld, rulesOf } from "./instance.ts";
+import type { Dependency, ServiceDefinition } from "./model.ts";
+import { replaceInstance } from "./replace-instance.ts";
+import type { InstanceKey, NotedInstance } from "./service-store.ts";
+import { nameOf } from "./service-view.ts";
+
+/** A definition with where it is from. `digest` is the same for equal ones. */
+export interface KnownService {
+  readonly definition: ServiceDefinition;
+  readonly digest: string;
+  readonly origin: "configured" | "given";
+}
+
+/** What a supervisor acts through. */
+export type SupervisorWorld = Omit<InstanceWorld, "mayStart" | "onChanged"> & {
+  /** Which start of the system this is; null where that cannot be told. */
+  readonly boot: string | null;
+  /** Something that is shown is different now. */
+  readonly onChanged: () => void;
+};
+
+/** See the head of this file. */
+export class Supervisor {
+  readonly #world: SupervisorWorld;
+  readonly #instanceWorld: InstanceWorld;
+  #services = new Map<string, KnownService>();
+  readonly #instances = new Set<Instance>();
+  readonly #waiters = new Set<() => void>();
+  #isSettling = false;
+
+  constructor(world: SupervisorWorld) {
+    this.#world = world;
+    this.#instanceWorld = {
+      ...world,
+      mayStart: (definition) => definition.dependsOn.every((dependency) => this.#isMet(dependency)),
+      onChanged: () => this.#noteChange(),
+    };
+  }
+
+  /** In the order of their names. */
+  get instances(): readonly Instance[] {
+    return [...this.#instances].sort((left, right) => compareKeys(left.key, right.key));
+  }
+
+  get services(): readonly KnownService[] {
+    return [...this.#services.values()];
+  }
+
+  /** Where the definition of an instance is from. */
+  originOf({ key }: Instance): KnownService["origin"] {
+    return this.#services.get(key.service)?.origin ?? "configured";
+  }
+
+  /** Takes up what is noted, and starts what is wanted and does not run. Called once. */
+  begin(services: readonly KnownService[]): void {
+    this.#services = byName(services);
+    const { store, boot } = this.#world;
+    const noted = store.instances();
+    const takeUp: [Instance, NotedInstance][] = [];
+    const toStart: Instance[] = [];
+    for (const one of noted) {
+      const service = this.#services.get(one.key.service);
+      if (service === undefined || one.key.number > service.definition.instances) {
+        this.#endForgotten(one);
+        continue;
+      }
+      const instance = this.#add(one.key, service);
+      const decision = decideLoad(one, rulesOf(service.definition), { isEnabled: false, boot });
+      if (decision === "start") toStart.push(instance);
+      // What a start of the system ended is not looked for.
+      takeUp.push([instance, decision === "take" ? one : { ...one, run: null }]);
+    }
+    for (const service of services) toStart.push(...this.#addMissing(service));
+    for (const [instance, one] of takeUp) instance.takeUp(one);
+    this.#startThese(toStart);
+    this.#settleSuccessors();
+  }
+
+  /** Takes other definitions: what is new is started, what is gone is stopped and forgotten, what runs keeps its own. */
+  redefine(services: readonly KnownService[]): void {
+    const before = this.#services;
+    this.#services = byName(services);
+    const toStart: Instance[] = [];
+    for (const service of services) {
+      for (const instance of this.#instancesOf(service.definition.name)) {
+        instance.redefine(service.definition, service.digest);
+      }
+      toStart.push(...this.#addMissing(service));
+    }
+    for (const instance of this.instances) {
+      const service = this.#services.get(instance.key.service) ?? before.get(instance.key.service);
+      const isGone = !this.#services.has(instance.key.service);
+      const isSurplus = instance.key.number > (service?.definition.instances ?? 0);
+      if (isGone || isSurplus) void this.#retire(instance);
+    }
+    this.#startThese(toStart);
+    this.#noteChange();
+  }
+
+  /**
+   * The instances that are meant by the name of a service, of one of its instances, or of a group; all for none.
+   * @throws FleetError BAD_INPUT naming what is not known, and what is
+   */
+  find(names: readonly string[]): readonly Instance[] {
+    if (names.length === 0) return this.instances;
+    const found = new Set<Instance>();
+    for (const name of names) {
+      const meant = this.instances.filter((instance) => isMeant(instance, name));
+      if (meant.length === 0) throw unknownService(name, this.services);
+      for (const instance of meant) found.add(instance);
+    }
+    return [...found];
+  }
+
+  /** Wants these to run, and what they depend on. */
+  start(instances: readonly Instance[]): void {
+    this.#startThese(this.#withDependencies(instances));
+  }
+
+  /** Wants these to be still: what depends on others first. Returns at once; `isKilled`: without the gentle part. */
+  stop(instances: readonly Instance[], isKilled = false): void {
+    this.#world.store.want(
+      instances.map(({ key }) => key),
+      false,
+    );
+    void this.#stopInOrder(instances, isKilled);
+  }
+
+  /** Starts these anew, and those that do not run. */
+  restart(instances: readonly Instance[]): void {
+    this.#want(instances);
+    for (const instance of instances) instance.apply({ kind: "restart", why: { kind: "person" } });
+  }
+
+  /**
+   * Starts these anew one after the other without a gap: a new one beside the old one, which goes when the new one is
+   * ready. Resolves to what went wrong, by name; the old one then runs on.
+   */
+  async replace(instances: readonly Instance[]): Promise<readonly { name: string; detail: string }[]> {
+    const failed: { name: string; detail: string }[] = [];
+    this.#want(instances);
+    for (const instance of instances) {
+      if (!instance.isReady) {
+        instance.apply({ kind: "restart", why: { kind: "person" } });
+        continue;
+      }
+      const detail = await replaceInstance(instance, {
+        store: this.#world.store,
+        addSuccessor: () => this.#addSuccessor(instance),
+        remove: (one) => this.#remove(one),
+        until: (isTrue) => this.#until(isTrue),
+      });
+      if (detail !== null) failed.push({ name: nameOf(instance), detail });
+    }
+    return failed;
+  }
+
+  /** Stops what is left of a service that was given by command, and forgets it. */
+  async forget(instances: readonly Instance[]): Promise<void> {
+    for (const name of new Set(instances.map(({ key }) => key.service))) {
+      this.#services.delete(name);
+      this.#world.store.takeBack(name);
+    }
+    await Promise.all(instances.map((instance) => this.#retire(instance)));
+  }
+
+  /** Resolves when nothing runs any more. */
+  async stopAll(): Promise<void> {
+    await this.#stopInOrder(this.instances, false);
+  }
+
+  /** Lets go of everything without touching a process. */
+  detach(): void {
+    for (const instance of this.#instances) instance.detach();
+  }
+
+  #instancesOf(service: string): Instance[] {
+    return this.instances.filter(({ key }) => key.service === service);
+  }
+
+  #add(key: InstanceKey, { definition, digest }: KnownService): Instance {
+    const instance = new Instance(key, definition, digest, this.#instanceWorld);
+    this.#instances.add(instance);
+    return instance;
+  }
+
+  /** Makes the instances that a definition has and nobody knows; answers those that are to be started. */
+  #addMissing(service: KnownService): Instance[] {
+    const { definition } = service;
+    const known = new Set(this.#instancesOf(definition.name).map(({ key }) => key.number));
+    const isWanted = definition.enabled || known.size > 0;
+    const added: Instance[] = [];
+    for (let number = 1; number <= definition.instances; number += 1) {
+      if (known.has(number)) continue;
+      added.push(this.#add({ service: definition.name, number, successor: false }, service));
+    }
+    return isWanted ? added : [];
+  }
+
+  #addSuccessor({ key }: Instance): Instance {
+    const service = this.#services.get(key.service);
+    if (service === undefined)
+      throw new FleetError("BAD_INPUT", `Cannot replace "${key.service}": it is gone`);
+    return this.#add({ ...key, successor: true }, service);
+  }
+
+  #want(instances: readonly Instance[]): void {
+    this.#world.store.want(
+      instances.map(({ key }) => key),
+      true,
+    );
+  }
+
+  #startThese(instances: readonly Instance[]): void {
+    if (instances.length === 0) return;
+    this.#want(instances);
+    for (const instance of instances) instance.apply({ kind: "start" });
+  }
+
+  /** These and everything they need, which comes first. */
+  #withDependencies(instances: readonly Instance[]): readonly Instance[] {
+    const found = new Set<Instance>();
+    const visit = (instance: Instance): void => {
+      if (found.has(instance)) return;
+      for (const { name } of instance.definition.dependsOn) {
+        for (const other of this.#instancesOf(name)) if (!isDone(other)) visit(other);
+      }
+      found.add(instance);
+    };
+    for (const instance of instances) visit(instance);
+    return [...found];
+  }
+
+  async #stopInOrder(instances: readonly Instance[], isKilled: boolean): Promise<void> {
+    let left = instances;
+    while (left.length > 0) {
+      const needed = new Set(left.flatMap(({ definition }) => definition.dependsOn.map(({ name }) => name)));
+      const free = left.filter(({ key }) => !needed.has(key.service));
+      // A definition that was changed meanwhile may have made a ring.
+      const now = free.length === 0 ? left : free;
+      for (const instance of now) {
+        instance.apply({ kind: "stop" });
+        if (isKilled) instance.hurry();
+      }
+      left = left.filter((instance) => !now.includes(instance));
+      await this.#until(() => now.every(({ state }) => state.phase.kind === "stopped"));
+    }
+  }
+
+  async #retire(instance: Instance): Promise<void> {
+    this.#world.store.want([instance.key], false);
+    instance.apply({ kind: "stop" });
+    await this.#until(() => instance.state.phase.kind === "stopped");
+    // It may have been defined again meanwhile.
+    const service = this.#services.get(instance.key.service);
+    if (service === undefined || instance.key.number > service.definition.instances) this.#remove(instance);
+  }
+
+  #remove(instance: Instance): void {
+    instance.detach();
+    this.#instances.delete(instance);
+    this.#world.store.forget(instance.key);
+    this.#noteChange();
+  }
+
+  /** What was noted of a service that nobody defines any more: its processes go, too. */
+  #endForgotten(noted: NotedInstance): void {
+    const { store, host } = this.#world;
+    const tree = noted.run === null ? null : (noted.run.tree ?? host.findRun(noted.run.run));
+    store.forget(noted.key);
+    if (tree !== null) void host.kill(tree, FORGOTTEN_KILL_MS).then(() => host.forget(tree));
+  }
+
+  /** A replacement that its daemon did not live to finish: the new one stays if the old one was already given up. */
+  #settleSuccessors(): void {
+    for (const successor of this.instances.filter(({ key }) => key.successor)) {
+      const [old] = this.#instancesOf(successor.key.service).filter(
+        ({ key }) => key.number === successor.key.number && !key.successor,
+      );
+      if (old === undefined || !old.state.wanted) void this.#finishSuccession(successor, old ?? null);
+      else void this.#retireSuccessor(successor);
+    }
+  }
+
+  async #finishSuccession(successor: Instance, old: Instance | null): Promise<void> {
+    if (old !== null) {
+      await this.#until(() => old.state.phase.kind === "stopped");
+      old.detach();
+      this.#instances.delete(old);
+    }
+    this.#world.store.succeed(successor.key);
+    successor.succeed();
+    this.#noteChange();
+  }
+
+  async #retireSuccessor(successor: Instance): Promise<void> {
+    this.#world.store.want([successor.key], false);
+    successor.apply({ kind: "stop" });
+    await this.#until(() => successor.state.phase.kind === "stopped");
+    this.#remove(successor);
+  }
+
+  #isMet({ name, condition }: Dependency): boolean {
+    const others = this.#instancesOf(name).filter(({ key }) => !key.successor);
+    return others.length > 0 && others.every((other) => isMetBy(other, condition));
+  }
+
+  #until(isTrue: () => boolean): Promise<void> {
+    if (isTrue()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (!isTrue()) return;
+        this.#waiters.delete(look);
+        resolve();
+      };
+      this.#waiters.add(look);
+    });
+  }
+
+  /** Whoever waits looks again, after the change that is under way: a change may lead to the next one. */
+  #noteChange(): void {
+    this.#world.onChanged();
+    if (this.#isSettling) return;
+    this.#isSettling = true;
+    queueMicrotask(() => {
+      this.#isSettling = false;
+      for (const instance of this.#instances) instance.apply({ kind: "dependencies" });
+      for (const look of [...this.#waiters]) look();
+    });
+  }
+}
+
+/** How long what nobody defines any more may take to go. */
+const FORGOTTEN_KILL_MS = 5_000;
+
+const byName = (services: readonly KnownService[]): Map<string, KnownService> =>
+  new Map(services.map((service) => [service.definition.name, service]));
+
+const isMeant = (instance: Instance, name: string): boolean =>
+  instance.key.service === name || nameOf(instance) === name || instance.definition.groups.includes(name);
+
+const isDone = ({ state }: Instance): boolean =>
+  state.phase.kind === "stopped" && state.lastEnd?.kind === "code" && state.lastEnd.code === 0;
+
+function isMetBy(other: Instance, condition: Dependency["condition"]): boolean {
+  if (condition === "completed") return isDone(other);
+  if (condition === "ready") return other.isReady;
+  return other.state.phase.kind === "running";
+}
+
+function compareKeys(left: InstanceKey, right: InstanceKey): number {
+  if (left.service !== right.service) return left.service < right.service ? -1 : 1;
+  return left.number - right.number || Number(left.successor) - Number(right.successor);
+}
+
+function unknownService(name: string, services: readonly KnownService[]): FleetError {
+  const names = services.map(({ definition }) => definition.name).sort();
+  const known = names.length === 0 ? "none is defined" : `there are ${names.join(", ")}`;
+  return new FleetError("BAD_INPUT", `Cannot find service "${name}": ${known}`);
+}
