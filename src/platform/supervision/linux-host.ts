@@ -1,0 +1,278 @@
+/**
+ * Programs on Linux. A start is one `Bun.spawn`: into a session of its own, into a control group where there are any, with a
+ * mark that everything inherits that comes of it. What needs rights to be given up, or sockets to be handed on, goes through a
+ * helper (see `exec-plan.ts`). Everything is found again from /proc, whoever started it.
+ */
+import { causedBy, FleetError } from "../../base/errors.ts";
+import type {
+  Exit,
+  HostAbilities,
+  HostedProcess,
+  ProcessHost,
+  ProcessIdentity,
+  ProcessTree,
+  SpawnRequest,
+} from "../../base/ports/process-host.ts";
+import { isDenied } from "../io-error.ts";
+import type { ControlGroups } from "./control-groups.ts";
+import { exitOfChild, signalNumber } from "./exits.ts";
+import type { LinuxCalls } from "./linux-calls.ts";
+import { isSame, LinuxExits } from "./linux-exits.ts";
+import { isDead, type LinuxProcess, readProcess, readProcesses, startText } from "./linux-processes.ts";
+import { markOfRun, RUN_VARIABLE, runOf, TreeFinder, type TreeView } from "./linux-tree.ts";
+import { checkProgram, childEnvironment, spawnError, withOutput } from "./spawn-checks.ts";
+import { needsHelper, spawnThroughHelper } from "./spawn-helper.ts";
+
+/** How old a look at all processes may be that is used again: many trees are asked about at one time. */
+const LOOK_AGE_MS = 50;
+
+/** Between two rounds of killing. Chosen: a killed process is gone within a millisecond or two. */
+const KILL_PAUSE_MS = 10;
+
+/** How long a foreign zombie stands before it is collected: Bun collects its own children at once. */
+const ZOMBIE_AGE_MS = 3000;
+
+/** The end of a control group's name says which start it is for; nobody else has these 12 characters. */
+const groupSuffix = (run: string): string => `.${run.replaceAll("-", "").slice(0, 12)}`;
+
+/** What a host is made of. */
+export interface LinuxHostParts {
+  readonly calls: LinuxCalls | null;
+  readonly groups: ControlGroups | null;
+  readonly abilities: HostAbilities;
+  /** The words that start the helper. */
+  readonly helper: readonly string[];
+}
+
+/** See the head of this file. */
+export class LinuxHost implements ProcessHost {
+  readonly abilities: HostAbilities;
+  readonly #parts: LinuxHostParts;
+  readonly #exits: LinuxExits;
+  readonly #finder = new TreeFinder();
+  /** Children that Bun waits for. */
+  readonly #children = new Map<number, Bun.Subprocess>();
+  /** Control groups of starts that were not forgotten yet. */
+  readonly #groupsInUse = new Set<string>();
+  /** Foreign zombies, and when they were first seen. */
+  readonly #zombies = new Map<string, number>();
+  #look: { readonly view: TreeView; readonly atMs: number } | null = null;
+
+  constructor(parts: LinuxHostParts) {
+    this.#parts = parts;
+    this.abilities = parts.abilities;
+    this.#exits = new LinuxExits(parts.calls);
+  }
+
+  async spawn(request: SpawnRequest): Promise<HostedProcess> {
+    const program = checkProgram(request);
+    const cgroup =
+      this.#parts.groups?.create(`${request.name}${groupSuffix(request.run)}`, request.limits) ?? null;
+    try {
+      const child = await this.#start(request, program, cgroup);
+      const row = readProcess(child.pid);
+      // A child of this process is there, as a zombie at least, until Bun has collected it.
+      if (row === null) throw new FleetError("FAILED", `Cannot start "${program}": it was gone at once`);
+      if (cgroup !== null) this.#groupsInUse.add(cgroup);
+      this.#children.set(child.pid, child);
+      const identity = { pid: child.pid, start: startText(row.startTicks) };
+      return { tree: { identity, run: request.run, cgroup }, exited: this.#exitOf(child) };
+    } catch (thrown) {
+      if (cgroup !== null) this.#parts.groups?.remove(cgroup);
+      throw thrown;
+    }
+  }
+
+  adopt(tree: ProcessTree): HostedProcess | null {
+    const exited = this.#exits.follow(tree.identity);
+    if (exited === null) return null;
+    if (tree.cgroup !== null) this.#groupsInUse.add(tree.cgroup);
+    return { tree, exited };
+  }
+
+  findRun(run: string): ProcessTree | null {
+    const { processes, untouchable } = this.#lookAgain();
+    const isMember = runOf(run);
+    const rows = [...processes.values()].filter((row) => !untouchable.has(row.pid) && isMember(row.pid));
+    const [first] = rows.sort((left, right) => left.startTicks - right.startTicks || left.pid - right.pid);
+    if (first === undefined) return null;
+    const identity = { pid: first.pid, start: startText(first.startTicks) };
+    return { identity, run, cgroup: this.#parts.groups?.find(groupSuffix(run)) ?? null };
+  }
+
+  members(tree: ProcessTree): readonly ProcessIdentity[] {
+    return this.#finder.members(tree, this.#recentLook()).map(toIdentity);
+  }
+
+  signal(tree: ProcessTree, signal: string, to: "group" | "main"): boolean {
+    const number = signalNumber(signal);
+    if (number === null) throw new FleetError("CONFIG", `Cannot send "${signal}": there is no such signal`);
+    const { identity } = tree;
+    const { processes, untouchable } = this.#lookAgain();
+    const isOwnGroup = to === "group" && processes.get(process.pid)?.group === identity.pid;
+    if (isOwnGroup || untouchable.has(identity.pid)) throw untouchableError(identity.pid);
+    // What is asked from now on is about what comes of it.
+    this.#look = null;
+    const main = readProcess(identity.pid);
+    if (isSame(main, identity) && !isDead(main)) {
+      if (to === "main" || main.group !== identity.pid) return this.#sendToMain(identity, number);
+      return send(-identity.pid, number);
+    }
+    if (to === "main") return false;
+    const isLeft = this.#finder
+      .members(tree, this.#lookAgain())
+      .some((row) => readProcess(row.pid)?.group === identity.pid);
+    this.#look = null;
+    return isLeft && send(-identity.pid, number);
+  }
+
+  async kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
+    const deadlineMs = performance.now() + withinMs;
+    const number = signalNumber("SIGKILL") ?? 9;
+    // Two looks that find nothing: one may miss what was forked behind its back by somebody who then ended.
+    for (let emptyLooks = 0; ; ) {
+      const left = this.#finder.members(tree, this.#lookAgain()).map(toIdentity);
+      emptyLooks = left.length === 0 ? emptyLooks + 1 : 0;
+      if (emptyLooks === 2) return [];
+      if (left.length > 0 && performance.now() >= deadlineMs) return left;
+      if (left.length > 0) this.#killGroup(tree);
+      for (const identity of left) this.#sendTo(identity, number);
+      if (left.length > 0) await Bun.sleep(KILL_PAUSE_MS);
+    }
+  }
+
+  ranOutOfMemory(tree: ProcessTree): boolean | null {
+    return tree.cgroup === null ? null : (this.#parts.groups?.ranOutOfMemory(tree.cgroup) ?? null);
+  }
+
+  forget(tree: ProcessTree): void {
+    this.#finder.forget(tree.run);
+    if (tree.cgroup === null) return;
+    this.#groupsInUse.delete(tree.cgroup);
+    this.#parts.groups?.remove(tree.cgroup);
+  }
+
+  reap(): void {
+    const nowMs = performance.now();
+    const still = new Map<string, number>();
+    for (const row of this.#lookAgain().processes.values()) {
+      if (row.parent !== process.pid || row.state !== "Z" || this.#children.has(row.pid)) continue;
+      const key = `${row.pid}:${row.startTicks}`;
+      const sinceMs = this.#zombies.get(key) ?? nowMs;
+      if (nowMs - sinceMs >= ZOMBIE_AGE_MS) this.#parts.calls?.collect(row.pid);
+      else still.set(key, sinceMs);
+    }
+    this.#zombies.clear();
+    for (const [key, sinceMs] of still) this.#zombies.set(key, sinceMs);
+    this.#parts.groups?.sweep((folder) => this.#groupsInUse.has(folder));
+  }
+
+  close(): void {
+    this.#exits.close();
+    for (const child of this.#children.values()) child.unref();
+  }
+
+  async #start(request: SpawnRequest, program: string, cgroup: string | null): Promise<Bun.Subprocess> {
+    const environment = childEnvironment(request.environment, { [RUN_VARIABLE]: request.run });
+    const into = cgroup === null ? {} : { cgroup };
+    const marked = <T>(work: () => T): T =>
+      this.#parts.calls === null ? work() : this.#parts.calls.marked(markOfRun(request.run), work);
+    if (needsHelper(request)) {
+      const { helper } = this.#parts;
+      const enforcesPids = this.abilities.enforces.pids;
+      const place = { program, environment, helper, into, marked, enforcesPids };
+      return spawnThroughHelper(request, place);
+    }
+    const [argv0 = program, ...words] = request.command;
+    return withOutput(request.output, (output) => {
+      try {
+        const options = { cwd: request.cwd, env: environment, detached: true, ...into };
+        return marked(() =>
+          Bun.spawn([program, ...words], { ...options, argv0, stdio: ["ignore", output, output] }),
+        );
+      } catch (thrown) {
+        throw spawnError(program, thrown);
+      }
+    });
+  }
+
+  async #exitOf(child: Bun.Subprocess): Promise<Exit> {
+    const exit = await exitOfChild(child);
+    this.#children.delete(child.pid);
+    this.#look = null;
+    return exit;
+  }
+
+  #killGroup({ cgroup }: ProcessTree): void {
+    const view = this.#recentLook();
+    if (cgroup === null || view.inControlGroup(cgroup).some((pid) => view.untouchable.has(pid))) return;
+    this.#parts.groups?.kill(cgroup);
+  }
+
+  #recentLook(): TreeView {
+    const look = this.#look;
+    return look !== null && performance.now() - look.atMs < LOOK_AGE_MS ? look.view : this.#lookAgain();
+  }
+
+  #lookAgain(): TreeView {
+    const processes = readProcesses();
+    const { groups } = this.#parts;
+    const view: TreeView = {
+      processes,
+      untouchable: aboveOf(processes),
+      inControlGroup: (folder) => groups?.members(folder) ?? [],
+    };
+    this.#look = { view, atMs: performance.now() };
+    return view;
+  }
+
+  #sendToMain(identity: ProcessIdentity, number: number): boolean {
+    if (this.#sendTo(identity, number)) return true;
+    const row = readProcess(identity.pid);
+    if (isSame(row, identity) && !isDead(row)) throw deniedError(identity.pid, undefined);
+    return false;
+  }
+
+  /** Sends it to exactly this process; by its handle where there are handles, since its id may be given away at any time. */
+  #sendTo(identity: ProcessIdentity, number: number): boolean {
+    const { calls } = this.#parts;
+    const handle = calls?.openProcess(identity.pid) ?? null;
+    try {
+      if (!isSame(readProcess(identity.pid), identity)) return false;
+      if (calls === null || handle === null) return send(identity.pid, number);
+      return calls.signalProcess(handle, number);
+    } finally {
+      if (handle !== null) calls?.closeProcess(handle);
+    }
+  }
+}
+
+const toIdentity = (row: LinuxProcess): ProcessIdentity => ({
+  pid: row.pid,
+  start: startText(row.startTicks),
+});
+
+/** This process, those above it, and PID 1. */
+function aboveOf(processes: ReadonlyMap<number, LinuxProcess>): Set<number> {
+  const found = new Set([1]);
+  for (let pid = process.pid; pid > 0 && !found.has(pid); pid = processes.get(pid)?.parent ?? 0)
+    found.add(pid);
+  return found;
+}
+
+const untouchableError = (pid: number): FleetError =>
+  new FleetError("FAILED", `Cannot signal process ${pid}: it is this daemon, or one above it`);
+
+/** To a process, or with a negative id to a group. False when nobody was there. */
+function send(pid: number, number: number): boolean {
+  try {
+    process.kill(pid, number);
+    return true;
+  } catch (thrown) {
+    if (!isDenied(thrown)) return false;
+    throw deniedError(Math.abs(pid), thrown);
+  }
+}
+
+const deniedError = (pid: number, thrown: unknown): FleetError =>
+  causedBy("NOT_AUTHORISED", `Cannot signal process ${pid}: it belongs to another user`, thrown);

@@ -1,0 +1,90 @@
+/** One look at all processes of a Linux system, as far as it takes to tell which of them came of which start. */
+import { readdirSync, readFileSync } from "node:fs";
+import { readBoot } from "../boot.ts";
+
+/** A process in /proc. */
+export interface LinuxProcess {
+  readonly pid: number;
+  readonly state: string;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+  /** Ticks since the boot. */
+  readonly startTicks: number;
+  /** The wait status of a zombie; 0 for what runs, and for whom this process may not look into. */
+  readonly exitStatus: number;
+}
+
+/** A zombie, or what is about to be gone: it holds nothing and does nothing. */
+export const isDead = (row: LinuxProcess): boolean => row.state === "Z" || row.state === "X";
+
+// Places in what follows the name, which is in brackets and may hold anything: proc_pid_stat(5), counted from field 3.
+const STATE = 0;
+const PARENT = 1;
+const GROUP = 2;
+const SESSION = 3;
+const START = 19;
+const EXIT_STATUS = 49;
+
+/** The process with this id; null when there is none. */
+export function readProcess(pid: number): LinuxProcess | null {
+  const line = readOrNull(`/proc/${pid}/stat`);
+  if (line === null) return null;
+  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
+  const numberAt = (index: number): number => Number(fields[index]);
+  return {
+    pid,
+    state: fields[STATE] ?? "",
+    parent: numberAt(PARENT),
+    group: numberAt(GROUP),
+    session: numberAt(SESSION),
+    startTicks: numberAt(START),
+    exitStatus: numberAt(EXIT_STATUS),
+  };
+}
+
+/** All processes. */
+export function readProcesses(): Map<number, LinuxProcess> {
+  const rows = new Map<number, LinuxProcess>();
+  for (const name of readdirSync("/proc")) {
+    const pid = Number(name);
+    const row = Number.isInteger(pid) ? readProcess(pid) : null;
+    if (row !== null) rows.set(pid, row);
+  }
+  return rows;
+}
+
+/** Whether it was started with the variable `assignment` ("NAME=value"). False for what may not be looked into. */
+export const wasStartedWith = (pid: number, assignment: string): boolean =>
+  (readOrNull(`/proc/${pid}/environ`) ?? "").split("\0").includes(assignment);
+
+/** The mark that `LinuxCalls.marked` left on it, or on what it came of; null where there is none. */
+export function markOf(pid: number): string | null {
+  const limits = readOrNull(`/proc/${pid}/limits`);
+  return limits === null ? null : (/^Max realtime timeout +(\d+)/m.exec(limits)?.[1] ?? null);
+}
+
+/** The start of a process as the rest of the program compares it; see `startOfProcess`. */
+export function startText(ticks: number): string {
+  boot ??= readBoot().id ?? "";
+  return `${boot}:${ticks}`;
+}
+
+/** The ticks of a start of this boot; null for any other. */
+export function ticksOf(start: string): number | null {
+  const at = start.lastIndexOf(":");
+  const ticks = Number(start.slice(at + 1));
+  return at > 0 && startText(ticks) === start ? ticks : null;
+}
+
+/** It stays what it is for as long as this process lives. */
+let boot: string | undefined;
+
+/** Null for a process that ended meanwhile, or is somebody else's. */
+function readOrNull(path: string): string | null {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return null;
+  }
+}
