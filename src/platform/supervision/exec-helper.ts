@@ -1,8 +1,9 @@
 /** The inside of the helper: see `exec-plan.ts`. It runs alone in its process, for some milliseconds. */
-import { dlopen, type Pointer, ptr, read } from "bun:ffi";
+import { type Pointer, ptr, read } from "bun:ffi";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { getSystemErrorMessage } from "node:util";
-import type { Account, ExecFailure, ExecPlan } from "./exec-plan.ts";
+import { openLibc } from "../libc.ts";
+import { type Account, type ExecFailure, type ExecPlan, READY } from "./exec-plan.ts";
 
 const F_DUPFD_CLOEXEC = 1030;
 const SYS_CLOSE_RANGE = 436;
@@ -39,6 +40,7 @@ export async function runExecHelper(): Promise<number> {
   const c = openC();
   // The report: kept aside, closed by the kernel when the program starts, and out of the way of the sockets.
   const report = c.fcntl(1, F_DUPFD_CLOEXEC, plan.listeners + 100);
+  writeSync(report, READY);
   try {
     becomeProgram(c, plan);
   } catch (thrown) {
@@ -51,15 +53,7 @@ export async function runExecHelper(): Promise<number> {
 
 type C = ReturnType<typeof openC>;
 
-const openC = () => {
-  const architecture = process.arch === "arm64" ? "aarch64" : "x86_64";
-  try {
-    return dlopen("libc.so.6", SIGNATURES).symbols;
-  } catch {
-    // Not the GNU one.
-    return dlopen(`libc.musl-${architecture}.so.1`, SIGNATURES).symbols;
-  }
-};
+const openC = () => openLibc(SIGNATURES);
 
 class StepError extends Error {
   override readonly name = "StepError";

@@ -9,6 +9,9 @@ export const HELPER_WORD = "__exec";
 /** Has to be "1" in the helper's environment. */
 export const HELPER_VARIABLE = "FLEETD_EXEC";
 
+/** What the helper says first: from now on it either becomes the program, or says why it cannot. */
+export const READY = "ready\n";
+
 /** As whom the program runs. */
 export interface Account {
   readonly uid: number | null;

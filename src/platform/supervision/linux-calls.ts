@@ -3,7 +3,7 @@
  * resource limits, control over orphans. Loaded when they are first needed; a system that forbids memory which is both
  * written and run (`MemoryDenyWriteExecute`) has none of them.
  */
-import { dlopen } from "bun:ffi";
+import { openLibc } from "../libc.ts";
 
 /** Numbers of calls that have no name in older C libraries; the same on every processor. */
 const SYS_PIDFD_SEND_SIGNAL = 424;
@@ -59,24 +59,11 @@ export interface LinuxCalls {
   attribute(path: string, name: string): string | null;
 }
 
-const openC = () => {
-  const architecture = process.arch === "arm64" ? "aarch64" : "x86_64";
-  const names = ["libc.so.6", `libc.musl-${architecture}.so.1`];
-  for (const [index, name] of names.entries()) {
-    try {
-      return dlopen(name, SIGNATURES).symbols;
-    } catch (thrown) {
-      if (index === names.length - 1) throw thrown;
-    }
-  }
-  throw new Error("No C library is named");
-};
-
 const text = (words: string): Uint8Array => new TextEncoder().encode(`${words}\0`);
 
 /** @throws when this process may not make calls at all */
 export function openLinuxCalls(): LinuxCalls {
-  const c = openC();
+  const c = openLibc(SIGNATURES);
   const own = new BigUint64Array(2);
   const canMark = c.prlimit(0, RLIMIT_RTTIME, null, own) === 0 && own[1] === NO_LIMIT;
   return {

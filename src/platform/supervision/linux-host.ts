@@ -20,7 +20,8 @@ import type { LinuxCalls } from "./linux-calls.ts";
 import { isSame, LinuxExits } from "./linux-exits.ts";
 import { isDead, type LinuxProcess, readProcess, readProcesses, startText } from "./linux-processes.ts";
 import { markOfRun, RUN_VARIABLE, runOf, TreeFinder, type TreeView } from "./linux-tree.ts";
-import { checkProgram, childEnvironment, spawnError, withOutput } from "./spawn-checks.ts";
+import { checkProgram, childEnvironment } from "./spawn-checks.ts";
+import { type SpawnPlace, type Started, spawnDirectly } from "./spawn-direct.ts";
 import { needsHelper, spawnThroughHelper } from "./spawn-helper.ts";
 
 /** How old a look at all processes may be that is used again: many trees are asked about at one time. */
@@ -69,13 +70,8 @@ export class LinuxHost implements ProcessHost {
     const cgroup =
       this.#parts.groups?.create(`${request.name}${groupSuffix(request.run)}`, request.limits) ?? null;
     try {
-      const child = await this.#start(request, program, cgroup);
-      const row = readProcess(child.pid);
-      // A child of this process is there, as a zombie at least, until Bun has collected it.
-      if (row === null) throw new FleetError("FAILED", `Cannot start "${program}": it was gone at once`);
+      const { child, identity } = await this.#start(request, program, cgroup);
       if (cgroup !== null) this.#groupsInUse.add(cgroup);
-      this.#children.set(child.pid, child);
-      const identity = { pid: child.pid, start: startText(row.startTicks) };
       return { tree: { identity, run: request.run, cgroup }, exited: this.#exitOf(child) };
     } catch (thrown) {
       if (cgroup !== null) this.#parts.groups?.remove(cgroup);
@@ -172,31 +168,24 @@ export class LinuxHost implements ProcessHost {
     for (const child of this.#children.values()) child.unref();
   }
 
-  async #start(request: SpawnRequest, program: string, cgroup: string | null): Promise<Bun.Subprocess> {
-    const environment = childEnvironment(request.environment, { [RUN_VARIABLE]: request.run });
-    const into = cgroup === null ? {} : { cgroup };
-    const marked = <T>(work: () => T): T =>
-      this.#parts.calls === null ? work() : this.#parts.calls.marked(markOfRun(request.run), work);
-    if (needsHelper(request)) {
-      const { helper } = this.#parts;
-      const enforcesPids = this.abilities.enforces.pids;
-      const place = { program, environment, helper, into, marked, enforcesPids };
-      return spawnThroughHelper(request, place);
-    }
-    const [argv0 = program, ...words] = request.command;
-    return withOutput(request.output, (output) => {
-      try {
-        const options = { cwd: request.cwd, env: environment, detached: true, ...into };
-        return marked(() =>
-          Bun.spawn([program, ...words], { ...options, argv0, stdio: ["ignore", output, output] }),
-        );
-      } catch (thrown) {
-        throw spawnError(program, thrown);
-      }
-    });
+  #start(request: SpawnRequest, program: string, cgroup: string | null): Started | Promise<Started> {
+    const { calls, helper } = this.#parts;
+    const mark = markOfRun(request.run);
+    const place: SpawnPlace = {
+      program,
+      environment: childEnvironment(request.environment, { [RUN_VARIABLE]: request.run }),
+      into: cgroup === null ? {} : { cgroup },
+      spawn: (start) => {
+        const child = calls === null ? start() : calls.marked(mark, start);
+        return { child, identity: identityOf(child.pid) };
+      },
+    };
+    if (!needsHelper(request)) return spawnDirectly(request, place);
+    return spawnThroughHelper(request, place, { helper, enforcesPids: this.abilities.enforces.pids });
   }
 
   async #exitOf(child: Bun.Subprocess): Promise<Exit> {
+    this.#children.set(child.pid, child);
     const exit = await exitOfChild(child);
     this.#children.delete(child.pid);
     this.#look = null;
@@ -245,6 +234,14 @@ export class LinuxHost implements ProcessHost {
       if (handle !== null) calls?.closeProcess(handle);
     }
   }
+}
+
+/** Of a child that was just started: it is there, as a zombie at least, until Bun has had the time to collect it. */
+function identityOf(pid: number): ProcessIdentity {
+  const row = readProcess(pid);
+  if (row === null)
+    throw new FleetError("FAILED", `Cannot read "/proc/${pid}/stat": no such file, /proc is needed`);
+  return toIdentity(row);
 }
 
 const toIdentity = (row: LinuxProcess): ProcessIdentity => ({

@@ -1,5 +1,5 @@
 /** What has to be there before a program can be started, each with its own words when it is not. */
-import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
+import { accessSync, constants, openSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
 import type { SpawnRequest } from "../../base/ports/process-host.ts";
@@ -62,16 +62,6 @@ export function openOutput(path: string): number {
   }
 }
 
-/** Does `work` with the file that takes the output. @throws FleetError IO */
-export function withOutput<T>(path: string, work: (file: number) => T): T {
-  const file = openOutput(path);
-  try {
-    return work(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
 /** The environment of a child: `BUN_*` would turn a program made with Bun into something else, `LISTEN_*` is for the named process only. */
 export function childEnvironment(
   environment: Readonly<Record<string, string>>,
@@ -85,6 +75,7 @@ export function childEnvironment(
 
 /** What a start that the system refused says. */
 export function spawnError(program: string, thrown: unknown): FleetError {
+  if (thrown instanceof FleetError) return thrown;
   if (hasCode(thrown, "ENOENT")) {
     const why = "what its first line names as interpreter (or its loader) is missing";
     return causedBy("CONFIG", `Cannot start "${program}": ${why}`, thrown);

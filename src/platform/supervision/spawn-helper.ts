@@ -1,22 +1,21 @@
 import { closeSync, fchownSync } from "node:fs";
-import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
+import { FleetError } from "../../base/errors.ts";
 import type { SpawnRequest } from "../../base/ports/process-host.ts";
 import { findAccount } from "./accounts.ts";
-import { type ExecFailure, type ExecPlan, HELPER_VARIABLE, HELPER_WORD } from "./exec-plan.ts";
+import { type ExecFailure, type ExecPlan, HELPER_VARIABLE, HELPER_WORD, READY } from "./exec-plan.ts";
 import { RUN_VARIABLE } from "./linux-tree.ts";
 import { openOutput, spawnError } from "./spawn-checks.ts";
+import type { SpawnPlace, Started } from "./spawn-direct.ts";
 
 /** Whether something has to be done between the start of the process and that of the program. */
 export const needsHelper = (request: SpawnRequest): boolean =>
   request.user !== null || request.group !== null || request.listeners.length > 0;
 
-/** What the start shares with those that need no helper. */
+/** What the helper needs to be told. */
 export interface HelperPlace {
-  readonly program: string;
-  readonly environment: Readonly<Record<string, string>>;
+  /** The words that start it. */
   readonly helper: readonly string[];
-  readonly into: { readonly cgroup?: string };
-  readonly marked: <T>(work: () => T) => T;
+  /** Whether the control group bounds the number of processes, so that nothing else has to. */
   readonly enforcesPids: boolean;
 }
 
@@ -24,7 +23,11 @@ export interface HelperPlace {
 const HELPER_MS = 30_000;
 
 /** Starts a program through the helper of `exec-plan.ts`. @throws FleetError with what the helper said */
-export async function spawnThroughHelper(request: SpawnRequest, place: HelperPlace): Promise<Bun.Subprocess> {
+export async function spawnThroughHelper(
+  request: SpawnRequest,
+  place: SpawnPlace,
+  { helper, enforcesPids }: HelperPlace,
+): Promise<Started> {
   const account = await findAccount(request.user, request.group);
   const plan: ExecPlan = {
     program: place.program,
@@ -33,25 +36,9 @@ export async function spawnThroughHelper(request: SpawnRequest, place: HelperPla
     environment: place.environment,
     account,
     listeners: request.listeners.length,
-    processesMax: place.enforcesPids || (account?.uid ?? 0) === 0 ? null : request.limits.pids,
+    processesMax: enforcesPids || (account?.uid ?? 0) === 0 ? null : request.limits.pids,
   };
   const output = openOutput(request.output);
-  try {
-    // A program that opens /dev/stdout by name needs a right to the file itself.
-    if (account !== null && account.uid !== null) fchownSync(output, account.uid, account.gid);
-    const child = start(request, plan, { ...place, output });
-    return await untilExec(child, place.program);
-  } finally {
-    closeSync(output);
-  }
-}
-
-function start(
-  request: SpawnRequest,
-  plan: ExecPlan,
-  place: HelperPlace & { readonly output: number },
-): Bun.Subprocess<Uint8Array, "pipe"> {
-  const stdin = new TextEncoder().encode(JSON.stringify(plan));
   const options = {
     cwd: "/",
     // The program's own variables could have a say in what the helper loads, and it may still be root.
@@ -59,43 +46,37 @@ function start(
     detached: true,
     ...place.into,
   };
+  const stdin = new TextEncoder().encode(JSON.stringify(plan));
   try {
-    return place.marked(() =>
-      Bun.spawn([...place.helper, HELPER_WORD], {
+    // A program that opens /dev/stdout by name needs a right to the file itself.
+    if (account !== null && account.uid !== null) fchownSync(output, account.uid, account.gid);
+    const started = place.spawn(() =>
+      Bun.spawn([...helper, HELPER_WORD], {
         ...options,
-        stdio: [stdin, "pipe", place.output, ...request.listeners],
+        stdio: [stdin, "pipe", output, ...request.listeners],
       }),
     );
+    await untilExec(started.child, place.program);
+    return started;
   } catch (thrown) {
     throw spawnError(place.program, thrown);
+  } finally {
+    closeSync(output);
   }
 }
 
-/** The pipe ends when the helper has become the program; what it says before is why it could not. */
-async function untilExec(
-  child: Bun.Subprocess<Uint8Array, "pipe">,
-  program: string,
-): Promise<Bun.Subprocess> {
+/** The pipe ends when the helper has become the program, or has ended; what it said before tells which. */
+async function untilExec(child: Bun.Subprocess<Uint8Array, "pipe">, program: string): Promise<void> {
   const timer = setTimeout(() => child.kill("SIGKILL"), HELPER_MS);
   const said = await child.stdout.text();
   clearTimeout(timer);
-  if (said === "" && !child.killed) return child;
+  if (said === READY) return;
   child.kill("SIGKILL");
   await child.exited;
-  throw failureOf(said, program);
-}
-
-function failureOf(said: string, program: string): FleetError {
-  if (said === "") {
-    return new FleetError(
-      "FAILED",
-      `Cannot start "${program}": the helper was not ready within ${HELPER_MS} ms`,
-    );
+  if (said.startsWith(READY)) {
+    const { message, reason }: ExecFailure = JSON.parse(said.slice(READY.length));
+    throw new FleetError("CONFIG", `${message}: ${reason}`);
   }
-  try {
-    const { message, reason }: ExecFailure = JSON.parse(said);
-    return new FleetError("CONFIG", `${message}: ${reason}`);
-  } catch (thrown) {
-    return causedBy("FAILED", `Cannot start "${program}": the helper failed (${messageOf(thrown)})`, thrown);
-  }
+  const how = child.signalCode ?? `code ${child.exitCode}`;
+  throw new FleetError("FAILED", `Cannot start "${program}": the helper of fleetd ended before it (${how})`);
 }
