@@ -1,5 +1,6 @@
 /** What the daemon does when a command asks it over the control socket. */
 import { FleetError, requireOk } from "../base/errors.ts";
+import { withoutCredentials } from "../base/log-line.ts";
 import type { EntryDraft } from "../fleet/messaging/build-batch.ts";
 import { findById } from "../fleet/messaging/mailbox-queries.ts";
 import { markMessage } from "../fleet/messaging/mark-message.ts";
@@ -29,7 +30,7 @@ const PUSH_AFTER_ANSWER_MS = 2;
 
 /** Opens the control socket. The caller holds the daemon's lock, so nobody else listens there. */
 export function openControl(context: MonitorContext): ControlServer {
-  const { daemon, mailbox, signal } = context;
+  const { daemon, mailbox, options, signal } = context;
   makeSocketFolder(mailbox.paths.socket);
   clearSocket(mailbox.paths.socket);
   const send = groupCommits(context);
@@ -42,6 +43,12 @@ export function openControl(context: MonitorContext): ControlServer {
       daemon.pushBell.ring();
       daemon.bump();
       return { server: mailbox.identity.server };
+    },
+    secondInstance: (call) => {
+      // What somebody typed may hold the password of a remote.
+      const argv = call.argv.map(withoutCredentials);
+      options.report({ kind: "second-instance", ...call, argv });
+      return { pid: process.pid };
     },
     changes: async (call) => {
       // Nothing is pushed while this server is held, so whoever waits for a push need not.

@@ -77,6 +77,13 @@ export type MonitorEvent =
       readonly success: boolean;
       readonly metadata: Readonly<Record<string, string | number | boolean>>;
     }
+  /** Somebody started this server's monitor again; it handed over how it was called, and ended. */
+  | {
+      readonly kind: "second-instance";
+      readonly pid: number;
+      readonly argv: readonly string[];
+      readonly cwd: string;
+    }
   | { readonly kind: "stopping" }
   /** The daemon ends because of a failure that no loop caught. */
   | { readonly kind: "crashed"; readonly detail: string };

@@ -73,6 +73,8 @@ export function describeEvent(event: MonitorEvent): LoggedEvent {
       return line("ERROR", "failed", { detail: event.detail });
     case "operation":
       return describeOperation(event);
+    case "second-instance":
+      return describeSecondInstance(event);
     case "stopping":
       return line("INFO", "stopping", {});
     case "crashed":
@@ -190,6 +192,18 @@ function describeMessage({ handled }: EventOf<"message">): LoggedEvent {
     },
   });
 }
+
+function describeSecondInstance({ pid, argv, cwd }: EventOf<"second-instance">): LoggedEvent {
+  const called = ["fleetd", ...argv].join(" ");
+  const shown = called.length > CALL_SHOWN_MAX ? `${called.slice(0, CALL_SHOWN_MAX)}…` : called;
+  return line("WARNING", "second instance", {
+    detail: `a second monitor was started: ${shown} (pid ${pid}, in ${cwd}); it ended, this one goes on`,
+    metadata: { pid, argv, cwd },
+  });
+}
+
+/** A line of a log should be one that can be read; the rest is in its metadata. Chosen. */
+const CALL_SHOWN_MAX = 200;
 
 function describeOperation({ type, durationMs, success, metadata }: EventOf<"operation">): LoggedEvent {
   return line("DEBUG", type, {

@@ -1,5 +1,5 @@
-import type { Lock } from "../base/ports/lock.ts";
-import { tryLock } from "../platform/process-lock.ts";
+import type { KeepableLock } from "../base/ports/lock.ts";
+import { tryKeepableLock } from "../platform/kept-lock.ts";
 
 /**
  * Which of the daemons below one root looks after the machine: what exists once per machine (the embedded remote, later
@@ -8,7 +8,7 @@ import { tryLock } from "../platform/process-lock.ts";
  */
 export class MachineRole {
   readonly #path: string;
-  #lock: Lock | null = null;
+  #lock: KeepableLock | null = null;
 
   /** `path`: the file of the machine lock. Nothing is taken before the first question. */
   constructor(path: string) {
@@ -17,7 +17,7 @@ export class MachineRole {
 
   /** Whether this daemon has the role, taking it if it is free. */
   holds(): boolean {
-    this.#lock ??= tryLock(this.#path);
+    this.#lock ??= tryKeepableLock(this.#path);
     return this.#lock !== null;
   }
 

@@ -17,6 +17,8 @@ import { readBoot } from "../platform/boot.ts";
 import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
 import { openHandlerRunner } from "../platform/handler-process.ts";
 import { onHangup } from "../platform/hangup.ts";
+import { tryKeepableLock } from "../platform/kept-lock.ts";
+import { ownCall } from "../platform/own-process.ts";
 import { embeddedRemotePath } from "../platform/paths.ts";
 import { tryLock, writeHolder } from "../platform/process-lock.ts";
 import { clearSocket } from "../platform/socket.ts";
@@ -25,6 +27,7 @@ import { daemonStatus, openControl } from "./control.ts";
 import { DaemonState } from "./daemon-state.ts";
 import type { MonitorEvent } from "./events.ts";
 import { findHolder } from "./find-holder.ts";
+import { handOver } from "./hand-over.ts";
 import { gatherHealth } from "./health-facts.ts";
 import { Bell, runLoop } from "./loop.ts";
 import { HandlerWork } from "./loops/handler-loop.ts";
@@ -52,7 +55,7 @@ const LAST_PUSH_TIMEOUT_MS = 5_000;
  * @throws FleetError UNAVAILABLE with the holder's pid and start when a daemon of this server runs already
  */
 export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promise<void> {
-  const lock = tryLock(mailbox.paths.daemonLock);
+  const lock = tryKeepableLock(mailbox.paths.daemonLock);
   if (lock === null) throw await alreadyRunning(mailbox);
   const stop = new AbortController();
   const machine = new MachineRole(mailbox.paths.machineLock);
@@ -133,7 +136,10 @@ function readyEvent({ mailbox, sendPorts, options }: MonitorContext): MonitorEve
 }
 
 async function alreadyRunning(mailbox: Mailbox): Promise<FleetError> {
-  const holder = await findHolder(mailbox.paths.daemonLock);
+  const [holder] = await Promise.all([
+    findHolder(mailbox.paths.daemonLock),
+    handOver(mailbox.paths.socket, ownCall()),
+  ]);
   const who =
     holder === null
       ? "pid unknown"

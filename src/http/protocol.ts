@@ -10,6 +10,7 @@ import type { ClockFacts, HealthReport } from "../fleet/health/model.ts";
 import type { SendRequest } from "../fleet/messaging/send-message.ts";
 import type { Untaken } from "../fleet/messaging/trust-view.ts";
 import type { SettingChange } from "../fleet/settings/compare-settings.ts";
+import type { SecondInstance } from "../fleet/supervisor/second-instance.ts";
 
 /** Paths of the control socket. */
 export const PATHS = {
@@ -19,6 +20,7 @@ export const PATHS = {
   changes: "/v1/changes",
   reload: "/v1/reload",
   push: "/v1/push",
+  secondInstance: "/v1/second-instance",
 } as const;
 
 /** A request may be this large: a message body as JSON with every byte escaped, and its envelope. */
@@ -65,6 +67,14 @@ export interface MarkAnswer {
 /** Answer of `push`, which has no body: the daemon looks at its queue now. */
 export interface PushAnswer {
   readonly server: string;
+}
+
+/** Body of `secondInstance`: how a monitor was called that found this one running. */
+export type SecondInstanceCall = SecondInstance;
+
+/** Answer of `secondInstance`. */
+export interface SecondInstanceAnswer {
+  readonly pid: number;
 }
 
 /** Body of `changes`: answered as soon as the daemon's revision is above `since`, or at the timeout. */

@@ -18,6 +18,22 @@ export function ownCommand(): readonly string[] {
   return isCompiled || script === undefined ? [process.execPath] : [process.execPath, script];
 }
 
+/** How this program was called: its process id, the words after the program, and where. */
+export const ownCall = (): { pid: number; argv: readonly string[]; cwd: string } => ({
+  pid: process.pid,
+  argv: process.argv.slice(2),
+  cwd: currentFolder(),
+});
+
+/** Empty where it was removed beneath this process. */
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return "";
+  }
+}
+
 /** Starts `fleetd <args>` in a process group of its own, its output in the file `log`. */
 export function startInBackground(
   args: readonly string[],

@@ -1,4 +1,4 @@
-import { liveProcesses } from "./process-table.ts";
+import { liveProcesses } from "./processes/linux-table.ts";
 
 /** Whether children can lead a process group of their own; Windows ends trees through `taskkill`. */
 export const HAS_PROCESS_GROUPS = process.platform !== "win32";

@@ -9,6 +9,8 @@ import {
   type PushAnswer,
   REQUEST_BYTES_MAX,
   type ReloadAnswer,
+  type SecondInstanceAnswer,
+  type SecondInstanceCall,
   type SendAnswer,
   type SendCall,
 } from "../protocol.ts";
@@ -22,6 +24,8 @@ export interface ControlClient {
   status(): Promise<DaemonStatus>;
   reload(): Promise<ReloadAnswer>;
   push(): Promise<PushAnswer>;
+  /** `withinMs`: how long the caller waits, who is about to end. */
+  secondInstance(call: SecondInstanceCall, withinMs: number): Promise<SecondInstanceAnswer>;
 }
 
 /** How long a daemon may take for a short answer before it counts as stuck. Chosen: its longest synchronous work is far below. */
@@ -49,6 +53,8 @@ export function createControlClient(path: string): ControlClient {
       }),
     reload: () => ask(path, { path: PATHS.reload, body: {}, signal: short() }),
     push: () => ask(path, { path: PATHS.push, body: {}, signal: short() }),
+    secondInstance: (call, withinMs) =>
+      ask(path, { path: PATHS.secondInstance, body: call, signal: AbortSignal.timeout(withinMs) }),
     status: () => ask(path, { path: PATHS.status, body: null, signal: short() }),
   };
 }

@@ -11,10 +11,12 @@ import {
   type PushAnswer,
   REQUEST_BYTES_MAX,
   type ReloadAnswer,
+  type SecondInstanceAnswer,
+  type SecondInstanceCall,
   type SendAnswer,
   type SendCall,
 } from "../protocol.ts";
-import { parseChangesCall, parseMarkCall, parseSendCall } from "./parse-calls.ts";
+import { parseChangesCall, parseMarkCall, parseSecondInstanceCall, parseSendCall } from "./parse-calls.ts";
 
 /** What the daemon does when asked; every method may throw a `FleetError`. */
 export interface ControlHandlers {
@@ -24,6 +26,7 @@ export interface ControlHandlers {
   changes(call: ChangesCall): Promise<ChangesAnswer>;
   reload(): Promise<ReloadAnswer>;
   push(): PushAnswer;
+  secondInstance(call: SecondInstanceCall): SecondInstanceAnswer;
 }
 
 /** A listening control socket. */
@@ -46,6 +49,10 @@ export function startControlServer(path: string, handlers: ControlHandlers): Con
       },
       [PATHS.mark]: {
         POST: (request) => respond(async () => handlers.mark(await read(request, parseMarkCall))),
+      },
+      [PATHS.secondInstance]: {
+        POST: (request) =>
+          respond(async () => handlers.secondInstance(await read(request, parseSecondInstanceCall))),
       },
       [PATHS.push]: { POST: () => respond(() => handlers.push()) },
       [PATHS.changes]: {

@@ -1,6 +1,13 @@
 import * as v from "valibot";
 import { fail, ok, type Result } from "../../base/result.ts";
-import { CHANGES_TIMEOUT_MS_MAX, type ChangesCall, type MarkCall, type SendCall } from "../protocol.ts";
+import { parseSecondInstance } from "../../fleet/supervisor/second-instance.ts";
+import {
+  CHANGES_TIMEOUT_MS_MAX,
+  type ChangesCall,
+  type MarkCall,
+  type SecondInstanceCall,
+  type SendCall,
+} from "../protocol.ts";
 
 const optionalText = v.optional(v.string());
 
@@ -51,6 +58,9 @@ export const parseSendCall = (value: unknown): Result<SendCall> => parse(sendSch
 export const parseMarkCall = (value: unknown): Result<MarkCall> => parse(markSchema, value);
 /** The body of a `changes`. */
 export const parseChangesCall = (value: unknown): Result<ChangesCall> => parse(changesSchema, value);
+/** The body of a `secondInstance`. */
+export const parseSecondInstanceCall = (value: unknown): Result<SecondInstanceCall> =>
+  parseSecondInstance(value);
 
 function parse<Schema extends v.GenericSchema>(
   schema: Schema,

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync, unlinkSync } from "node:fs";
 import { hasCode, ioError } from "../io-error.ts";
-import { type LiveProcess, liveProcesses } from "../process-table.ts";
+import { type LiveProcess, liveProcesses } from "../processes/linux-table.ts";
 
 /** A push takes seconds; chosen, not measured. */
 const STALE_AFTER_MS = 60_000;

@@ -73,6 +73,7 @@ function start(handlers: Partial<ControlHandlers>): void {
     changes: unexpected,
     reload: unexpected,
     push: unexpected,
+    secondInstance: unexpected,
   };
   server = startControlServer(path, { ...none, ...handlers });
 }
@@ -98,13 +99,20 @@ describe("a call", () => {
         seen.push(call);
         return Promise.resolve({ revision: 9, down: null });
       },
+      secondInstance: (call) => {
+        seen.push(call);
+        return { pid: 12 };
+      },
     });
     expect(await client.status()).toEqual(STATUS);
     expect(await client.send(SEND)).toEqual(TAKEN);
     expect(await client.mark({ from: "code2", id: "m", state: "acked" })).toEqual({ changed: false });
     const { signal } = new AbortController();
     expect(await client.changes({ since: 3, timeoutMs: 1000 }, signal)).toEqual({ revision: 9, down: null });
-    expect(seen).toEqual([SEND, { from: "code2", id: "m", state: "acked" }, { since: 3, timeoutMs: 1000 }]);
+    const second = { pid: 3, argv: ["monitor", "\u001b[2J"], cwd: "/" };
+    expect(await client.secondInstance(second, 10_000)).toEqual({ pid: 12 });
+    const marked = { from: "code2", id: "m", state: "acked" };
+    expect(seen).toEqual([SEND, marked, { since: 3, timeoutMs: 1000 }, second]);
   });
 
   test("with the largest body there can be arrives whole", async () => {

@@ -97,6 +97,11 @@ const EVENTS: readonly (readonly [MonitorEvent, string, string])[] = [
     "DEBUG",
     "git_pull: done after 12 ms",
   ],
+  [
+    { kind: "second-instance", pid: 9, argv: ["monitor", "--json"], cwd: "/home/a" },
+    "WARNING",
+    "second instance: a second monitor was started: fleetd monitor --json (pid 9, in /home/a); it ended, this one goes on",
+  ],
   [{ kind: "stopping" }, "INFO", "stopping"],
   [{ kind: "crashed", detail: "no space" }, "CRITICAL", "crashed: no space"],
 ];
@@ -132,6 +137,13 @@ describe("describeEvent()", () => {
     expect(aside).toContain("hunter2");
     expect(JSON.stringify(logged)).not.toContain("hunter2");
     expect(logged).toMatchObject({ level: "WARNING", title: "handled(3)" });
+  });
+
+  test("cuts a call that is too long for a line, and keeps it whole as a fact", () => {
+    const argv = ["x".repeat(1_000)];
+    const described = describeEvent({ kind: "second-instance", pid: 9, argv, cwd: "/" });
+    expect(described.detail.length).toBeLessThan(350);
+    expect(described.metadata).toEqual({ pid: 9, argv, cwd: "/" });
   });
 
   test("begins a log with version, pid and settings", () => {
