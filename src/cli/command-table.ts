@@ -8,7 +8,7 @@ import { didYouMean } from "./suggest.ts";
 const BEFORE_COMMAND = indexFlags(GLOBAL_FLAGS);
 
 /** The headings of `fleetd --help`, in this order. */
-export const GROUPS = ["Messages", "Fleet", "Daemon", "Care"] as const;
+export const GROUPS = ["Messages", "Fleet", "Daemon", "Services", "Care"] as const;
 
 /** One line of a table: what help says without loading the command, and how to load it. */
 export type TableEntry = {
@@ -30,6 +30,8 @@ export type CommandGroup = {
   readonly meta: CommandMeta;
   /** The command that runs when no word follows the group's name. */
   readonly fallback: string | undefined;
+  /** Words that are no command's name but the fallback's own first word, as in `fleetd port 8080`. */
+  readonly fallbackWords: RegExp | undefined;
   readonly commands: CommandTable;
 };
 
@@ -41,10 +43,11 @@ export const toTable = (entries: Record<string, TableEntry>): CommandTable =>
 export function strictGroup(definition: {
   readonly meta: CommandMeta;
   readonly fallback?: string;
+  readonly fallbackWords?: RegExp;
   readonly commands: Record<string, TableEntry>;
 }): CommandGroup {
-  const { meta, fallback, commands } = definition;
-  return { kind: "group", meta, fallback, commands: toTable(commands) };
+  const { meta, fallback, fallbackWords, commands } = definition;
+  return { kind: "group", meta, fallback, fallbackWords, commands: toTable(commands) };
 }
 
 /** A command or group, and the words that are left for it. */
@@ -65,6 +68,7 @@ export async function findCommand(table: CommandTable, argv: readonly string[]):
 async function findInGroup(group: CommandGroup, argv: readonly string[]): Promise<Found> {
   const { word, rest } = takeCommandWord(argv, group.fallback !== undefined);
   if (word === undefined) return { command: group, rest };
+  if (group.fallbackWords?.test(word) === true) return { command: group, rest: argv };
   const command = await lookUp(group.commands, word, `${group.meta.name} `).load();
   return command.kind === "command" ? { command, rest } : findInGroup(command, rest);
 }

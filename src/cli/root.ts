@@ -126,6 +126,16 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Let everything automatic go on",
     load: () => import("./commands/resume.ts").then((m) => m.resume),
   },
+  port: {
+    group: "Services",
+    summary: "Who listens on a port; wait for it, free it",
+    load: () => import("./commands/port.ts").then((m) => m.port),
+  },
+  kill: {
+    group: "Services",
+    summary: "End one process, and make sure that it is gone",
+    load: () => import("./commands/kill.ts").then((m) => m.kill),
+  },
   health: {
     group: "Care",
     summary: "Judge disk, memory, store, remote, queue and clock",

@@ -1,0 +1,34 @@
+import { EXIT_CODES } from "../../base/errors.ts";
+import type { SocketProtocol } from "../../base/ports/process-table.ts";
+import { findListeners, listListeners } from "../../daemon/kill-process.ts";
+import { listenerToJson, ofProtocol, renderListeners, toPort } from "../listener-view.ts";
+import { printJson, printText } from "../output/print-answer.ts";
+
+/** The arguments of `port list`, as typed. */
+export interface PortListArguments {
+  readonly protocol: SocketProtocol | undefined;
+  readonly json: boolean;
+  readonly color: boolean | undefined;
+}
+
+/** The arguments of `port show`, as typed. */
+export interface PortArguments extends PortListArguments {
+  readonly port: string;
+}
+
+/** Who listens on one port. Exit code 1 when nobody does: nothing was found, as with `grep`. */
+export async function showPort(args: PortArguments): Promise<number> {
+  const port = toPort(args.port);
+  const listeners = ofProtocol(await findListeners(port), args.protocol);
+  if (args.json) printJson("port", { port, listeners: listeners.map(listenerToJson) });
+  else if (listeners.length === 0) printText(`Nobody listens on port ${port}`);
+  else printText(renderListeners(listeners, args));
+  return listeners.length === 0 ? EXIT_CODES.FAILED : 0;
+}
+
+/** Who listens anywhere. */
+export async function listPorts(args: PortListArguments): Promise<void> {
+  const listeners = ofProtocol(await listListeners(), args.protocol);
+  if (args.json) printJson("port.list", { listeners: listeners.map(listenerToJson) });
+  else printText(listeners.length === 0 ? "Nobody listens here" : renderListeners(listeners, args));
+}
