@@ -13,6 +13,7 @@ import { isSecretName, REDACTED, redact } from "../base/redact.ts";
 import { keyFiles } from "../daemon/own-keys.ts";
 import type { Rule } from "../fleet/messaging/match-rules.ts";
 import { queueSummary } from "../fleet/messaging/queue.ts";
+import { outlineServices } from "../fleet/settings/show-services.ts";
 import { exists } from "../platform/files.ts";
 import { systemGitEnvironment } from "../platform/git/git-environment.ts";
 import { probeGit } from "../platform/git/probe-git.ts";
@@ -125,7 +126,11 @@ const configurationOf = ({ running: settings, file, server, remote }: Settings):
   file,
   server,
   remote,
-  settings: { ...settings, rules: settings.rules.map(withoutWords) },
+  settings: {
+    ...settings,
+    rules: settings.rules.map(withoutWords),
+    services: outlineServices(settings.services),
+  },
 });
 
 /** An argument of a program may be a secret, and what a rule answers is what somebody writes to somebody. */

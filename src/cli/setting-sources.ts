@@ -121,10 +121,12 @@ async function parseEnvironment(said: EnvironmentSettings): Promise<Read> {
     }),
   );
   const checked = await check(said.value);
-  const wrong = checked.issues.map((issue) => ({
-    origin: toOrigin(knownPart(issue.path)),
-    text: issue.message,
-  }));
+  const wrong = await Promise.all(
+    checked.issues.map(async (issue) => ({
+      origin: toOrigin(knownPart(issue.path)),
+      text: issue.isUnknownKey ? await describe(issue) : issue.message,
+    })),
+  );
   return {
     source: { values: checked.values, originOf: (path) => Promise.resolve(toOrigin(path)) },
     problems: [...unread, ...wrong],
@@ -174,9 +176,14 @@ async function describe(issue: SettingsIssue): Promise<string> {
   if (!issue.isUnknownKey)
     return key === "" ? `${issue.message}, need a table of settings` : `${key}: ${issue.message}`;
   const { SETTING_KEYS } = await import("../fleet/settings/model.ts");
-  // Entries of a list are known by their keys, whatever their place.
+  // Entries of a list are known by their keys, whatever their place; keys of a service, whatever its name.
   const plain = issue.path.filter((part) => !/^\d+$/.test(part)).join(".");
-  return `unknown key "${key}"${didYouMean(plain, SETTING_KEYS)}`;
+  const [outer, name] = issue.path;
+  const keys =
+    outer === "services" && name !== undefined
+      ? SETTING_KEYS.map((one) => one.replace(/^services\./, () => `services.${name}.`))
+      : SETTING_KEYS;
+  return `unknown key "${key}"${didYouMean(plain, keys)}`;
 }
 
 async function findFile(given: string | undefined, environment: Environment): Promise<ConfigFile | null> {

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { messageOf } from "../base/errors.ts";
+import { keptVariables } from "../base/kept-variables.ts";
 import type {
   HandlerCall,
   HandlerOutcome,
@@ -22,38 +23,12 @@ const STDERR_BYTES_MAX = 8 * 1024;
 /** The variable that tells a handler's processes from all others. */
 const TOKEN_VARIABLE = "FLEETD_RUN";
 
-/** Whose home, which programs, which language; and where fleetd's own files are, for handlers that call it. */
-const KEPT_NAMES = new Set([
-  "HOME",
-  "PATH",
-  "USER",
-  "LOGNAME",
-  "SHELL",
-  "LANG",
-  "TZ",
-  "TMPDIR",
-  "FLEETD_HOME",
-  "FLEETD_CONFIG",
-  // Windows cannot start a program without most of these.
-  "USERPROFILE",
-  "APPDATA",
-  "LOCALAPPDATA",
-  "PROGRAMDATA",
-  "SYSTEMROOT",
-  "SYSTEMDRIVE",
-  "WINDIR",
-  "COMSPEC",
-  "PATHEXT",
-  "TEMP",
-  "TMP",
-]);
-
 /** Opens the runner of one server; its handlers work in folders of their own below `folder`. */
 export function openHandlerRunner(
   folder: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): HandlerRunner {
-  const kept = keptOf(environment);
+  const kept = keptVariables(environment);
   return {
     async run(call) {
       const place = join(folder, call.token);
@@ -71,17 +46,6 @@ export function openHandlerRunner(
       return groups.length > 0;
     },
   };
-}
-
-/** `BUN_OPTIONS` and the like would turn a child into something else; whatever is not named here is left out. */
-function keptOf(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const isKept = (name: string): boolean =>
-    KEPT_NAMES.has(name) || name.startsWith("LC_") || name.startsWith("XDG_");
-  return Object.fromEntries(
-    Object.entries(environment).flatMap(([name, value]) =>
-      value !== undefined && isKept(name.toUpperCase()) ? [[name, value]] : [],
-    ),
-  );
 }
 
 /** What a handler left in its folder is not worth losing what it came to; in words what was in the way, or null. */

@@ -1,5 +1,6 @@
 import { formatDuration } from "../../base/duration.ts";
 import { formatSize } from "../../base/size.ts";
+import { checkServices } from "./check-services.ts";
 import type { ServerSettings } from "./model.ts";
 import { type SettingPath, valueAt } from "./setting-paths.ts";
 
@@ -18,6 +19,8 @@ const NOT_ABOVE: readonly (readonly [string, string])[] = [
   ["health.disk_critical", "health.disk_warn"],
   ["health.remote_warn", "health.remote_critical"],
   ["log.file_size", "log.total"],
+  ["supervisor.backoff_first", "supervisor.backoff_longest"],
+  ["supervisor.log_file_size", "supervisor.log_total"],
 ];
 
 /** Durations and sizes of nothing would make a loop spin, end every call at once, or keep nothing at all. */
@@ -36,11 +39,23 @@ const ABOVE_ZERO: readonly string[] = [
   "log.file_size",
   "log.keep",
   "log.total",
+  "supervisor.sample",
+  "supervisor.start_timeout",
+  "supervisor.backoff_first",
+  "supervisor.crash_within",
+  "supervisor.crash_slow",
+  "supervisor.log_file_size",
+  "supervisor.log_keep",
+  "supervisor.log_total",
   "metrics.keep",
   "health.interval",
 ];
 
-const SIZES: ReadonlySet<string> = new Set(["health.disk_critical", "log.file_size"]);
+const SIZES: ReadonlySet<string> = new Set([
+  "health.disk_critical",
+  "log.file_size",
+  "supervisor.log_file_size",
+]);
 
 /** What is wrong between settings that are each right by themselves. */
 export function checkRelations(settings: ServerSettings): Contradiction[] {
@@ -56,7 +71,7 @@ export function checkRelations(settings: ServerSettings): Contradiction[] {
     const message = `${say(low)} is more than ${upper} (${say(high)})`;
     return [{ path: lower.split("."), other: upper.split("."), message }];
   });
-  return [...zero, ...crossed];
+  return [...zero, ...crossed, ...checkServices(settings)];
 }
 
 /** A key that is no number any more is a mistake of these tables, and would go unnoticed. */

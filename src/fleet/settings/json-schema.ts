@@ -3,6 +3,7 @@ import { DEFAULT_SETTINGS } from "./defaults.ts";
 import { DESCRIPTIONS } from "./descriptions.ts";
 import { fileSchema, kindOf, TRUST_MODES } from "./model.ts";
 import { renderValue } from "./render-value.ts";
+import { serviceTable } from "./services.ts";
 import { SETTING_PATHS, type SettingPath, valueAt } from "./setting-paths.ts";
 
 type Node = Record<string, unknown>;
@@ -13,7 +14,17 @@ export function settingsJsonSchema(): Record<string, unknown> {
   const schema: Node = { ...toJsonSchema(fileSchema, { typeMode: "input", errorMode: "ignore" }) };
   for (const path of SETTING_PATHS) describe(nodeAt(schema, path), path);
   allowShortForm(schema);
+  Object.assign(nodeAt(schema, ["services"]), { type: "object", additionalProperties: serviceNode() });
   return { ...schema, title: "fleetd.yaml", description: "The configuration of a fleetd server" };
+}
+
+/** One service. What may be said short is left open: an editor that knows only the long form would refuse it. */
+function serviceNode(): Node {
+  const { $schema: _version, ...node } = toJsonSchema(serviceTable, {
+    typeMode: "input",
+    errorMode: "ignore",
+  });
+  return node;
 }
 
 /** `trust: pinned` beside the table. */

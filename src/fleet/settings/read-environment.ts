@@ -15,8 +15,11 @@ const ALIASES: ReadonlyMap<string, SettingPath> = new Map([
 /** Variables of fleetd that are no settings. */
 const PLAIN_VARIABLES: readonly string[] = ["FLEETD_HOME", "FLEETD_CONFIG", "FLEETD_DEBUG"];
 
-/** A handler gets these, and may call fleetd: nothing to wonder about, and nothing to suggest. */
-const HANDLER_VARIABLES: readonly string[] = [
+/** Handlers and services get these, and may call fleetd: nothing to wonder about, and nothing to suggest. */
+const GIVEN_VARIABLES: readonly string[] = [
+  "FLEETD_SERVICE",
+  "FLEETD_SERVICE_RUN",
+  "FLEETD_INSTANCE",
   "FLEETD_RULE",
   "FLEETD_ATTEMPT",
   "FLEETD_MESSAGE_ID",
@@ -66,7 +69,7 @@ export const VARIABLES: readonly string[] = [
   ...PLAIN_VARIABLES,
 ];
 
-const KNOWN: ReadonlySet<string> = new Set([...VARIABLES, ...HANDLER_VARIABLES]);
+const KNOWN: ReadonlySet<string> = new Set([...VARIABLES, ...GIVEN_VARIABLES]);
 
 const strangersIn = (environment: Environment): string[] =>
   Object.keys(environment).filter((name) => name.startsWith("FLEETD_") && !KNOWN.has(name));

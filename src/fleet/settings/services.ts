@@ -183,7 +183,8 @@ function expandWatch(value: unknown): unknown {
 
 const expandContainer = (value: unknown): unknown => (typeof value === "string" ? { image: value } : value);
 
-const serviceTable = v.strictObject({
+/** The keys of a service; `serviceSchema` also checks what goes together. */
+export const serviceTable = v.strictObject({
   command: v.optional(command),
   shell: v.optional(flag),
   cwd: v.optional(absolutePath),
