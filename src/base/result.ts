@@ -8,3 +8,7 @@ export const ok = <T>(value: T): { readonly ok: true; readonly value: T } => ({ 
 
 /** A failure; `error` follows the wording of `FleetError` messages. */
 export const fail = <E>(error: E): { readonly ok: false; readonly error: E } => ({ ok: false, error });
+
+/** The same value, or the error in other words. */
+export const mapError = <T, E, F>(result: Result<T, E>, toOther: (error: E) => F): Result<T, F> =>
+  result.ok ? result : fail(toOther(result.error));

@@ -2,6 +2,7 @@ import type { CheckStage } from "../base/ports/network-check.ts";
 import type { Verdict } from "../fleet/health/model.ts";
 import type { HandledMessage } from "../fleet/messaging/answer-messages.ts";
 import type { SettingChange } from "../fleet/settings/compare-settings.ts";
+import type { InstanceReport } from "../fleet/supervisor/instance-model.ts";
 
 /** What a running monitor tells; one line each on its console. Texts may be hostile. */
 export type MonitorEvent =
@@ -84,6 +85,8 @@ export type MonitorEvent =
       readonly argv: readonly string[];
       readonly cwd: string;
     }
+  /** What became of an instance of a service of this machine. */
+  | { readonly kind: "service"; readonly name: string; readonly report: InstanceReport }
   | { readonly kind: "stopping" }
   /** The daemon ends because of a failure that no loop caught. */
   | { readonly kind: "crashed"; readonly detail: string };

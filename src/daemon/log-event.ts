@@ -7,6 +7,7 @@ import { firstLineOf } from "../base/errors.ts";
 import type { LogLevel, LogMetadata } from "../base/log-line.ts";
 import { recipientsOf, shortId } from "../fleet/messaging/mailbox-queries.ts";
 import type { MonitorEvent } from "./events.ts";
+import { describeService } from "./log-service.ts";
 
 /** An event in words. `title` is what happened, `detail` the rest of the sentence; texts of others are in both. */
 export interface LoggedEvent {
@@ -75,6 +76,8 @@ export function describeEvent(event: MonitorEvent): LoggedEvent {
       return describeOperation(event);
     case "second-instance":
       return describeSecondInstance(event);
+    case "service":
+      return describeService(event);
     case "stopping":
       return line("INFO", "stopping", {});
     case "crashed":

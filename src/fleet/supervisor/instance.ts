@@ -3,7 +3,7 @@
  * order. Everything that takes time answers with an event; an answer that belongs to a run before the present one is
  * dropped, so a late one undoes nothing.
  */
-import { messageOf } from "../../base/errors.ts";
+import { FleetError, messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { HostedProcess, ProcessHost, ProcessTree, SpawnRequest } from "../../base/ports/process-host.ts";
 import { decideInstance } from "./decide-instance.ts";
@@ -21,6 +21,7 @@ import type { InstanceKey, NotedInstance, NotedRun, ServiceStore } from "./servi
 
 /** What probes are told and tell. */
 export interface ProbeWatch {
+  readonly key: InstanceKey;
   readonly definition: ServiceDefinition;
   readonly tree: ProcessTree;
   /** Whether it was ready before, under an earlier daemon. */
@@ -157,6 +158,23 @@ export class Instance {
     this.#state = { ...NEW_INSTANCE, wanted, history, restarts, lastEnd };
     this.#endedWallMs = noted.endedWallMs;
     if (run !== null) this.#takeRun(run);
+  }
+
+  /** Takes a process that somebody else started. @throws FleetError BAD_INPUT when it is gone */
+  adopt(tree: ProcessTree): void {
+    const { host, store, clock } = this.#world;
+    const hosted = host.adopt(tree);
+    if (hosted === null) {
+      throw new FleetError("BAD_INPUT", `Cannot adopt process ${tree.identity.pid}: it is gone`);
+    }
+    // It was started with who knows what.
+    this.#run = { run: tree.run, digest: "", startedWallMs: clock.wallMs() };
+    store.noteRun(this.#key, this.#run);
+    store.noteProcess(this.#key, tree);
+    this.#timer?.abort();
+    this.#state = { ...NEW_INSTANCE, wanted: true };
+    this.#expectExit(hosted);
+    this.apply({ kind: "adopted", tree, ready: !needsProbe(this.#definition) });
   }
 
   /** What happened to it, or is wanted of it. */
@@ -296,6 +314,7 @@ export class Instance {
     this.#probes?.stop();
     const isPresent = (): boolean => this.tree?.run === tree.run;
     this.#probes = this.#world.watchProbes({
+      key: this.#key,
       definition: this.#definition,
       tree,
       ready,

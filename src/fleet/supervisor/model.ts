@@ -176,5 +176,14 @@ export function parseServiceName(text: string): Result<string> {
   return problem === null ? ok(text) : fail(`Cannot use name "${text.slice(0, 80)}": ${problem}`);
 }
 
-/** The name of an instance as folders and control groups have it: a colon means something else on Windows. */
+/** The name of an instance as folders have it: a colon means something else on Windows. */
 export const folderOfInstance = (instance: string): string => instance.replace(":", ".");
+
+/** The folder of an instance; the first one keeps its own when there come to be several. */
+export const folderOfKey = ({
+  service,
+  number,
+}: {
+  readonly service: string;
+  readonly number: number;
+}): string => (number === 1 ? service : folderOfInstance(`${service}:${number}`));

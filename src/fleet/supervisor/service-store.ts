@@ -190,15 +190,18 @@ export class ServiceStore {
       .map(({ name, definition }) => ({ name, definition: JSON.parse(definition) }));
   }
 
-  give({ name, definition }: GivenDefinition, nowWallMs: number): void {
+  /** Keeps definitions; durable when it returns, all of them or none. */
+  give(definitions: readonly GivenDefinition[], nowWallMs: number): void {
     this.#database.transaction(() => {
-      this.#database.run(
-        `INSERT INTO given(name, definition, given_wall_ms) VALUES(?, ?, ?)
-         ON CONFLICT DO UPDATE SET definition = excluded.definition, given_wall_ms = excluded.given_wall_ms`,
-        name,
-        JSON.stringify(definition),
-        Math.round(nowWallMs),
-      );
+      for (const { name, definition } of definitions) {
+        this.#database.run(
+          `INSERT INTO given(name, definition, given_wall_ms) VALUES(?, ?, ?)
+           ON CONFLICT DO UPDATE SET definition = excluded.definition, given_wall_ms = excluded.given_wall_ms`,
+          name,
+          JSON.stringify(definition),
+          Math.round(nowWallMs),
+        );
+      }
     });
   }
 

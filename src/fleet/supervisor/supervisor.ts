@@ -5,6 +5,7 @@
  * Whatever is asked for is noted before it is done, so a daemon that dies in between leaves the wish to the next one.
  */
 import { FleetError } from "../../base/errors.ts";
+import type { ProcessIdentity } from "../../base/ports/process-host.ts";
 import { decideLoad } from "./decide-load.ts";
 import { Instance, type InstanceWorld, rulesOf } from "./instance.ts";
 import type { Dependency, ServiceDefinition } from "./model.ts";
@@ -59,11 +60,14 @@ export class Supervisor {
     return this.#services.get(key.service)?.origin ?? "configured";
   }
 
-  /** Takes up what is noted, and starts what is wanted and does not run. Called once. */
-  begin(services: readonly KnownService[]): void {
+  /**
+   * Takes up what is noted, and starts what is wanted and does not run. Called once. `leftAlone`: services whose
+   * definition cannot be read, so nobody knows what they should be.
+   */
+  begin(services: readonly KnownService[], leftAlone: ReadonlySet<string>): void {
     this.#services = byName(services);
     const { store, boot } = this.#world;
-    const noted = store.instances();
+    const noted = store.instances().filter(({ key }) => !leftAlone.has(key.service));
     const takeUp: [Instance, NotedInstance][] = [];
     const toStart: Instance[] = [];
     for (const one of noted) {
@@ -85,7 +89,7 @@ export class Supervisor {
   }
 
   /** Takes other definitions: what is new is started, what is gone is stopped and forgotten, what runs keeps its own. */
-  redefine(services: readonly KnownService[]): void {
+  redefine(services: readonly KnownService[], leftAlone: ReadonlySet<string>): void {
     const before = this.#services;
     this.#services = byName(services);
     const toStart: Instance[] = [];
@@ -96,6 +100,7 @@ export class Supervisor {
       toStart.push(...this.#addMissing(service));
     }
     for (const instance of this.instances) {
+      if (leftAlone.has(instance.key.service)) continue;
       const service = this.#services.get(instance.key.service) ?? before.get(instance.key.service);
       const isGone = !this.#services.has(instance.key.service);
       const isSurplus = instance.key.number > (service?.definition.instances ?? 0);
@@ -120,9 +125,24 @@ export class Supervisor {
     return [...found];
   }
 
-  /** Wants these to run, and what they depend on. */
-  start(instances: readonly Instance[]): void {
-    this.#startThese(this.#withDependencies(instances));
+  /** Wants these to run, and what they depend on; answers all of them. */
+  start(instances: readonly Instance[]): readonly Instance[] {
+    const all = this.#withDependencies(instances);
+    this.#startThese(all);
+    return all;
+  }
+
+  /** Makes a process that runs already the process of an instance that does not. @throws FleetError BAD_INPUT */
+  adopt(instance: Instance, identity: ProcessIdentity): void {
+    const { store, newRun } = this.#world;
+    if (instance.tree !== null) {
+      throw new FleetError(
+        "BAD_INPUT",
+        `Cannot adopt into "${nameOf(instance)}": it runs, need one that does not`,
+      );
+    }
+    store.want([instance.key], true);
+    instance.adopt({ identity, run: newRun(), cgroup: null });
   }
 
   /** Wants these to be still: what depends on others first. Returns at once; `isKilled`: without the gentle part. */

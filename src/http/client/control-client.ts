@@ -14,6 +14,16 @@ import {
   type SendAnswer,
   type SendCall,
 } from "../protocol.ts";
+import {
+  type ActAnswer,
+  type ActCall,
+  type AdoptCall,
+  type GiveCall,
+  type ReplaceAnswer,
+  type ReplaceCall,
+  SERVICE_PATHS,
+  type ServicesAnswer,
+} from "../service-protocol.ts";
 
 /** A daemon that answers on its control socket. Every call throws the daemon's `FleetError`, or UNAVAILABLE when it dies meanwhile. */
 export interface ControlClient {
@@ -24,8 +34,19 @@ export interface ControlClient {
   status(): Promise<DaemonStatus>;
   reload(): Promise<ReloadAnswer>;
   push(): Promise<PushAnswer>;
+  readonly services: ServiceClient;
   /** `withinMs`: how long the caller waits, who is about to end. */
   secondInstance(call: SecondInstanceCall, withinMs: number): Promise<SecondInstanceAnswer>;
+}
+
+/** The services of the daemon that supervises. */
+export interface ServiceClient {
+  list(): Promise<ServicesAnswer>;
+  act(call: ActCall): Promise<ActAnswer>;
+  give(call: GiveCall): Promise<ActAnswer>;
+  adopt(call: AdoptCall): Promise<ActAnswer>;
+  /** Answers when all are replaced: as long as that takes. */
+  replace(call: ReplaceCall, signal: AbortSignal): Promise<ReplaceAnswer>;
 }
 
 /** How long a daemon may take for a short answer before it counts as stuck. Chosen: its longest synchronous work is far below. */
@@ -56,6 +77,13 @@ export function createControlClient(path: string): ControlClient {
     secondInstance: (call, withinMs) =>
       ask(path, { path: PATHS.secondInstance, body: call, signal: AbortSignal.timeout(withinMs) }),
     status: () => ask(path, { path: PATHS.status, body: null, signal: short() }),
+    services: {
+      list: () => ask(path, { path: SERVICE_PATHS.list, body: null, signal: short() }),
+      act: (call) => ask(path, { path: SERVICE_PATHS.act, body: call, signal: short() }),
+      give: (call) => ask(path, { path: SERVICE_PATHS.give, body: call, signal: short() }),
+      adopt: (call) => ask(path, { path: SERVICE_PATHS.adopt, body: call, signal: short() }),
+      replace: (call, signal) => ask(path, { path: SERVICE_PATHS.replace, body: call, signal }),
+    },
   };
 }
 

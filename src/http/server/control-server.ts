@@ -16,7 +16,18 @@ import {
   type SendAnswer,
   type SendCall,
 } from "../protocol.ts";
+import {
+  type ActAnswer,
+  type ActCall,
+  type AdoptCall,
+  type GiveCall,
+  type ReplaceAnswer,
+  type ReplaceCall,
+  SERVICE_PATHS,
+  type ServicesAnswer,
+} from "../service-protocol.ts";
 import { parseChangesCall, parseMarkCall, parseSecondInstanceCall, parseSendCall } from "./parse-calls.ts";
+import { parseActCall, parseAdoptCall, parseGiveCall, parseReplaceCall } from "./parse-service-calls.ts";
 
 /** What the daemon does when asked; every method may throw a `FleetError`. */
 export interface ControlHandlers {
@@ -27,6 +38,16 @@ export interface ControlHandlers {
   reload(): Promise<ReloadAnswer>;
   push(): PushAnswer;
   secondInstance(call: SecondInstanceCall): SecondInstanceAnswer;
+  readonly services: ServiceHandlers;
+}
+
+/** What the daemon that supervises does when asked; another one throws UNAVAILABLE, naming the one that does. */
+export interface ServiceHandlers {
+  list(): ServicesAnswer;
+  act(call: ActCall): ActAnswer;
+  give(call: GiveCall): ActAnswer;
+  adopt(call: AdoptCall): ActAnswer;
+  replace(call: ReplaceCall): Promise<ReplaceAnswer>;
 }
 
 /** A listening control socket. */
@@ -55,6 +76,7 @@ export function startControlServer(path: string, handlers: ControlHandlers): Con
           respond(async () => handlers.secondInstance(await read(request, parseSecondInstanceCall))),
       },
       [PATHS.push]: { POST: () => respond(() => handlers.push()) },
+      ...serviceRoutes(handlers.services),
       [PATHS.changes]: {
         POST: (request, running) => {
           // A quiet connection would be cut after 10 s, and this one is quiet on purpose.
@@ -69,6 +91,26 @@ export function startControlServer(path: string, handlers: ControlHandlers): Con
   });
   return { stop: () => server.stop(true) };
 }
+
+function serviceRoutes(services: ServiceHandlers) {
+  return {
+    [SERVICE_PATHS.list]: { GET: () => respond(() => services.list()) },
+    [SERVICE_PATHS.act]: post(parseActCall, (call) => services.act(call)),
+    [SERVICE_PATHS.give]: post(parseGiveCall, (call) => services.give(call)),
+    [SERVICE_PATHS.adopt]: post(parseAdoptCall, (call) => services.adopt(call)),
+    [SERVICE_PATHS.replace]: {
+      POST: (request: Request, running: Bun.Server<undefined>) => {
+        // It takes as long as the new ones take to become ready.
+        running.timeout(request, 0);
+        return respond(async () => services.replace(await read(request, parseReplaceCall)));
+      },
+    },
+  };
+}
+
+const post = <Call>(parseCall: (value: unknown) => Result<Call>, answer: (call: Call) => unknown) => ({
+  POST: (request: Request): Promise<Response> => respond(async () => answer(await read(request, parseCall))),
+});
 
 async function respond(body: () => unknown): Promise<Response> {
   try {

@@ -62,7 +62,8 @@ export const parseChangesCall = (value: unknown): Result<ChangesCall> => parse(c
 export const parseSecondInstanceCall = (value: unknown): Result<SecondInstanceCall> =>
   parseSecondInstance(value);
 
-function parse<Schema extends v.GenericSchema>(
+/** A body by its schema; the first thing that is wrong with it, in words. */
+export function parse<Schema extends v.GenericSchema>(
   schema: Schema,
   value: unknown,
 ): Result<v.InferOutput<Schema>> {

@@ -1,0 +1,41 @@
+/** Which services there are: those of the configuration, and those that were given by command. */
+
+import type { ServerSettings } from "../../fleet/settings/model.ts";
+import type { ServiceDefinition } from "../../fleet/supervisor/model.ts";
+import { parseServiceDefinition } from "../../fleet/supervisor/parse-service.ts";
+import { resolveServices } from "../../fleet/supervisor/resolve-service.ts";
+import type { ServiceStore } from "../../fleet/supervisor/service-store.ts";
+import type { KnownService } from "../../fleet/supervisor/supervisor.ts";
+
+/** What is known, and what was given and cannot be read: its processes are left alone. */
+export interface KnownServices {
+  readonly services: readonly KnownService[];
+  readonly unreadable: ReadonlyMap<string, string>;
+}
+
+/** What the configuration and the commands define together; the configuration counts where both do. */
+export function knownServices(
+  settings: Pick<ServerSettings, "services" | "supervisor">,
+  store: ServiceStore,
+): KnownServices {
+  const services = new Map<string, KnownService>();
+  const unreadable = new Map<string, string>();
+  for (const { name, definition } of store.given()) {
+    const parsed = parseServiceDefinition(name, definition, settings.supervisor);
+    if (parsed.ok) services.set(name, toKnown(parsed.value, "given"));
+    else unreadable.set(name, parsed.error.map(({ message }) => message).join("; "));
+  }
+  for (const definition of resolveServices(settings)) {
+    services.set(definition.name, toKnown(definition, "configured"));
+    unreadable.delete(definition.name);
+  }
+  return { services: [...services.values()], unreadable };
+}
+
+/** A definition with a digest of all in it that a process keeps until it is started anew. */
+export function toKnown(definition: ServiceDefinition, origin: KnownService["origin"]): KnownService {
+  const { command, cwd, env, envFiles, user, group, limits, listen, container } = definition;
+  const kept = JSON.stringify([command, cwd, env, envFiles, user, group, limits, listen, container]);
+  const digest = new Bun.CryptoHasher("sha256").update(kept).digest("hex").slice(0, 16);
+  return { definition, digest, origin };
+}

@@ -1,0 +1,89 @@
+/** What a service is started with: its words, its folder, its environment, looked up anew at each start. */
+import { homedir } from "node:os";
+import { FleetError, requireOk } from "../../base/errors.ts";
+import { type Account, composeEnvironment } from "../../fleet/supervisor/compose-environment.ts";
+import { ENV_FILE_BYTES_MAX, parseEnvFile } from "../../fleet/supervisor/env-file.ts";
+import type { PreparedStart } from "../../fleet/supervisor/instance.ts";
+import type { ServiceCommand, ServiceDefinition } from "../../fleet/supervisor/model.ts";
+import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
+import { watchdogMs } from "../../fleet/supervisor/watch-probes.ts";
+import { readFileUpTo } from "../../platform/files.ts";
+import { resolveReference } from "../../platform/secret-reference.ts";
+import { findLogin } from "../../platform/supervision/accounts.ts";
+
+/** Where a service runs and what it finds there. */
+export interface Surroundings {
+  readonly cwd: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Everything that one start is made of. @throws FleetError CONFIG naming what is missing */
+export async function prepareStart(
+  definition: ServiceDefinition,
+  key: InstanceKey,
+  notifySocket: string | null,
+): Promise<PreparedStart> {
+  const { command, user, group, name } = definition;
+  if (command === null) throw new FleetError("CONFIG", `Cannot start "${name}": it has no command`);
+  const { cwd, environment } = await surroundingsOf(definition, key);
+  return {
+    command: wordsOf(command),
+    cwd,
+    environment: { ...environment, ...notifyVariables(definition, notifySocket) },
+    user,
+    group,
+    listeners: [],
+  };
+}
+
+/** Folder and environment of a service: what its own programs run in, its probes too. @throws FleetError CONFIG */
+export async function surroundingsOf(definition: ServiceDefinition, key: InstanceKey): Promise<Surroundings> {
+  const { user, env, envFiles, name, cwd } = definition;
+  const account: Account | null = user === null ? null : await findLogin(user);
+  const environment = composeEnvironment({
+    own: process.env,
+    account,
+    files: envFiles.map((path) => readVariables(path, name)),
+    env: Object.fromEntries(
+      Object.entries(env).map(([variable, value]) => [variable, resolveReference(value, process.env)]),
+    ),
+    service: name,
+    instance: key.number,
+  });
+  return {
+    cwd: cwd ?? account?.home ?? homedir(),
+    environment: requireOk("CONFIG", environment),
+  };
+}
+
+/** The words of a command; a text goes to the shell of the system. */
+export function wordsOf({ words, shell }: ServiceCommand): readonly string[] {
+  if (!shell) return words;
+  const [text = ""] = words;
+  return process.platform === "win32" ? ["cmd.exe", "/d", "/s", "/c", text] : ["/bin/sh", "-c", text];
+}
+
+function readVariables(path: string, service: string): Readonly<Record<string, string>> {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileUpTo(path, ENV_FILE_BYTES_MAX + 1);
+  } catch (thrown) {
+    throw new FleetError("CONFIG", `Cannot start "${service}": cannot read "${path}"`, { cause: thrown });
+  }
+  const parsed = parseEnvFile(new TextDecoder().decode(bytes));
+  if (parsed.ok) return parsed.value.variables;
+  const problems = parsed.error.map(({ line, message }) => `line ${line}: ${message}`).join("; ");
+  throw new FleetError("CONFIG", `Cannot start "${service}": "${path}": ${problems}`);
+}
+
+function notifyVariables(
+  { probes }: ServiceDefinition,
+  socket: string | null,
+): Readonly<Record<string, string>> {
+  if (socket === null) return {};
+  const aliveMs = watchdogMs(probes);
+  return {
+    NOTIFY_SOCKET: socket,
+    ...(aliveMs === null ? {} : { WATCHDOG_USEC: String(aliveMs * 1000) }),
+  };
+}

@@ -1,0 +1,119 @@
+/** What the daemon does about services when a command asks it over the control socket. */
+import { FleetError, requireOk } from "../../base/errors.ts";
+import { mapError } from "../../base/result.ts";
+import { checkDependencies } from "../../fleet/supervisor/dependency-order.ts";
+import type { Instance } from "../../fleet/supervisor/instance.ts";
+import { parseServiceDefinition } from "../../fleet/supervisor/parse-service.ts";
+import { nameOf } from "../../fleet/supervisor/service-view.ts";
+import type { ServiceHandlers } from "../../http/server/control-server.ts";
+import type { ActAnswer, ActCall, GiveCall } from "../../http/service-protocol.ts";
+import type { MonitorContext } from "../monitor-context.ts";
+import type { Supervision } from "./supervision.ts";
+
+/** Answers for the supervision of this daemon; `supervision` throws UNAVAILABLE where another daemon does it. */
+export function serviceHandlers(
+  { daemon, options }: Pick<MonitorContext, "daemon" | "options">,
+  supervision: () => Supervision,
+): ServiceHandlers {
+  const answer = (instances: readonly Instance[]): ActAnswer => ({
+    instances: instances.map(nameOf),
+    revision: daemon.revision,
+  });
+  return {
+    list: () => {
+      const { abilities } = supervision().host;
+      return {
+        services: supervision().views(),
+        revision: daemon.revision,
+        containment: abilities.containment,
+        notes: abilities.notes,
+        nowWallMs: Date.now(),
+      };
+    },
+    act: (call) => answer(act(supervision(), call)),
+    give: (call) => answer(give(supervision(), call, options.settings().supervisor)),
+    adopt: ({ name, process }) => {
+      const { supervisor } = supervision();
+      const [instance, ...others] = supervisor.find([name]);
+      if (instance === undefined || others.length > 0) {
+        throw new FleetError("BAD_INPUT", `Cannot adopt into "${name}": need the name of one instance`);
+      }
+      supervisor.adopt(instance, process);
+      return answer([instance]);
+    },
+    replace: async ({ names }) => {
+      const { supervisor } = supervision();
+      const instances = supervisor.find(names);
+      const failed = await supervisor.replace(instances);
+      return { ...answer(instances), failed };
+    },
+  };
+}
+
+function act({ supervisor, host }: Supervision, { verb, names, signal }: ActCall): readonly Instance[] {
+  const instances = supervisor.find(names);
+  switch (verb) {
+    case "start":
+      return supervisor.start(instances);
+    case "stop":
+      supervisor.stop(instances);
+      return instances;
+    case "restart":
+      supervisor.restart(instances);
+      return instances;
+    case "kill":
+      if (signal === undefined) supervisor.stop(instances, true);
+      else for (const { tree } of instances) if (tree !== null) host.signal(tree, signal, "all");
+      return instances;
+    case "forget":
+      for (const instance of instances) {
+        if (supervisor.originOf(instance) === "configured") {
+          throw new FleetError(
+            "BAD_INPUT",
+            `Cannot forget "${nameOf(instance)}": it is defined in the configuration, take it out there`,
+          );
+        }
+      }
+      void supervisor.forget(instances);
+      return instances;
+  }
+}
+
+function give(
+  supervision: Supervision,
+  { definitions, replace }: GiveCall,
+  defaults: Parameters<typeof parseServiceDefinition>[2],
+): readonly Instance[] {
+  const { supervisor, store } = supervision;
+  const known = new Map(supervisor.services.map((service) => [service.definition.name, service]));
+  const parsed = definitions.map(({ name, definition }) => {
+    const before = known.get(name);
+    if (before?.origin === "configured") {
+      throw new FleetError(
+        "BAD_INPUT",
+        `Cannot define "${name}": it is defined in the configuration, change it there`,
+      );
+    }
+    if (before !== undefined && !replace) {
+      throw new FleetError("BAD_INPUT", `Cannot define "${name}": there is a service of this name`, {
+        hint: `Start it with "fleetd start ${name}", or give another name`,
+      });
+    }
+    return requireOk(
+      "BAD_INPUT",
+      mapError(
+        parseServiceDefinition(name, definition, defaults),
+        (issues) =>
+          `Cannot define "${name}": ${issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")}`,
+      ),
+    );
+  });
+  const names = new Set(parsed.map(({ name }) => name));
+  const others = supervisor.services
+    .map(({ definition }) => definition)
+    .filter(({ name }) => !names.has(name));
+  requireOk("BAD_INPUT", checkDependencies([...others, ...parsed]));
+  store.give(definitions, Date.now());
+  supervision.redefine();
+  return supervisor.start(supervisor.find([...names]));
+}

@@ -1,0 +1,135 @@
+/** The logs of all instances: each with the spools that are written to now, and what earlier runs left. */
+import { join } from "node:path";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { PumpLimits, ServiceLog } from "../../base/ports/service-log.ts";
+import type { Instance } from "../../fleet/supervisor/instance.ts";
+import { folderOfKey } from "../../fleet/supervisor/model.ts";
+import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
+import { makePrivateFolder } from "../../platform/files.ts";
+import { openServiceLog } from "../../platform/service-log/service-log.ts";
+
+/** What logs are made with. */
+export interface ServiceLogsOptions {
+  /** The folder of all instances' folders. */
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly instances: () => readonly Instance[];
+  /** The disk that a log lies on takes nothing, or does again; by instance folder. */
+  readonly onTrouble: (folder: string, detail: string) => void;
+  readonly onRecovered: (folder: string, lost: number) => void;
+}
+
+/** With less free room than this on the disk nothing is written. Chosen: a database needs some to close properly. */
+const DISK_FREE_BYTES = 256 * 1024 ** 2;
+/** The beginning of a line is shown after this time when its end does not come. */
+const PARTIAL_MS = 2_000;
+/** So many calls in a row go to one log that has more, before the others have their turn. */
+const CALLS_MAX = 4;
+
+/** See the head of this file. */
+export class ServiceLogs {
+  readonly #options: ServiceLogsOptions;
+  readonly #logs = new Map<string, ServiceLog>();
+  /** Spools that are read to their end, by folder; `runs` is what ran when the folder was looked at. */
+  readonly #left = new Map<string, { readonly runs: string; readonly spools: Set<string> }>();
+
+  constructor(options: ServiceLogsOptions) {
+    this.#options = options;
+  }
+
+  /** Where a run of an instance writes; its folder is made. */
+  spool(key: InstanceKey, run: string): string {
+    const folder = this.#folderOf(key);
+    makePrivateFolder(folder);
+    return spoolPath(folder, run);
+  }
+
+  /** Reads a bounded piece of what was written. True: more waits. */
+  pump(): boolean {
+    let isMore = false;
+    const live = this.#liveSpools();
+    for (const [folder, spools] of live) {
+      const log = this.#logOf(folder);
+      for (const spool of spools) log.follow(spool);
+      if (this.#pumpOne(folder, log, spools)) isMore = true;
+    }
+    return isMore;
+  }
+
+  close(): void {
+    for (const log of this.#logs.values()) log.close();
+    this.#logs.clear();
+  }
+
+  #pumpOne(folder: string, log: ServiceLog, live: ReadonlySet<string>): boolean {
+    let isMore = true;
+    for (let calls = 0; isMore && calls < CALLS_MAX; calls += 1) isMore = log.pump();
+    const left = this.#leftIn(folder, log, live);
+    for (const spool of left) if (log.finished(spool)) left.delete(spool);
+    return isMore || left.size > 0;
+  }
+
+  /** What nobody writes to any more; the folder is looked at only when a run began or ended. */
+  #leftIn(folder: string, log: ServiceLog, live: ReadonlySet<string>): Set<string> {
+    const runs = [...live].join();
+    const known = this.#left.get(folder);
+    if (known?.runs === runs) return known.spools;
+    const spools = new Set(log.spools().filter((spool) => !live.has(spool)));
+    this.#left.set(folder, { runs, spools });
+    return spools;
+  }
+
+  /** The spools of runs under way, by folder; folders of instances without a run too. */
+  #liveSpools(): ReadonlyMap<string, ReadonlySet<string>> {
+    const live = new Map<string, Set<string>>();
+    for (const instance of this.#options.instances()) {
+      const folder = this.#folderOf(instance.key);
+      const spools = live.get(folder) ?? new Set();
+      const isRunning = instance.tree !== null || instance.state.phase.kind === "spawning";
+      if (isRunning && instance.run !== null) spools.add(spoolPath(folder, instance.run.run));
+      live.set(folder, spools);
+    }
+    return live;
+  }
+
+  #logOf(folder: string): ServiceLog {
+    const known = this.#logs.get(folder);
+    if (known !== undefined) return known;
+    const { clock, onTrouble, onRecovered } = this.#options;
+    const log = openServiceLog(folder, {
+      clock,
+      limits: () => this.#limitsOf(folder),
+      onTrouble: (detail) => onTrouble(folder, detail),
+      onRecovered: (lost) => onRecovered(folder, lost),
+      onLine: (line, spool) => this.#tellLine(folder, line, spool),
+    });
+    this.#logs.set(folder, log);
+    return log;
+  }
+
+  #tellLine(folder: string, line: string, spool: string): void {
+    for (const instance of this.#options.instances()) {
+      const { run } = instance;
+      if (run !== null && spoolPath(folder, run.run) === spool) instance.line(line);
+    }
+  }
+
+  #limitsOf(folder: string): PumpLimits {
+    const instance = this.#options.instances().find(({ key }) => this.#folderOf(key) === folder);
+    const limits = instance?.definition.logs;
+    return {
+      fileBytes: limits?.fileBytes ?? 0,
+      keepMs: limits?.keepMs ?? 0,
+      totalBytes: limits?.totalBytes ?? 0,
+      linesPerSecond: limits?.linesPerSecond ?? 0,
+      diskFreeBytes: DISK_FREE_BYTES,
+      partialMs: PARTIAL_MS,
+    };
+  }
+
+  #folderOf(key: InstanceKey): string {
+    return join(this.#options.folder, folderOfKey(key));
+  }
+}
+
+const spoolPath = (folder: string, run: string): string => join(folder, `spool-${run}`);

@@ -1,0 +1,222 @@
+/**
+ * Supervision by this daemon, while it holds the machine's role: the supervisor of the room over what this system has,
+ * and the work that is done again and again (logs, usage, zombies).
+ */
+import { join } from "node:path";
+import { FleetError, messageOf } from "../../base/errors.ts";
+import type { Clock } from "../../base/ports/clock.ts";
+import type { Database } from "../../base/ports/database.ts";
+import type { NotifyReceiver } from "../../base/ports/prober.ts";
+import type { ProcessHost } from "../../base/ports/process-host.ts";
+import type { ServerSettings } from "../../fleet/settings/model.ts";
+import type { Instance, ProbeWatch } from "../../fleet/supervisor/instance.ts";
+import { folderOfKey } from "../../fleet/supervisor/model.ts";
+import { prepareServices, ServiceStore } from "../../fleet/supervisor/service-store.ts";
+import { nameOf, type ServiceView, viewOf } from "../../fleet/supervisor/service-view.ts";
+import { Supervisor } from "../../fleet/supervisor/supervisor.ts";
+import { needsNotify, type ProbeWorld, watchProbes } from "../../fleet/supervisor/watch-probes.ts";
+import { makePrivateFolder } from "../../platform/files.ts";
+import type { MachinePaths } from "../../platform/paths.ts";
+import { openNotifyReceiver } from "../../platform/prober/notify-sockets.ts";
+import { systemProber } from "../../platform/prober/prober.ts";
+import { openProcessTable } from "../../platform/processes/process-table.ts";
+import { openDatabase } from "../../platform/sqlite-database.ts";
+import { openProcessHost } from "../../platform/supervision/process-host.ts";
+import type { Report } from "../events.ts";
+import { knownServices } from "./known-services.ts";
+import { prepareStart, surroundingsOf, wordsOf } from "./prepare-start.ts";
+import { UsageSampler } from "./sample-usage.ts";
+import { ServiceLogs } from "./service-logs.ts";
+
+/** What supervision needs of the daemon. */
+export interface SupervisionOptions {
+  readonly paths: MachinePaths;
+  readonly clock: Clock;
+  readonly boot: string | null;
+  readonly settings: () => Pick<ServerSettings, "services" | "supervisor">;
+  readonly report: Report;
+  /** Something that is shown is different now. */
+  readonly onChanged: () => void;
+}
+
+/** Logs are looked at so often while something is written, and when nothing is. Chosen: a person sees no delay. */
+const PUMP_BUSY_MS = 20;
+const PUMP_IDLE_MS = 250;
+
+/** See the head of this file. */
+export class Supervision {
+  readonly host: ProcessHost;
+  readonly supervisor: Supervisor;
+  readonly store: ServiceStore;
+  readonly #options: SupervisionOptions;
+  readonly #database: Database;
+  readonly #logs: ServiceLogs;
+  readonly #notify: NotifyReceiver | null;
+  readonly #sampler: UsageSampler;
+
+  private constructor(parts: {
+    options: SupervisionOptions;
+    database: Database;
+    host: ProcessHost;
+    sampler: UsageSampler;
+  }) {
+    const { options, database, host, sampler } = parts;
+    this.host = host;
+    this.#options = options;
+    this.#database = database;
+    this.#sampler = sampler;
+    this.store = new ServiceStore(database, options.boot);
+    this.#notify = openNotifyReceiver(join(options.paths.services, ".notify"));
+    this.#logs = new ServiceLogs({
+      folder: options.paths.services,
+      clock: options.clock,
+      instances: () => this.supervisor.instances,
+      onTrouble: (folder, detail) => this.#notice(`the log "${folder}" cannot be written: ${detail}`),
+      onRecovered: (folder, lost) =>
+        this.#notice(`the log "${folder}" is written again, ${lost} line(s) were lost`),
+    });
+    this.supervisor = new Supervisor(this.#world());
+  }
+
+  /** Opens what the system has, takes up what earlier daemons started, and starts what is wanted. @throws FleetError */
+  static async open(options: SupervisionOptions): Promise<Supervision> {
+    makePrivateFolder(options.paths.services);
+    const database = openDatabase(options.paths.state, { create: true, durability: "full" });
+    try {
+      prepareServices(database);
+      const host = await openProcessHost();
+      const sampler = new UsageSampler(await openProcessTable(), options.clock);
+      const supervision = new Supervision({ options, database, host, sampler });
+      supervision.#begin();
+      return supervision;
+    } catch (thrown) {
+      database.close();
+      throw thrown;
+    }
+  }
+
+  /** The configuration, or what was given, is another one. */
+  redefine(): void {
+    const { services, unreadable } = knownServices(this.#options.settings(), this.store);
+    this.supervisor.redefine(services, new Set(unreadable.keys()));
+  }
+
+  /** Everything there is to see. */
+  views(): readonly ServiceView[] {
+    const nowMonoMs = this.#options.clock.monotonicMs();
+    return this.supervisor.instances.map((instance) =>
+      viewOf(instance, {
+        nowMonoMs,
+        origin: this.supervisor.originOf(instance),
+        ...this.#sampler.of(instance.run?.run),
+      }),
+    );
+  }
+
+  /** Reads what services wrote. Answers how long to wait, ms. */
+  pump(): number {
+    return this.#logs.pump() ? PUMP_BUSY_MS : PUMP_IDLE_MS;
+  }
+
+  /** Looks at what services use, and ends what uses too much. Answers how long to wait, ms. */
+  async sample(): Promise<number> {
+    this.host.reap();
+    await this.#sampler.look(this.supervisor.instances);
+    if (!this.host.abilities.enforces.memory) {
+      for (const instance of this.supervisor.instances) this.#checkMemory(instance);
+    }
+    return this.#options.settings().supervisor.sample;
+  }
+
+  /** Lets go of everything; services run on unless they are told to stop before. */
+  async close(): Promise<void> {
+    const { keep_children: isKept } = this.#options.settings().supervisor;
+    if (!isKept) await this.supervisor.stopAll();
+    this.supervisor.detach();
+    // What was written until now is in the log when the daemon is gone.
+    for (let calls = 0; calls < LAST_PUMPS_MAX && this.#logs.pump(); calls += 1);
+    this.#logs.close();
+    this.#notify?.close();
+    this.host.close();
+    this.#database.close();
+  }
+
+  #begin(): void {
+    const { services, unreadable } = knownServices(this.#options.settings(), this.store);
+    for (const [name, why] of unreadable) {
+      this.#notice(`the definition of "${name}" cannot be read, its processes are left alone: ${why}`);
+    }
+    this.supervisor.begin(services, new Set(unreadable.keys()));
+  }
+
+  #world() {
+    const { clock, boot, onChanged, report } = this.#options;
+    return {
+      clock,
+      boot,
+      onChanged,
+      random: Math.random,
+      newRun: () => crypto.randomUUID(),
+      host: this.host,
+      store: this.store,
+      prepare: prepareStart,
+      spool: (...of: Parameters<ServiceLogs["spool"]>) => this.#logs.spool(...of),
+      runStopCommand: async (
+        command: Parameters<typeof wordsOf>[0],
+        {
+          definition,
+          key,
+          mainPid,
+        }: { definition: Instance["definition"]; key: Instance["key"]; mainPid: number },
+        signal: AbortSignal,
+      ): Promise<void> => {
+        const { cwd, environment } = await surroundingsOf(definition, key);
+        const answer = await systemProber.ask(
+          {
+            kind: "exec",
+            command: wordsOf(command),
+            cwd,
+            environment: { ...environment, MAINPID: String(mainPid) },
+          },
+          definition.stop.timeoutMs,
+          signal,
+        );
+        if (!answer.isWell) this.#notice(`the stop command of "${definition.name}" failed: ${answer.detail}`);
+      },
+      openNotify: (definition: Instance["definition"], run: string): string | null =>
+        this.#notify !== null && needsNotify(definition.probes)
+          ? this.#notify.open({ run, userId: null })
+          : null,
+      watchProbes: (watch: ProbeWatch) => watchProbes(this.#probeWorld(), watch),
+      report: (instance: Instance, what: Parameters<Supervisor["report"]>[0]) =>
+        report({ kind: "service", name: nameOf(instance), report: what }),
+      onTrouble: (instance: Instance, detail: string) => this.#notice(`${nameOf(instance)}: ${detail}`),
+    };
+  }
+
+  #probeWorld(): ProbeWorld {
+    return {
+      clock: this.#options.clock,
+      random: Math.random,
+      prober: systemProber,
+      notify: this.#notify,
+      surroundings: ({ definition, key }) => surroundingsOf(definition, key),
+      isMember: ({ tree }, pid) => this.host.members(tree).some((member) => member.pid === pid),
+      onStatus: () => this.#options.onChanged(),
+    };
+  }
+
+  #checkMemory(instance: Instance): void {
+    const { memoryBytes } = instance.definition.limits;
+    const { usage } = this.#sampler.of(instance.run?.run);
+    if (memoryBytes === null || usage === null || usage.residentBytes <= memoryBytes) return;
+    const [used, allowed] = [usage.residentBytes, memoryBytes].map((bytes) => Math.round(bytes / 1024 ** 2));
+    instance.apply({ kind: "unwell", why: { kind: "memory", detail: `${used} MiB of ${allowed} MiB` } });
+  }
+
+  #notice(text: string): void {
+    this.#options.report({ kind: "notice", text });
+  }
+}
+
+const LAST_PUMPS_MAX = 200;

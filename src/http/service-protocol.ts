@@ -1,0 +1,64 @@
+/** What commands and the daemon that supervises say to each other about services; part of the control socket. */
+import type { ProcessIdentity } from "../base/ports/process-host.ts";
+import type { ServiceView } from "../fleet/supervisor/service-view.ts";
+
+/** Paths of the control socket. */
+export const SERVICE_PATHS = {
+  list: "/v1/services",
+  act: "/v1/services/act",
+  give: "/v1/services/give",
+  adopt: "/v1/services/adopt",
+  replace: "/v1/services/replace",
+} as const;
+
+/** Answer of `list`. */
+export interface ServicesAnswer {
+  readonly services: readonly ServiceView[];
+  /** The revision of the daemon as of this answer, to wait for the next change. */
+  readonly revision: number;
+  /** How trees of processes are held together here, and what the system does not enforce, in words. */
+  readonly containment: string;
+  readonly notes: readonly string[];
+  readonly nowWallMs: number;
+}
+
+/** What is done with services. `forget` stops them first. */
+export const SERVICE_VERBS = ["start", "stop", "kill", "restart", "forget"] as const;
+export type ServiceVerb = (typeof SERVICE_VERBS)[number];
+
+/** Body of `act`: names of services, instances or groups; none means all. */
+export interface ActCall {
+  readonly verb: ServiceVerb;
+  readonly names: readonly string[];
+  /** Of `kill`: the signal that is sent to everything; null means stop at once. */
+  readonly signal?: string | undefined;
+}
+
+/** Answer of `act`, `give` and `adopt`: the instances that were meant. What becomes of them is seen in `list`. */
+export interface ActAnswer {
+  readonly instances: readonly string[];
+  readonly revision: number;
+}
+
+/** Body of `give`: definitions as a file has them, which are kept, and started. */
+export interface GiveCall {
+  readonly definitions: readonly { readonly name: string; readonly definition: unknown }[];
+  /** Whether a service of this name that was given before is defined anew. */
+  readonly replace: boolean;
+}
+
+/** Body of `adopt`: a process that runs becomes the process of a service. */
+export interface AdoptCall {
+  readonly name: string;
+  readonly process: ProcessIdentity;
+}
+
+/** Answer of `replace`, whose body is an `act` without a verb: what went wrong, by instance. */
+export interface ReplaceAnswer extends ActAnswer {
+  readonly failed: readonly { readonly name: string; readonly detail: string }[];
+}
+
+/** Body of `replace`. */
+export interface ReplaceCall {
+  readonly names: readonly string[];
+}
