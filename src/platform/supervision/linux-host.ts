@@ -100,26 +100,22 @@ export class LinuxHost implements ProcessHost {
     return this.#finder.members(tree, this.#recentLook()).map(toIdentity);
   }
 
-  signal(tree: ProcessTree, signal: string, to: "group" | "main"): boolean {
+  signal(tree: ProcessTree, signal: string, to: "main" | "group" | "all"): boolean {
     const number = signalNumber(signal);
     if (number === null) throw new FleetError("CONFIG", `Cannot send "${signal}": there is no such signal`);
-    const { identity } = tree;
-    const { processes, untouchable } = this.#lookAgain();
-    const isOwnGroup = to === "group" && processes.get(process.pid)?.group === identity.pid;
-    if (isOwnGroup || untouchable.has(identity.pid)) throw untouchableError(identity.pid);
+    const view = this.#lookAgain();
     // What is asked from now on is about what comes of it.
     this.#look = null;
-    const main = readProcess(identity.pid);
-    if (isSame(main, identity) && !isDead(main)) {
-      if (to === "main" || main.group !== identity.pid) return this.#sendToMain(identity, number);
-      return send(-identity.pid, number);
-    }
-    if (to === "main") return false;
-    const isLeft = this.#finder
-      .members(tree, this.#lookAgain())
-      .some((row) => readProcess(row.pid)?.group === identity.pid);
-    this.#look = null;
-    return isLeft && send(-identity.pid, number);
+    const { pid } = tree.identity;
+    const isOwnGroup = to !== "main" && view.processes.get(process.pid)?.group === pid;
+    if (isOwnGroup || view.untouchable.has(pid)) throw untouchableError(pid);
+    if (to === "main") return this.#sendToLiving(tree.identity, number);
+    const members = this.#finder.members(tree, view);
+    // The group by one call, which nobody in it can dodge by forking; it is the tree's for as long as a member is in it.
+    const isThere = members.some((row) => row.group === pid) && send(-pid, number);
+    if (to === "group") return isThere;
+    const others = members.filter((row) => row.group !== pid).map(toIdentity);
+    return others.map((identity) => this.#sendToLiving(identity, number)).some(Boolean) || isThere;
   }
 
   async kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
@@ -215,7 +211,10 @@ export class LinuxHost implements ProcessHost {
     return view;
   }
 
-  #sendToMain(identity: ProcessIdentity, number: number): boolean {
+  /** False when it is gone. @throws FleetError NOT_AUTHORISED */
+  #sendToLiving(identity: ProcessIdentity, number: number): boolean {
+    const before = readProcess(identity.pid);
+    if (before === null || isDead(before)) return false;
     if (this.#sendTo(identity, number)) return true;
     const row = readProcess(identity.pid);
     if (isSame(row, identity) && !isDead(row)) throw deniedError(identity.pid, undefined);
