@@ -3,6 +3,7 @@
  * mark that everything inherits that comes of it. What needs rights to be given up, or sockets to be handed on, goes through a
  * helper (see `exec-plan.ts`). Everything is found again from /proc, whoever started it.
  */
+import { constants } from "node:os";
 import { causedBy, FleetError } from "../../base/errors.ts";
 import type {
   Exit,
@@ -16,9 +17,18 @@ import type {
 import { isDenied } from "../io-error.ts";
 import type { ControlGroups } from "./control-groups.ts";
 import { exitOfChild, signalNumber } from "./exits.ts";
+import { killTree } from "./kill-tree.ts";
 import type { LinuxCalls } from "./linux-calls.ts";
 import { isSame, LinuxExits } from "./linux-exits.ts";
-import { isDead, type LinuxProcess, readProcess, readProcesses, startText } from "./linux-processes.ts";
+import {
+  isDead,
+  type LinuxProcess,
+  newestPid,
+  pidsNewestFirst,
+  readProcess,
+  readProcesses,
+  startText,
+} from "./linux-processes.ts";
 import { markOfRun, RUN_VARIABLE, runOf, TreeFinder, type TreeView } from "./linux-tree.ts";
 import { checkProgram, childEnvironment } from "./spawn-checks.ts";
 import { type SpawnPlace, type Started, spawnDirectly } from "./spawn-direct.ts";
@@ -27,8 +37,7 @@ import { needsHelper, spawnThroughHelper } from "./spawn-helper.ts";
 /** How old a look at all processes may be that is used again: many trees are asked about at one time. */
 const LOOK_AGE_MS = 50;
 
-/** Between two rounds of killing. Chosen: a killed process is gone within a millisecond or two. */
-const KILL_PAUSE_MS = 10;
+const KILL = constants.signals.SIGKILL;
 
 /** How long a foreign zombie stands before it is collected: Bun collects its own children at once. */
 const ZOMBIE_AGE_MS = 3000;
@@ -71,6 +80,7 @@ export class LinuxHost implements ProcessHost {
       this.#parts.groups?.create(`${request.name}${groupSuffix(request.run)}`, request.limits) ?? null;
     try {
       const { child, identity } = await this.#start(request, program, cgroup);
+      this.#look = null;
       if (cgroup !== null) this.#groupsInUse.add(cgroup);
       return { tree: { identity, run: request.run, cgroup }, exited: this.#exitOf(child) };
     } catch (thrown) {
@@ -89,7 +99,9 @@ export class LinuxHost implements ProcessHost {
   findRun(run: string): ProcessTree | null {
     const { processes, untouchable } = this.#lookAgain();
     const isMember = runOf(run);
-    const rows = [...processes.values()].filter((row) => !untouchable.has(row.pid) && isMember(row.pid));
+    const rows = [...processes.values()].filter(
+      (row) => !(isDead(row) || untouchable.has(row.pid)) && isMember(row.pid),
+    );
     const [first] = rows.sort((left, right) => left.startTicks - right.startTicks || left.pid - right.pid);
     if (first === undefined) return null;
     const identity = { pid: first.pid, start: startText(first.startTicks) };
@@ -118,19 +130,14 @@ export class LinuxHost implements ProcessHost {
     return others.map((identity) => this.#sendToLiving(identity, number)).some(Boolean) || isThere;
   }
 
-  async kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
-    const deadlineMs = performance.now() + withinMs;
-    const number = signalNumber("SIGKILL") ?? 9;
-    // Two looks that find nothing: one may miss what was forked behind its back by somebody who then ended.
-    for (let emptyLooks = 0; ; ) {
-      const left = this.#finder.members(tree, this.#lookAgain()).map(toIdentity);
-      emptyLooks = left.length === 0 ? emptyLooks + 1 : 0;
-      if (emptyLooks === 2) return [];
-      if (left.length > 0 && performance.now() >= deadlineMs) return left;
-      if (left.length > 0) this.#killGroup(tree);
-      for (const identity of left) this.#sendTo(identity, number);
-      if (left.length > 0) await Bun.sleep(KILL_PAUSE_MS);
-    }
+  kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
+    return killTree(withinMs, {
+      newest: newestPid,
+      killGroup: () => this.#killGroup(tree),
+      members: () => this.#finder.members(tree, this.#lookAgain()).map(toIdentity),
+      kill: (identity) => void this.#sendTo(identity, KILL),
+      strikeNewest: () => this.#strikeNewest(tree),
+    });
   }
 
   ranOutOfMemory(tree: ProcessTree): boolean | null {
@@ -189,9 +196,24 @@ export class LinuxHost implements ProcessHost {
   }
 
   #killGroup({ cgroup }: ProcessTree): void {
+    if (cgroup === null) return;
     const view = this.#recentLook();
-    if (cgroup === null || view.inControlGroup(cgroup).some((pid) => view.untouchable.has(pid))) return;
+    if (view.inControlGroup(cgroup).some((pid) => view.untouchable.has(pid))) return;
     this.#parts.groups?.kill(cgroup);
+  }
+
+  /** Kills each member in the moment it is found, newest first; false when there was none. */
+  #strikeNewest(tree: ProcessTree): boolean {
+    const { untouchable } = this.#recentLook();
+    const isMember = runOf(tree.run);
+    let isHit = false;
+    for (const pid of pidsNewestFirst()) {
+      const row = untouchable.has(pid) || !isMember(pid) ? null : readProcess(pid);
+      if (row === null || isDead(row)) continue;
+      isHit = true;
+      this.#sendTo(toIdentity(row), KILL);
+    }
+    return isHit;
   }
 
   #recentLook(): TreeView {
