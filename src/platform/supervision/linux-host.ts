@@ -3,6 +3,7 @@
  * mark that everything inherits that comes of it. What needs rights to be given up, or sockets to be handed on, goes through a
  * helper (see `exec-plan.ts`). Everything is found again from /proc, whoever started it.
  */
+import { constants } from "node:os";
 import { causedBy, FleetError } from "../../base/errors.ts";
 import type {
   Exit,
@@ -16,9 +17,18 @@ import type {
 import { isDenied } from "../io-error.ts";
 import type { ControlGroups } from "./control-groups.ts";
 import { exitOfChild, signalNumber } from "./exits.ts";
+import { killTree } from "./kill-tree.ts";
 import type { LinuxCalls } from "./linux-calls.ts";
 import { isSame, LinuxExits } from "./linux-exits.ts";
-import { isDead, type LinuxProcess, readProcess, readProcesses, startText } from "./linux-processes.ts";
+import {
+  isDead,
+  type LinuxProcess,
+  newestPid,
+  pidsNewestFirst,
+  readProcess,
+  readProcesses,
+  startText,
+} from "./linux-processes.ts";
 import { markOfRun, RUN_VARIABLE, runOf, TreeFinder, type TreeView } from "./linux-tree.ts";
 import { checkProgram, childEnvironment } from "./spawn-checks.ts";
 import { type SpawnPlace, type Started, spawnDirectly } from "./spawn-direct.ts";
@@ -27,8 +37,7 @@ import { needsHelper, spawnThroughHelper } from "./spawn-helper.ts";
 /** How old a look at all processes may be that is used again: many trees are asked about at one time. */
 const LOOK_AGE_MS = 50;
 
-/** Between two rounds of killing. Chosen: a killed process is gone within a millisecond or two. */
-const KILL_PAUSE_MS = 10;
+const KILL = constants.signals.SIGKILL;
 
 /** How long a foreign zombie stands before it is collected: Bun collects its own children at once. */
 const ZOMBIE_AGE_MS = 3000;
@@ -71,6 +80,7 @@ export class LinuxHost implements ProcessHost {
       this.#parts.groups?.create(`${request.name}${groupSuffix(request.run)}`, request.limits) ?? null;
     try {
       const { child, identity } = await this.#start(request, program, cgroup);
+      this.#look = null;
       if (cgroup !== null) this.#groupsInUse.add(cgroup);
       return { tree: { identity, run: request.run, cgroup }, exited: this.#exitOf(child) };
     } catch (thrown) {
@@ -89,7 +99,9 @@ export class LinuxHost implements ProcessHost {
   findRun(run: string): ProcessTree | null {
     const { processes, untouchable } = this.#lookAgain();
     const isMember = runOf(run);
-    const rows = [...processes.values()].filter((row) => !untouchable.has(row.pid) && isMember(row.pid));
+    const rows = [...processes.values()].filter(
+      (row) => !(isDead(row) || untouchable.has(row.pid)) && isMember(row.pid),
+    );
     const [first] = rows.sort((left, right) => left.startTicks - right.startTicks || left.pid - right.pid);
     if (first === undefined) return null;
     const identity = { pid: first.pid, start: startText(first.startTicks) };
@@ -100,41 +112,32 @@ export class LinuxHost implements ProcessHost {
     return this.#finder.members(tree, this.#recentLook()).map(toIdentity);
   }
 
-  signal(tree: ProcessTree, signal: string, to: "group" | "main"): boolean {
+  signal(tree: ProcessTree, signal: string, to: "main" | "group" | "all"): boolean {
     const number = signalNumber(signal);
     if (number === null) throw new FleetError("CONFIG", `Cannot send "${signal}": there is no such signal`);
-    const { identity } = tree;
-    const { processes, untouchable } = this.#lookAgain();
-    const isOwnGroup = to === "group" && processes.get(process.pid)?.group === identity.pid;
-    if (isOwnGroup || untouchable.has(identity.pid)) throw untouchableError(identity.pid);
+    const view = this.#lookAgain();
     // What is asked from now on is about what comes of it.
     this.#look = null;
-    const main = readProcess(identity.pid);
-    if (isSame(main, identity) && !isDead(main)) {
-      if (to === "main" || main.group !== identity.pid) return this.#sendToMain(identity, number);
-      return send(-identity.pid, number);
-    }
-    if (to === "main") return false;
-    const isLeft = this.#finder
-      .members(tree, this.#lookAgain())
-      .some((row) => readProcess(row.pid)?.group === identity.pid);
-    this.#look = null;
-    return isLeft && send(-identity.pid, number);
+    const { pid } = tree.identity;
+    const isOwnGroup = to !== "main" && view.processes.get(process.pid)?.group === pid;
+    if (isOwnGroup || view.untouchable.has(pid)) throw untouchableError(pid);
+    if (to === "main") return this.#sendToLiving(tree.identity, number);
+    const members = this.#finder.members(tree, view);
+    // The group by one call, which nobody in it can dodge by forking; it is the tree's for as long as a member is in it.
+    const isThere = members.some((row) => row.group === pid) && send(-pid, number);
+    if (to === "group") return isThere;
+    const others = members.filter((row) => row.group !== pid).map(toIdentity);
+    return others.map((identity) => this.#sendToLiving(identity, number)).some(Boolean) || isThere;
   }
 
-  async kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
-    const deadlineMs = performance.now() + withinMs;
-    const number = signalNumber("SIGKILL") ?? 9;
-    // Two looks that find nothing: one may miss what was forked behind its back by somebody who then ended.
-    for (let emptyLooks = 0; ; ) {
-      const left = this.#finder.members(tree, this.#lookAgain()).map(toIdentity);
-      emptyLooks = left.length === 0 ? emptyLooks + 1 : 0;
-      if (emptyLooks === 2) return [];
-      if (left.length > 0 && performance.now() >= deadlineMs) return left;
-      if (left.length > 0) this.#killGroup(tree);
-      for (const identity of left) this.#sendTo(identity, number);
-      if (left.length > 0) await Bun.sleep(KILL_PAUSE_MS);
-    }
+  kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
+    return killTree(withinMs, {
+      newest: newestPid,
+      killGroup: () => this.#killGroup(tree),
+      members: () => this.#finder.members(tree, this.#lookAgain()).map(toIdentity),
+      kill: (identity) => void this.#sendTo(identity, KILL),
+      strikeNewest: () => this.#strikeNewest(tree),
+    });
   }
 
   ranOutOfMemory(tree: ProcessTree): boolean | null {
@@ -193,9 +196,24 @@ export class LinuxHost implements ProcessHost {
   }
 
   #killGroup({ cgroup }: ProcessTree): void {
+    if (cgroup === null) return;
     const view = this.#recentLook();
-    if (cgroup === null || view.inControlGroup(cgroup).some((pid) => view.untouchable.has(pid))) return;
+    if (view.inControlGroup(cgroup).some((pid) => view.untouchable.has(pid))) return;
     this.#parts.groups?.kill(cgroup);
+  }
+
+  /** Kills each member in the moment it is found, newest first; false when there was none. */
+  #strikeNewest(tree: ProcessTree): boolean {
+    const { untouchable } = this.#recentLook();
+    const isMember = runOf(tree.run);
+    let isHit = false;
+    for (const pid of pidsNewestFirst()) {
+      const row = untouchable.has(pid) || !isMember(pid) ? null : readProcess(pid);
+      if (row === null || isDead(row)) continue;
+      isHit = true;
+      this.#sendTo(toIdentity(row), KILL);
+    }
+    return isHit;
   }
 
   #recentLook(): TreeView {
@@ -215,7 +233,10 @@ export class LinuxHost implements ProcessHost {
     return view;
   }
 
-  #sendToMain(identity: ProcessIdentity, number: number): boolean {
+  /** False when it is gone. @throws FleetError NOT_AUTHORISED */
+  #sendToLiving(identity: ProcessIdentity, number: number): boolean {
+    const before = readProcess(identity.pid);
+    if (before === null || isDead(before)) return false;
     if (this.#sendTo(identity, number)) return true;
     const row = readProcess(identity.pid);
     if (isSame(row, identity) && !isDead(row)) throw deniedError(identity.pid, undefined);

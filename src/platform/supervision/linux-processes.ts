@@ -46,13 +46,22 @@ export function readProcess(pid: number): LinuxProcess | null {
 /** All processes. */
 export function readProcesses(): Map<number, LinuxProcess> {
   const rows = new Map<number, LinuxProcess>();
-  for (const name of readdirSync("/proc")) {
-    const pid = Number(name);
-    const row = Number.isInteger(pid) ? readProcess(pid) : null;
+  for (const pid of pidsNewestFirst()) {
+    const row = readProcess(pid);
     if (row !== null) rows.set(pid, row);
   }
   return rows;
 }
+
+/** The ids of all processes, the highest first: those are mostly the youngest, which are the first to be gone again. */
+export const pidsNewestFirst = (): number[] =>
+  readdirSync("/proc")
+    .map(Number)
+    .filter(Number.isInteger)
+    .sort((left, right) => right - left);
+
+/** The id that was given away last: the same twice, and nothing was started between. */
+export const newestPid = (): string => readOrNull("/proc/loadavg")?.trim().split(" ").at(-1) ?? "";
 
 /** Whether it was started with the variable `assignment` ("NAME=value"). False for what may not be looked into. */
 export const wasStartedWith = (pid: number, assignment: string): boolean =>
