@@ -4,6 +4,7 @@ import { join } from "node:path";
 /** The faces of the library: what a program imports as `fleetd/<name>`, and its source. `package.json` exports the same. */
 export const FACES = {
   metrics: "src/library/metrics.ts",
+  process: "src/library/process.ts",
 } as const satisfies Record<string, string>;
 
 const OUT_FOLDER = "dist/package";

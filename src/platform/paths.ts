@@ -90,6 +90,9 @@ export interface ServerPaths {
 /** A unix socket's path may have 107 bytes on Linux and 103 on macOS; past 100 a short one is made elsewhere. */
 const SOCKET_BYTES_MAX = 100;
 
+/** Whether a socket can be at `path` on every system. */
+export const fitsSocket = (path: string): boolean => Buffer.byteLength(path) <= SOCKET_BYTES_MAX;
+
 /** Where the files of `server` are below `root`. */
 export function serverPaths(root: string, server: string): ServerPaths {
   const folder = join(root, server);
@@ -113,7 +116,7 @@ export const embeddedRemotePath = (root: string): string => join(root, "remote.g
 
 function socketPath(folder: string): string {
   const usual = join(folder, "control.sock");
-  if (Buffer.byteLength(usual) <= SOCKET_BYTES_MAX) return usual;
+  if (fitsSocket(usual)) return usual;
   const digest = new Bun.CryptoHasher("sha256").update(folder).digest("hex").slice(0, 16);
   const user = process.getuid?.() ?? 0;
   return join(tmpdir(), `fleetd-${user}`, `${digest}.sock`);
