@@ -73,12 +73,12 @@ export class LogFollower {
   readonly #name: string;
   #place: Place | null;
 
-  /** Stands at the end of what is there now. */
-  constructor(folder: string, name = DAEMON_LOG) {
+  /** Stands at the end of what is there now, or at the beginning of the current file. */
+  constructor(folder: string, name = DAEMON_LOG, from: "end" | "start" = "end") {
     this.#folder = folder;
     this.#name = name;
     this.#place = this.#open(listAside(folder, name));
-    if (this.#place !== null) this.#place.position = endOfLines(this.#place.descriptor);
+    if (this.#place !== null && from === "end") this.#place.position = endOfLines(this.#place.descriptor);
   }
 
   /** The file it stands in and how far it is there; null while there is none. */

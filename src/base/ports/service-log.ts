@@ -8,8 +8,8 @@ import type { Clock } from "./clock.ts";
 import type { LogFileEvents, LogLimits } from "./log-file.ts";
 
 /** How much a program may write; asked again at every step, so that a changed configuration takes effect. */
-export interface ServiceLogLimits extends LogLimits {
-  /** So many lines are kept in a second; the rest is counted and dropped. */
+export interface PumpLimits extends LogLimits {
+  /** So many lines are kept in a second, the rest is counted and dropped; 0: no limit. */
   readonly linesPerSecond: number;
   /** With less free room than this on the disk nothing is written, bytes. */
   readonly diskFreeBytes: number;
@@ -27,7 +27,7 @@ export interface ServiceLine {
 
 /** What a log is made with. */
 export interface ServiceLogOptions extends LogFileEvents {
-  readonly limits: () => ServiceLogLimits;
+  readonly limits: () => PumpLimits;
   readonly clock: Clock;
   /**
    * Told each line without its end, also those that are dropped; `spool` is where it came from. After the death of a

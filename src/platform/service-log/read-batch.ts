@@ -78,6 +78,8 @@ const RETURN = 13;
 const SECOND_MS = 1_000;
 /** So much of a pause of the reader counts for what may be kept after it. Chosen, not measured. */
 const PAUSE_MS_MAX = 3_600_000;
+/** Not infinite, which JSON cannot say, and small enough to be added to. */
+const NO_LIMIT = 1e12;
 const CUT_MARK = " … (cut at 64 KiB)";
 
 /** Makes lines of a piece of a spool. */
@@ -107,7 +109,7 @@ class BatchBuilder {
     const passedMs = nowWallMs - state.sinceWallMs;
     if (passedMs >= SECOND_MS || passedMs < 0) {
       const countedMs = passedMs < 0 ? SECOND_MS : Math.min(PAUSE_MS_MAX, passedMs);
-      const gained = Math.max(1, Math.floor((linesPerSecond * countedMs) / SECOND_MS));
+      const gained = gainedIn(countedMs, linesPerSecond);
       state.left = gained + (state.isBehind ? state.left : 0);
       state.sinceWallMs = nowWallMs;
       if (!discard) this.#tellDropped();
@@ -236,6 +238,9 @@ class BatchBuilder {
     return this.#write(formatServiceLine(this.#input.timestamp, "WARNING", `fleetd: ${text}`));
   }
 }
+
+const gainedIn = (passedMs: number, linesPerSecond: number): number =>
+  linesPerSecond === 0 ? NO_LIMIT : Math.max(1, Math.floor((linesPerSecond * passedMs) / SECOND_MS));
 
 /** The text of a line: valid, without its carriage return, with NULs made visible, and at most as long as it may be. */
 function toText(bytes: Buffer, from: number, to: number): string {

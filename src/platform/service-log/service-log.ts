@@ -10,12 +10,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { messageOf } from "../../base/errors.ts";
 import { toInstant } from "../../base/instant.ts";
-import type {
-  ServiceLine,
-  ServiceLog,
-  ServiceLogLimits,
-  ServiceLogOptions,
-} from "../../base/ports/service-log.ts";
+import type { PumpLimits, ServiceLine, ServiceLog, ServiceLogOptions } from "../../base/ports/service-log.ts";
 import { parseServiceLine, SERVICE_LINE_BYTES_MAX } from "../../base/service-line.ts";
 import { readDiskSpace } from "../disk-space.ts";
 import { fittingLimits } from "../log-names.ts";
@@ -204,7 +199,7 @@ class SpooledLog implements ServiceLog {
   }
 
   /** Goes past what would be removed again before anybody could read it. */
-  #skipTooMuch(spool: Spool, size: number, { totalBytes }: ServiceLogLimits): boolean {
+  #skipTooMuch(spool: Spool, size: number, { totalBytes }: PumpLimits): boolean {
     const skipped = size - spool.position - totalBytes;
     if (skipped <= 0) return false;
     this.#skip(spool, skipped);
@@ -239,7 +234,7 @@ class SpooledLog implements ServiceLog {
     spool.free(to);
   }
 
-  #write(spool: Spool, limits: ServiceLogLimits, input: BatchInput): Batch {
+  #write(spool: Spool, limits: PumpLimits, input: BatchInput): Batch {
     const refusal = this.#askDisk(limits);
     if (refusal !== null) return this.#discard(spool, input, refusal);
     try {
@@ -299,7 +294,7 @@ class SpooledLog implements ServiceLog {
   }
 
   /** Why nothing may be written now, or null. */
-  #askDisk({ diskFreeBytes }: ServiceLogLimits): string | null {
+  #askDisk({ diskFreeBytes }: PumpLimits): string | null {
     const nowMs = this.#options.clock.monotonicMs();
     if (nowMs < this.#refusedUntilMs) return this.#trouble;
     if (nowMs < this.#askDiskAtMs) return null;
