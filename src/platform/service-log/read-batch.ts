@@ -78,8 +78,6 @@ const RETURN = 13;
 const SECOND_MS = 1_000;
 /** So much of a pause of the reader counts for what may be kept after it. Chosen, not measured. */
 const PAUSE_MS_MAX = 3_600_000;
-/** Not infinite, which JSON cannot say, and small enough to be added to. */
-const NO_LIMIT = 1e12;
 const CUT_MARK = " … (cut at 64 KiB)";
 
 /** Makes lines of a piece of a spool. */
@@ -175,9 +173,9 @@ class BatchBuilder {
 
   /** Writes the line between two positions, or counts it. False: the file has no room for it. */
   #emit(from: number, to: number): boolean {
-    const { bytes, discard, onLine, timestamp } = this.#input;
+    const { bytes, discard, linesPerSecond, onLine, timestamp } = this.#input;
     const state = this.#state;
-    const isCounted = discard || state.left < 1;
+    const isCounted = discard || (linesPerSecond > 0 && state.left < 1);
     if (isCounted && onLine === undefined) {
       this.#count(discard);
       return true;
@@ -240,7 +238,7 @@ class BatchBuilder {
 }
 
 const gainedIn = (passedMs: number, linesPerSecond: number): number =>
-  linesPerSecond === 0 ? NO_LIMIT : Math.max(1, Math.floor((linesPerSecond * passedMs) / SECOND_MS));
+  Math.max(1, Math.floor((linesPerSecond * passedMs) / SECOND_MS));
 
 /** The text of a line: valid, without its carriage return, with NULs made visible, and at most as long as it may be. */
 function toText(bytes: Buffer, from: number, to: number): string {

@@ -9,6 +9,10 @@ import { FIRST_STATE, type LineState } from "./read-batch.ts";
 const FREE_BYTES = 256 * 1024;
 /** The system gives back whole blocks. */
 const BLOCK_BYTES = 4096;
+const SECOND_MS = 1_000;
+
+/** The state before the first byte of a file that was made then: its first second is allowed what every second is. */
+const stateAt = (bornWallMs: number): LineState => ({ ...FIRST_STATE, sinceWallMs: bornWallMs - SECOND_MS });
 
 /** One spool. Errors are those of node:fs. */
 export class Spool {
@@ -42,7 +46,7 @@ export class Spool {
     const isFirst = this.#descriptor === null;
     if (isFirst && !this.#open()) return null;
     const { size, mtimeMs, birthtimeMs } = fstatSync(this.#descriptor as number);
-    if (this.state === FIRST_STATE) this.state = { ...FIRST_STATE, sinceWallMs: birthtimeMs };
+    if (this.state === FIRST_STATE) this.state = stateAt(birthtimeMs);
     // On opening, a power cut took what was read already; later somebody cut the file, and what is there is new.
     if (size < this.position) {
       this.position = isFirst ? size : 0;
