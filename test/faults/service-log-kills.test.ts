@@ -103,7 +103,10 @@ test.skipIf(strace === null)(
         copyFileSync(source, spool);
         writeFileSync(join(folder, "over"), "");
         const inject = `inject=${call}:signal=KILL:when=${when}`;
-        const begin = [strace ?? "", "-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject];
+        // Only calls about these files count: the threads of the runtime make many of their own.
+        const files = [spool, `${spool}.at`, join(folder, "web.log")].flatMap((path) => ["-P", path]);
+        const quiet = ["-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`];
+        const begin = [strace ?? "", ...quiet, ...files, "-e", inject];
         const pump = startPump(folder, spool, begin);
         const code = await pump.exited;
         if (code === 0) break;

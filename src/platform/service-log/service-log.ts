@@ -83,6 +83,8 @@ class SpooledLog implements ServiceLog {
     spool.isOver = true;
     return this.#guard(() => {
       if (this.#readOn(spool)) return false;
+      // Also where nothing is left to read, the last piece may not be in the log.
+      this.#recoverOnce();
       const found = spool.look();
       if (found !== null && found.size > spool.position) return false;
       spool.remove();
