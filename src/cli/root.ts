@@ -98,7 +98,7 @@ export const COMMANDS: CommandTable = toTable({
   },
   logs: {
     group: "Daemon",
-    summary: "Show the monitor's log, newest lines last",
+    summary: "Show the log of services, or the monitor's own, newest lines last",
     load: () => import("./commands/logs.ts").then((m) => m.logs),
   },
   metrics: {

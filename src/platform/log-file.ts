@@ -16,13 +16,19 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
 import { concatBytes, toUtf8 } from "../base/bytes.ts";
 import { messageOf } from "../base/errors.ts";
-import { fromInstant } from "../base/instant.ts";
 import type { Clock } from "../base/ports/clock.ts";
 import type { LogFile, LogFileEvents, LogLimits } from "../base/ports/log-file.ts";
-import { asidePath, CURRENT_LOG, listAside, removeDoomed } from "./log-names.ts";
+import {
+  asidePath,
+  begunOf,
+  currentPath,
+  fittingLimits,
+  isOld,
+  listAside,
+  removeDoomed,
+} from "./log-names.ts";
 
 /** A line is on its way to the file at latest after this time. */
 const FLUSH_AFTER_MS = 500;
@@ -31,8 +37,6 @@ const TRY_AGAIN_MS = 5_000;
 /** So much waits in memory: what is more is written at once, or lost if that is not possible. Chosen, not measured. */
 const WRITE_AT_BYTES = 64 * 1024;
 const WAITING_BYTES_MAX = 256 * 1024;
-/** A file is put aside after a day even when it is small, so that what is too old can be removed day by day. */
-const FILE_AGE_MS_MAX = 24 * 3_600_000;
 
 /** Opens the log in `folder`, which is made when the first line is written. One process may do so at a time. */
 export function openLogFile(
@@ -66,7 +70,7 @@ class RotatingLogFile implements LogFile {
 
   constructor(folder: string, options: { limits: () => LogLimits; clock: Clock } & LogFileEvents) {
     this.#folder = folder;
-    this.#path = join(folder, CURRENT_LOG);
+    this.#path = currentPath(folder);
     this.#options = options;
   }
 
@@ -116,9 +120,7 @@ class RotatingLogFile implements LogFile {
   }
 
   #writeWaiting(): void {
-    const given = this.#options.limits();
-    // At least two files fit into the total, so that there always is something to look back at.
-    const limits = { ...given, fileBytes: Math.min(given.fileBytes, Math.floor(given.totalBytes / 2)) };
+    const limits = fittingLimits(this.#options.limits());
     this.#leaveMovedFile();
     while (this.#waiting.length > 0) {
       const file = this.#openedFor(this.#waiting[0]?.length ?? 0, limits);
@@ -140,20 +142,25 @@ class RotatingLogFile implements LogFile {
     if (this.#file === null) this.#open(limits, nowWallMs);
     const file = this.#file;
     if (file === null) throw new Error(`Cannot write log "${this.#path}": it did not open`);
-    const ageMs = nowWallMs - file.begunWallMs;
-    const isOld = ageMs > Math.min(FILE_AGE_MS_MAX, limits.keepMs);
-    if (file.bytes === 0 || (file.bytes + lineBytes <= limits.fileBytes && !isOld)) return file;
+    const isDue = file.bytes + lineBytes > limits.fileBytes || isOld(nowWallMs - file.begunWallMs, limits);
+    if (file.bytes === 0 || !isDue) return file;
     this.#putAside();
     return this.#openedFor(lineBytes, limits);
   }
 
   #open(limits: LogLimits, nowWallMs: number): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    removeDoomed(this.#folder, limits, nowWallMs);
+    removeDoomed(listAside(this.#folder), limits, nowWallMs);
     const descriptor = openSync(this.#path, "a+", 0o600);
     const { ino: inode, dev: device, size } = fstatSync(descriptor);
     this.#writtenBytes = 0;
-    this.#file = { descriptor, inode, device, bytes: size, begunWallMs: begunOf(descriptor) ?? nowWallMs };
+    this.#file = {
+      descriptor,
+      inode,
+      device,
+      bytes: size,
+      begunWallMs: begunOf(readAt(descriptor, 0, 64)) ?? nowWallMs,
+    };
     // A crash or a full disk may have left half a line; the next one starts anew.
     if (size > 0 && readAt(descriptor, size - 1, 1) !== "\n") {
       this.#file.bytes += writeSync(descriptor, "\n");
@@ -203,13 +210,6 @@ class RotatingLogFile implements LogFile {
     this.#file = null;
     this.#writtenBytes = 0;
   }
-}
-
-/** When the first line of a file was written (wall ms), or null when it does not say. */
-function begunOf(descriptor: number): number | null {
-  const timestamp = /^\{"timestamp":"([^"]{24})"/.exec(readAt(descriptor, 0, 64))?.[1];
-  const wallMs = fromInstant(timestamp ?? "");
-  return Number.isNaN(wallMs) ? null : wallMs;
 }
 
 function readAt(descriptor: number, position: number, length: number): string {

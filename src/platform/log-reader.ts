@@ -1,11 +1,10 @@
 /**
- * Reads the log of a daemon, whoever runs it: backwards for "the last lines", forwards for "and what comes". Files may
+ * Reads a log, whoever writes it: backwards for "the last lines", forwards for "and what comes". Files may
  * be put aside, renamed or cut while they are read; a file is followed by what it is, not by its name.
  */
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { concatBytes } from "../base/bytes.ts";
-import { type AsideFile, CURRENT_LOG, listAside } from "./log-names.ts";
+import { type AsideFile, currentPath, DAEMON_LOG, listAside } from "./log-names.ts";
 
 const PIECE_BYTES = 64 * 1024;
 const NEWLINE = 10;
@@ -19,10 +18,10 @@ export interface LogPart {
 }
 
 /** The files of the log in `folder`, newest first. */
-export function listLogParts(folder: string): LogPart[] {
-  const path = join(folder, CURRENT_LOG);
+export function listLogParts(folder: string, name = DAEMON_LOG): LogPart[] {
+  const path = currentPath(folder, name);
   const current = statSync(path, { throwIfNoEntry: false });
-  const parts: LogPart[] = [...listAside(folder)];
+  const parts: LogPart[] = [...listAside(folder, name)];
   if (current !== undefined) parts.push({ path, changedWallMs: current.mtimeMs, inode: current.ino });
   return parts.reverse();
 }
@@ -71,13 +70,15 @@ interface Place {
 /** Hands out the lines that are added, in order, across rotation. */
 export class LogFollower {
   readonly #folder: string;
+  readonly #name: string;
   #place: Place | null;
 
-  /** Stands at the end of what is there now. */
-  constructor(folder: string) {
+  /** Stands at the end of what is there now, or at the beginning of the current file. */
+  constructor(folder: string, name = DAEMON_LOG, from: "end" | "start" = "end") {
     this.#folder = folder;
-    this.#place = openPlace(folder, lastNumber(listAside(folder)));
-    if (this.#place !== null) this.#place.position = endOfLines(this.#place.descriptor);
+    this.#name = name;
+    this.#place = this.#open(listAside(folder, name));
+    if (this.#place !== null && from === "end") this.#place.position = endOfLines(this.#place.descriptor);
   }
 
   /** The file it stands in and how far it is there; null while there is none. */
@@ -89,17 +90,17 @@ export class LogFollower {
   next(): string[] {
     const lines = this.#place === null ? [] : readOn(this.#place);
     const before = this.#place;
-    const found = statSync(join(this.#folder, CURRENT_LOG), { throwIfNoEntry: false });
+    const found = statSync(currentPath(this.#folder, this.#name), { throwIfNoEntry: false });
     // Renamed and not begun anew: its writer may still have the old one.
     if (found === undefined || found.ino === before?.inode) return lines;
     // The old file's writer let go of it before the new one was there, so this finds the last of it.
     if (before !== null) lines.push(...readOn(before));
-    const aside = listAside(this.#folder);
+    const aside = listAside(this.#folder, this.#name);
     const missed = aside.filter(({ number, inode }) => {
       return before !== null && number > before.after && inode !== before.inode;
     });
     for (const file of missed) lines.push(...[...linesBackward(file.path)].reverse());
-    const opened = openPlace(this.#folder, lastNumber(aside));
+    const opened = this.#open(aside);
     // Put aside just now: the next call finds it there.
     this.#place = opened ?? (before === null ? null : { ...before, after: lastNumber(aside) });
     if (opened === null) return lines;
@@ -112,16 +113,16 @@ export class LogFollower {
     if (this.#place !== null) closeSync(this.#place.descriptor);
     this.#place = null;
   }
+
+  /** The beginning of the current file, or null while there is none. `aside`: what was put aside before. */
+  #open(aside: readonly AsideFile[]): Place | null {
+    const descriptor = openForReading(currentPath(this.#folder, this.#name));
+    if (descriptor === null) return null;
+    return { descriptor, inode: fstatSync(descriptor).ino, after: lastNumber(aside), position: 0, rest: [] };
+  }
 }
 
 const lastNumber = (aside: readonly AsideFile[]): number => aside.at(-1)?.number ?? 0;
-
-/** The beginning of the current file, or null while there is none. `after`: what was put aside before it was opened. */
-function openPlace(folder: string, after: number): Place | null {
-  const descriptor = openForReading(join(folder, CURRENT_LOG));
-  if (descriptor === null) return null;
-  return { descriptor, inode: fstatSync(descriptor).ino, after, position: 0, rest: [] };
-}
 
 /** What was added to an open file, as whole lines. */
 function readOn(place: Place): string[] {

@@ -56,7 +56,8 @@ function isThere(path: string): boolean {
   }
 }
 
-function folderNames(root: string): readonly string[] {
+/** The names of the folders in a folder; none where it is missing. @throws FleetError IO */
+export function folderNames(root: string): readonly string[] {
   try {
     return readdirSync(root, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
@@ -110,6 +111,20 @@ export function serverPaths(root: string, server: string): ServerPaths {
     socket: socketPath(folder),
   };
 }
+
+/** What belongs to the machine and not to one of its servers. The dots keep it from being taken for a server. */
+export interface MachinePaths {
+  /** What is known about supervised services. */
+  readonly state: string;
+  /** A folder for each instance of a service, with its log. */
+  readonly services: string;
+}
+
+/** Where the files of the machine are below `root`. */
+export const machinePaths = (root: string): MachinePaths => ({
+  state: join(root, "services.db"),
+  services: join(root, "services.d"),
+});
 
 /** Folder names of a fleet's embedded remote; the dot keeps it from being taken for a server. */
 export const embeddedRemotePath = (root: string): string => join(root, "remote.git");

@@ -1,26 +1,29 @@
 import { parseDuration } from "../../base/duration.ts";
 import { FleetError } from "../../base/errors.ts";
 import { fromInstant } from "../../base/instant.ts";
-import {
-  isAtLeast,
-  LOG_LEVELS,
-  type LogLevel,
-  type LogRecord,
-  parseLogLevel,
-  parseLogLine,
-} from "../../base/log-line.ts";
+import { isAtLeast, LOG_LEVELS, type LogLevel, parseLogLevel } from "../../base/log-line.ts";
+import { chooseInstances } from "../../fleet/supervisor/choose-instances.ts";
+import { parseInstanceName } from "../../fleet/supervisor/model.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { LogFollower, linesBackward, listLogParts } from "../../platform/log-reader.ts";
 import { commandSignal } from "../command-signal.ts";
-import { renderLogRecord } from "../output/log-view.ts";
+import {
+  daemonSource,
+  type LogSource,
+  loggedInstances,
+  type ShownLine,
+  serviceSource,
+} from "../log-sources.ts";
+import { mergeLines } from "../merge-lines.ts";
 import { openAnswerStream, printNotice } from "../output/print-answer.ts";
 import { openStyle } from "../output/terminal.ts";
 import { parseCount, typed } from "../session.ts";
-import { loadSettings, requireServer } from "../settings.ts";
+import { loadSettings, requireServer, type Settings } from "../settings.ts";
 import { didYouMean } from "../suggest.ts";
 
 /** The arguments of `logs`, as typed. */
 export interface LogsArguments {
+  readonly name: readonly string[];
   readonly follow: boolean;
   readonly level: string | undefined;
   readonly since: string | undefined;
@@ -33,7 +36,7 @@ export interface LogsArguments {
 
 /** Without a bound in time this many lines are shown. */
 const LIMIT_DEFAULT = 200;
-/** The daemon writes twice a second at most. */
+/** Logs are written two to four times a second. */
 const LOOK_EVERY_MS = 250;
 
 interface Wanted {
@@ -42,34 +45,76 @@ interface Wanted {
   readonly limit: number;
 }
 
-/** Prints the end of the daemon's log, and with `--follow` what comes. Reads the files: no daemon has to run. */
+/** What is read: the logs that are there now, which may become more. */
+type Sources = () => readonly LogSource[];
+
+/** Prints the end of the logs, and with `--follow` what comes. Reads the files: no daemon has to run. */
 export async function logs(args: LogsArguments): Promise<void> {
   const wanted = parseWanted(args);
-  const { logs: folder } = requireServer(await loadSettings(args));
+  const sources = chooseSources(args.name, await loadSettings(args));
   const stream = openAnswerStream();
   const style = openStyle(args);
   let day = "";
-  const print = (record: LogRecord): void => {
+  const print = (line: ShownLine): void => {
     if (args.json) {
-      stream.json("logs", { ...record });
+      stream.json("logs", line.json);
       return;
     }
-    const [date = ""] = record.timestamp.split("T", 1);
+    const [date = ""] = line.timestamp.split("T", 1);
     if (date !== day) stream.text(style.dim(date));
     day = date;
-    stream.text(renderLogRecord(record, style));
+    stream.text(line.render(style));
   };
-  // Stands at the end before the past is read, and the past ends there: no line is lost between the two or told twice.
-  const follower = args.follow ? new LogFollower(folder) : null;
+  // Stand at the end before the past is read, and the past ends there: no line is lost between the two or told twice.
+  const readers = sources().map((source) => openReader(source, args.follow));
   try {
-    const { records, unreadable } = readPast(partsBefore(folder, follower), wanted);
-    for (const record of records) print(record);
+    const past = readers.map((reader) => readPast(partsBefore(reader), reader.source, wanted));
+    const lines = mergeLines(past.map((one) => one.lines)).slice(-wanted.limit);
+    for (const line of lines) print(line);
+    const unreadable = past.reduce((sum, one) => sum + one.unreadable, 0);
     if (unreadable > 0) printNotice(`${unreadable} line(s) of the log are not readable and left out`);
-    if (records.length === 0 && !args.json && follower === null) printNotice("No such lines in the log");
-    if (follower !== null) await follow(follower, wanted, print);
+    if (lines.length === 0 && !(args.json || args.follow)) printNotice("No such lines in the log");
+    if (args.follow) await follow({ readers, sources }, wanted, print);
   } finally {
-    follower?.close();
+    for (const { follower } of readers) follower?.close();
   }
+}
+
+/** The logs that `words` name. @throws FleetError BAD_INPUT for a name that nothing has */
+function chooseSources(words: readonly string[], settings: Settings): Sources {
+  if (words.length === 0) {
+    const source = daemonSource(requireServer(settings).logs);
+    return () => [source];
+  }
+  const { root } = settings;
+  const configured = Object.keys(settings.running.services);
+  const isConfigured = (word: string): boolean => {
+    const parsed = parseInstanceName(word);
+    return parsed.ok && configured.includes(parsed.value.service);
+  };
+  const logged = loggedInstances(root);
+  for (const word of words) {
+    if (chooseInstances([word], logged).ok || isConfigured(word)) continue;
+    const names = [...logged, ...logged.map((name) => name.split(":")[0] ?? ""), ...configured];
+    throw new FleetError(
+      "BAD_INPUT",
+      `Cannot show logs of "${word}": no service of that name was started or configured${didYouMean(word, names)}`,
+    );
+  }
+  let count = 0;
+  const isNamed = (): boolean => count > 1;
+  return () => {
+    const known = loggedInstances(root);
+    const chosen = new Set(words.flatMap((word) => instancesOf(word, known)));
+    count = chosen.size;
+    return [...chosen].map((instance) => serviceSource(root, instance, isNamed));
+  };
+}
+
+/** What a word means now; nothing while the service was never started. */
+function instancesOf(word: string, known: readonly string[]): readonly string[] {
+  const chosen = chooseInstances([word], known);
+  return chosen.ok ? chosen.value : [];
 }
 
 function parseWanted({ level, since, limit }: LogsArguments): Wanted {
@@ -90,8 +135,19 @@ function parseWanted({ level, since, limit }: LogsArguments): Wanted {
   };
 }
 
-const isWanted = (record: LogRecord, { level, sinceWallMs }: Wanted): boolean =>
-  isAtLeast(record.level, level) && fromInstant(record.timestamp) >= sinceWallMs;
+const isWanted = (line: ShownLine, { level, sinceWallMs }: Wanted): boolean =>
+  isAtLeast(line.level, level) && fromInstant(line.timestamp) >= sinceWallMs;
+
+/** A log that is read; `follower` null: only what is there. */
+interface Reader {
+  readonly source: LogSource;
+  readonly follower: LogFollower | null;
+}
+
+const openReader = (source: LogSource, isFollowed: boolean): Reader => ({
+  source,
+  follower: isFollowed ? new LogFollower(source.folder, source.name) : null,
+});
 
 interface Part {
   readonly path: string;
@@ -100,9 +156,12 @@ interface Part {
   readonly end: number;
 }
 
-/** The files of the log, newest first, as far as they lie before the place where a follower stands. */
-function partsBefore(folder: string, follower: LogFollower | null): Part[] {
-  const parts = listLogParts(folder).map((part) => ({ ...part, end: Number.POSITIVE_INFINITY }));
+/** The files of a log, newest first, as far as they lie before the place where its follower stands. */
+function partsBefore({ source, follower }: Reader): Part[] {
+  const parts = listLogParts(source.folder, source.name).map((part) => ({
+    ...part,
+    end: Number.POSITIVE_INFINITY,
+  }));
   const place = follower?.standsAt ?? null;
   const at = parts.findIndex(({ inode }) => inode === place?.inode);
   return place === null || at === -1
@@ -110,35 +169,44 @@ function partsBefore(folder: string, follower: LogFollower | null): Part[] {
     : parts.slice(at).map((part, index) => (index === 0 ? { ...part, end: place.position } : part));
 }
 
-/** The last records that are wanted, oldest first; only as much is read as they need. */
-function readPast(parts: readonly Part[], wanted: Wanted): { records: LogRecord[]; unreadable: number } {
-  const records: LogRecord[] = [];
+/** The last lines that are wanted, oldest first; only as much is read as they need. */
+function readPast(
+  parts: readonly Part[],
+  source: LogSource,
+  wanted: Wanted,
+): { readonly lines: readonly ShownLine[]; readonly unreadable: number } {
+  const lines: ShownLine[] = [];
   let unreadable = 0;
   for (const { path, changedWallMs, end } of parts) {
     // Nothing in a file is younger than its last change, by the clock that wrote it.
     if (changedWallMs < wanted.sinceWallMs) continue;
-    for (const line of linesBackward(path, end)) {
-      const record = parseLogLine(line);
-      if (record === null) unreadable += 1;
-      else if (isWanted(record, wanted)) records.push(record);
-      if (records.length >= wanted.limit) return { records: records.reverse(), unreadable };
+    for (const text of linesBackward(path, end)) {
+      const line = source.parse(text);
+      if (line === null) unreadable += 1;
+      else if (isWanted(line, wanted)) lines.push(line);
+      if (lines.length >= wanted.limit) return { lines: lines.reverse(), unreadable };
     }
   }
-  return { records: records.reverse(), unreadable };
+  return { lines: lines.reverse(), unreadable };
 }
 
+/** `readers` grows with instances that are started later; whoever opened it closes them all. */
 async function follow(
-  follower: LogFollower,
+  { readers, sources }: { readonly readers: Reader[]; readonly sources: Sources },
   wanted: Wanted,
-  print: (record: LogRecord) => void,
+  print: (line: ShownLine) => void,
 ): Promise<void> {
   const signal = commandSignal();
   while (!signal.aborted) {
-    for (const line of follower.next()) {
-      const record = parseLogLine(line);
-      if (record !== null && isWanted(record, wanted)) print(record);
+    for (const source of sources()) {
+      if (readers.some((reader) => reader.source.folder === source.folder)) continue;
+      readers.push({ source, follower: new LogFollower(source.folder, source.name, "start") });
     }
+    for (const line of mergeLines(readers.map(nextLines))) if (isWanted(line, wanted)) print(line);
     // Being told to stop ends the wait, and the loop.
     await systemClock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined);
   }
 }
+
+const nextLines = ({ source, follower }: Reader): readonly ShownLine[] =>
+  (follower?.next() ?? []).flatMap((text) => source.parse(text) ?? []);

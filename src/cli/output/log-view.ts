@@ -1,4 +1,5 @@
 import type { LogLevel, LogMetadata, LogRecord } from "../../base/log-line.ts";
+import type { ServiceLine } from "../../base/ports/service-log.ts";
 import { type Piece, type SafeText, safe } from "./safe-text.ts";
 import type { Style } from "./style.ts";
 
@@ -26,6 +27,13 @@ export function renderLogRecord(record: LogRecord, style: Style): SafeText {
   const line = safe`${style.dim(timestamp.slice(11, 19))} ${paintOf(level, style)(level.padEnd(7))} ${message}`;
   const facts = renderFacts(metadata);
   return facts === "" ? line : safe`${line}  ${style.dim(facts)}`;
+}
+
+/** A line of a service's log as people read it, with the instance where there are several: `12:03:11 ERROR   web:1 text`. */
+export function renderServiceLine(line: ServiceLine, instance: string | null, style: Style): SafeText {
+  const { timestamp, level, text } = line;
+  const begin = safe`${style.dim(timestamp.slice(11, 19))} ${paintOf(level, style)(level.padEnd(7))} `;
+  return instance === null ? safe`${begin}${text}` : safe`${begin}${style.cyan(instance)} ${text}`;
 }
 
 function renderFacts(metadata: LogMetadata): string {

@@ -1,0 +1,355 @@
+/**
+ * The log of one supervised program: reads its spools, writes its lines. For each piece, in this order: what will be
+ * written is noted beside the spool, then it is written, then what lies before it is given back to the disk. Whoever
+ * dies in between is followed by somebody who finds the note, see `recover.ts`.
+ *
+ * Nothing the disk says stops anybody: what cannot be written is counted, said once, and told in the log when it goes
+ * again. What lies further back than the whole log may be long is not even read.
+ */
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { messageOf } from "../../base/errors.ts";
+import { toInstant } from "../../base/instant.ts";
+import type { PumpLimits, ServiceLine, ServiceLog, ServiceLogOptions } from "../../base/ports/service-log.ts";
+import { parseServiceLine, SERVICE_LINE_BYTES_MAX } from "../../base/service-line.ts";
+import { readDiskSpace } from "../disk-space.ts";
+import { fittingLimits } from "../log-names.ts";
+import { linesBackward, listLogParts } from "../log-reader.ts";
+import { endLine, type LineFile, LineFiles, writeAll } from "./line-file.ts";
+import { placePath, readPlace } from "./place-file.ts";
+import { type Batch, type BatchInput, type LineState, readBatch } from "./read-batch.ts";
+import { recover } from "./recover.ts";
+import { Spool } from "./spool.ts";
+
+/** So much of a spool is dealt with in one call: some milliseconds. */
+const PIECE_BYTES = 256 * 1024;
+/** The room on the disk is asked for once in this time, and a disk that refused is tried again after it. */
+const ASK_DISK_EVERY_MS = 1_000;
+const SECOND_MS = 1_000;
+const SPOOL_PREFIX = "spool-";
+
+/** One piece for all logs: only one is read at a time. */
+const buffer = Buffer.alloc(PIECE_BYTES + SERVICE_LINE_BYTES_MAX);
+
+/** Opens the log in `folder`; the file has the name of the folder. One process may do so at a time. */
+export function openServiceLog(folder: string, options: ServiceLogOptions): ServiceLog {
+  return new SpooledLog(folder, options);
+}
+
+class SpooledLog implements ServiceLog {
+  readonly #folder: string;
+  readonly #name: string;
+  readonly #options: ServiceLogOptions;
+  readonly #files: LineFiles;
+  readonly #spools = new Map<string, Spool>();
+  #isRecovered = false;
+  /** What is wrong with the disk, since it was told; null while all is well. */
+  #trouble: string | null = null;
+  /** What was lost since then. */
+  #lost = 0;
+  /** Until then (monotonic ms) nothing is written, since the disk refused. */
+  #refusedUntilMs = Number.NEGATIVE_INFINITY;
+  #askDiskAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(folder: string, options: ServiceLogOptions) {
+    this.#folder = folder;
+    this.#name = basename(folder);
+    this.#options = options;
+    this.#files = new LineFiles(folder, this.#name);
+  }
+
+  get freesRead(): boolean | null {
+    const answers = [...this.#spools.values()].map((spool) => spool.freesRead);
+    return answers.includes(false) ? false : answers.includes(true) ? true : null;
+  }
+
+  follow(path: string): void {
+    if (this.#spools.has(path)) return;
+    this.#guard(() => this.#spools.set(path, new Spool(path)), undefined);
+  }
+
+  pump(): boolean {
+    let isMore = false;
+    for (const spool of this.#spools.values()) {
+      if (this.#guard(() => this.#readOn(spool), false)) isMore = true;
+    }
+    return isMore;
+  }
+
+  finished(path: string): boolean {
+    this.follow(path);
+    const spool = this.#spools.get(path);
+    if (spool === undefined) return false;
+    spool.isOver = true;
+    return this.#guard(() => {
+      if (this.#readOn(spool)) return false;
+      // Also where nothing is left to read, the last piece may not be in the log.
+      this.#recoverOnce();
+      const found = spool.look();
+      if (found !== null && found.size > spool.position) return false;
+      spool.remove();
+      this.#spools.delete(path);
+      return true;
+    }, false);
+  }
+
+  spools(): readonly string[] {
+    return filesIn(this.#folder, isSpool);
+  }
+
+  tail(count: number): readonly ServiceLine[] {
+    const lines: ServiceLine[] = [];
+    for (const { path } of listLogParts(this.#folder, this.#name)) {
+      for (const text of linesBackward(path)) {
+        if (lines.length >= count) return lines.reverse();
+        const line = parseServiceLine(text);
+        if (line !== null) lines.push(line);
+      }
+    }
+    return lines.reverse();
+  }
+
+  close(): void {
+    for (const spool of this.#spools.values()) spool.close();
+    this.#spools.clear();
+  }
+
+  /** Nothing of this may stop the daemon: what the system says is told, and the next look tries again. */
+  #guard<T>(attempt: () => T, otherwise: T): T {
+    try {
+      return attempt();
+    } catch (thrown) {
+      this.#tellTrouble(messageOf(thrown));
+      return otherwise;
+    }
+  }
+
+  /** Reads a piece of a spool. True: more waits. */
+  #readOn(spool: Spool): boolean {
+    const found = spool.look();
+    const pausedMs = this.#noteLook(spool);
+    if (found === null) return false;
+    if (found.size === spool.position && !this.#hasNews(spool)) return false;
+    const end = this.#endOf(spool, found.size);
+    if (end === null) return false;
+    const limits = fittingLimits(this.#options.limits());
+    if (this.#skipTooMuch(spool, found.size, limits)) return true;
+    const length = Math.min(buffer.length, found.size - spool.position);
+    const count = this.#readPiece(spool, length);
+    const isEnd = spool.position + count >= found.size;
+    const nowWallMs = this.#options.clock.wallMs();
+    const batch = this.#write(spool, limits, {
+      bytes: buffer.subarray(0, count),
+      state: withoutRest(spool.state, nowWallMs - pausedMs),
+      timestamp: toInstant(Math.min(nowWallMs, Math.floor(found.changedWallMs))),
+      nowWallMs,
+      linesPerSecond: limits.linesPerSecond,
+      bytesMax: limits.fileBytes,
+      isFresh: false,
+      end: isEnd ? end : "more",
+      reachesEnd: isEnd,
+      discard: false,
+      onLine: this.#onLineOf(spool),
+    });
+    this.#notePartial(spool, found.size);
+    return batch.isFull || (batch.used > 0 && !isEnd);
+  }
+
+  /** How long nobody looked, ms. */
+  #noteLook(spool: Spool): number {
+    const nowMs = this.#options.clock.monotonicMs();
+    const pausedMs = nowMs - (spool.lookedMs ?? Number.NEGATIVE_INFINITY);
+    spool.lookedMs = nowMs;
+    return pausedMs;
+  }
+
+  #onLineOf({ path }: Spool): ((line: string) => void) | undefined {
+    const { onLine } = this.#options;
+    return onLine === undefined ? undefined : (line) => onLine(line, path);
+  }
+
+  /** Reads into the buffer. What the disk cannot read is gone past, so that it does not stand in the way for ever. */
+  #readPiece(spool: Spool, length: number): number {
+    try {
+      return spool.read(buffer, length);
+    } catch (thrown) {
+      this.#skip(spool, length);
+      throw thrown;
+    }
+  }
+
+  /** Whether something has to be said though nothing new was written. */
+  #hasNews({ state, isOver }: Spool): boolean {
+    if (state.dropped === 0 && state.lost === 0 && state.lostBytes === 0) return false;
+    return isOver || this.#options.clock.wallMs() - state.sinceWallMs >= SECOND_MS;
+  }
+
+  /** What is to be done with half a line at the end; null: it waits, and nothing else is there. */
+  #endOf({ partial, isOver }: Spool, size: number): BatchInput["end"] | null {
+    if (isOver) return "last";
+    if (partial === null || partial.size !== size) return "more";
+    const waitedMs = this.#options.clock.monotonicMs() - partial.sinceMs;
+    return waitedMs >= this.#options.limits().partialMs ? "part" : null;
+  }
+
+  #notePartial(spool: Spool, size: number): void {
+    const isPartial = spool.position < size && size - spool.position <= SERVICE_LINE_BYTES_MAX;
+    if (!isPartial) spool.partial = null;
+    else if (spool.partial?.size !== size) {
+      spool.partial = { size, sinceMs: this.#options.clock.monotonicMs() };
+    }
+  }
+
+  /** Goes past what would be removed again before anybody could read it. */
+  #skipTooMuch(spool: Spool, size: number, { totalBytes }: PumpLimits): boolean {
+    const skipped = size - spool.position - totalBytes;
+    if (skipped <= 0) return false;
+    this.#skip(spool, skipped);
+    return true;
+  }
+
+  #skip(spool: Spool, bytes: number): void {
+    this.#guard(() => this.#recoverOnce(), undefined);
+    const { state } = spool;
+    const lostBytes = state.lostBytes + bytes;
+    this.#advance(spool, spool.position + bytes, { ...state, skipping: true, lostBytes });
+  }
+
+  /** Moves on in a spool without writing anything. */
+  #advance(spool: Spool, to: number, after: LineState): void {
+    const nowWallMs = this.#options.clock.wallMs();
+    const place = {
+      from: to,
+      to,
+      log: { number: 0, inode: 0, size: 0 },
+      added: 0,
+      timestamp: "",
+      nowWallMs,
+      linesPerSecond: 0,
+      end: "more",
+      before: spool.state,
+      after,
+    } as const;
+    spool.position = to;
+    spool.state = after;
+    this.#guard(() => spool.place.write(place), undefined);
+    spool.free(to);
+  }
+
+  #write(spool: Spool, limits: PumpLimits, input: BatchInput): Batch {
+    const refusal = this.#askDisk(limits);
+    if (refusal !== null) return this.#discard(spool, input, refusal);
+    try {
+      this.#recoverOnce();
+      const batch = this.#files.open(input.nowWallMs, (file) => {
+        if (this.#files.isDue(file, limits, input.nowWallMs)) return null;
+        const room = { bytesMax: limits.fileBytes - file.size, isFresh: file.size === 0 };
+        const made = readBatch({ ...input, ...room });
+        if (made.isFull && made.used === 0 && file.size > 0) return null;
+        this.#commit(spool, file, input, made);
+        return made;
+      });
+      if (batch === null) this.#files.putAside(limits, input.nowWallMs);
+      this.#tellRecovered();
+      // The next call goes on in a new file.
+      return batch ?? { output: "", used: 0, state: input.state, isFull: true };
+    } catch (thrown) {
+      this.#refusedUntilMs = this.#options.clock.monotonicMs() + ASK_DISK_EVERY_MS;
+      return this.#discard(spool, input, messageOf(thrown));
+    }
+  }
+
+  #commit(spool: Spool, file: LineFile, input: BatchInput, batch: Batch): void {
+    if (batch.used === 0 && batch.output === "") {
+      spool.state = batch.state;
+      return;
+    }
+    const bytes = Buffer.from(batch.output);
+    const from = spool.position;
+    const { timestamp, nowWallMs, linesPerSecond, end, state: before } = input;
+    spool.place.write({
+      from,
+      to: from + batch.used,
+      log: { number: file.number, inode: file.inode, size: file.size },
+      added: bytes.length,
+      timestamp,
+      nowWallMs,
+      linesPerSecond,
+      end,
+      before,
+      after: batch.state,
+    });
+    if (bytes.length > 0) writeAll(file, bytes);
+    spool.position = from + batch.used;
+    spool.state = batch.state;
+    // Not what belongs to this piece: whoever comes after a sudden death may have to read it once more.
+    spool.free(from);
+  }
+
+  /** Nothing can be written: what is there is counted, so that it can be told later, and given back. */
+  #discard(spool: Spool, input: BatchInput, why: string): Batch {
+    this.#tellTrouble(why);
+    const batch = readBatch({ ...input, discard: true });
+    this.#lost += batch.state.lost - input.state.lost;
+    if (batch.used > 0) this.#advance(spool, spool.position + batch.used, batch.state);
+    return batch;
+  }
+
+  /** Why nothing may be written now, or null. */
+  #askDisk({ diskFreeBytes }: PumpLimits): string | null {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs < this.#refusedUntilMs) return this.#trouble;
+    if (nowMs < this.#askDiskAtMs) return null;
+    this.#askDiskAtMs = nowMs + ASK_DISK_EVERY_MS;
+    const space = readDiskSpace(this.#folder);
+    if (!space.ok || space.value.freeBytes >= diskFreeBytes) return null;
+    this.#refusedUntilMs = this.#askDiskAtMs;
+    return `only ${space.value.freeBytes} bytes are free at "${this.#folder}", ${diskFreeBytes} are to be`;
+  }
+
+  #tellTrouble(detail: string): void {
+    if (this.#trouble === null) this.#options.onTrouble(detail);
+    this.#trouble = detail;
+  }
+
+  #tellRecovered(): void {
+    if (this.#trouble === null) return;
+    this.#trouble = null;
+    this.#options.onRecovered(this.#lost);
+    this.#lost = 0;
+  }
+
+  /** Before the first line is written, what a sudden death left undone is done: it belongs before it. */
+  #recoverOnce(): void {
+    if (this.#isRecovered) return;
+    const nowWallMs = this.#options.clock.wallMs();
+    for (const path of filesIn(this.#folder, isPlace)) {
+      const spool = path.slice(0, -placePath("").length);
+      if (!existsSync(spool)) rmSync(path);
+    }
+    for (const path of filesIn(this.#folder, isSpool)) {
+      const noted = readPlace(placePath(path));
+      if (noted !== null) this.#files.open(nowWallMs, (file) => recover(path, noted.place, file));
+    }
+    this.#files.open(nowWallMs, endLine);
+    this.#isRecovered = true;
+  }
+}
+
+/** A state whose second began at `fromWallMs` at the earliest: a quiet time of the program is no allowance for later. */
+const withoutRest = (state: LineState, fromWallMs: number): LineState =>
+  state.sinceWallMs >= fromWallMs - SECOND_MS ? state : { ...state, sinceWallMs: fromWallMs - SECOND_MS };
+
+const isPlace = (name: string): boolean => name.startsWith(SPOOL_PREFIX) && name.endsWith(placePath(""));
+const isSpool = (name: string): boolean => name.startsWith(SPOOL_PREFIX) && !isPlace(name);
+
+function filesIn(folder: string, isWanted: (name: string) => boolean): readonly string[] {
+  try {
+    return readdirSync(folder)
+      .filter(isWanted)
+      .map((name) => join(folder, name));
+  } catch {
+    // No folder yet: nothing was started.
+    return [];
+  }
+}
