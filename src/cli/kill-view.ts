@@ -1,5 +1,5 @@
 import { parseDuration } from "../base/duration.ts";
-import { EXIT_CODES, type ErrorCode, FleetError, requireOk } from "../base/errors.ts";
+import { type ErrorCode, EXIT_CODES, FleetError, requireOk } from "../base/errors.ts";
 import type { ForbiddenBy, KillAnswer, KillOutcome } from "../fleet/supervisor/end-process.ts";
 
 const CODES: Readonly<Record<Exclude<KillOutcome, "killed">, ErrorCode>> = {
@@ -37,7 +37,9 @@ export function refusalOf(answer: KillAnswer & { readonly outcome: KillOutcome }
   const what = `process ${answer.pid}${answer.name === null ? "" : ` (${answer.name})`}`;
   switch (answer.outcome) {
     case "not-ours":
-      return new FleetError("NOT_AUTHORISED", `Cannot end ${what}: fleetd did not start it`, { hint: FORCE_HINT });
+      return new FleetError("NOT_AUTHORISED", `Cannot end ${what}: fleetd did not start it`, {
+        hint: FORCE_HINT,
+      });
     case "forbidden":
       return new FleetError("NOT_AUTHORISED", `Cannot end ${what}: ${RULES[answer.by ?? "system"]}`);
     case "timeout":

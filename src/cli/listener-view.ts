@@ -16,7 +16,13 @@ export const ofProtocol = (
 ): readonly Listener[] => listeners.filter((one) => protocol === undefined || one.protocol === protocol);
 
 /** One listener in the words of JSON. */
-export const listenerToJson = ({ protocol, address, port, user, owners }: Listener): Record<string, unknown> => ({
+export const listenerToJson = ({
+  protocol,
+  address,
+  port,
+  user,
+  owners,
+}: Listener): Record<string, unknown> => ({
   protocol,
   address,
   port,
@@ -44,6 +50,7 @@ export function renderListeners(
 
 function rowsOf({ protocol, address, port, user, owners }: Listener, style: Style) {
   const where = [String(port), protocol, address];
-  if (owners === null) return [[...where, style.yellow("unknown"), style.dim("not this user's to see"), user ?? "unknown"]];
+  if (owners === null)
+    return [[...where, style.yellow("unknown"), style.dim("not this user's to see"), user ?? "unknown"]];
   return owners.map((owner) => [...where, String(owner.pid), owner.name, owner.user ?? "unknown"]);
 }

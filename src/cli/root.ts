@@ -133,8 +133,48 @@ export const COMMANDS: CommandTable = toTable({
   },
   kill: {
     group: "Services",
-    summary: "End one process, and make sure that it is gone",
+    summary: "Send a signal to services, or end one process for sure",
     load: () => import("./commands/kill.ts").then((m) => m.kill),
+  },
+  start: {
+    group: "Services",
+    summary: "Start services, a program, or what a file defines",
+    load: () => import("./commands/start.ts").then((m) => m.start),
+  },
+  stop: {
+    group: "Services",
+    summary: "Stop services and everything that came of them",
+    load: () => import("./commands/stop.ts").then((m) => m.stop),
+  },
+  restart: {
+    group: "Services",
+    summary: "Start services anew, also without a gap",
+    load: () => import("./commands/restart.ts").then((m) => m.restart),
+  },
+  list: {
+    group: "Services",
+    summary: "List services: what they do, what they use, how they ended",
+    load: () => import("./commands/list.ts").then((m) => m.list),
+  },
+  ps: {
+    group: "Services",
+    summary: "List services: what they do, what they use, how they ended",
+    load: () => import("./commands/list.ts").then((m) => m.ps),
+  },
+  stats: {
+    group: "Services",
+    summary: "What services use: processors, memory, processes, with trends",
+    load: () => import("./commands/stats.ts").then((m) => m.stats),
+  },
+  adopt: {
+    group: "Services",
+    summary: "Make a process that runs already the process of a service",
+    load: () => import("./commands/adopt.ts").then((m) => m.adopt),
+  },
+  forget: {
+    group: "Services",
+    summary: "Stop services that were defined by command, and forget them",
+    load: () => import("./commands/forget.ts").then((m) => m.forget),
   },
   health: {
     group: "Care",

@@ -21,6 +21,7 @@ import { type ControlServer, startControlServer } from "../http/server/control-s
 import { clearSocket, makeSocketFolder, protectSocket } from "../platform/socket.ts";
 import type { MonitorContext } from "./monitor-context.ts";
 import { reloadConfiguration } from "./reload-configuration.ts";
+import { serviceHandlers } from "./supervision/service-control.ts";
 
 /** Receipts may wait this long, on a remote that is asked over a network and on one that is a folder. */
 const RECEIPTS_WITHIN_MS = { network: 30_000, folder: 1_000 };
@@ -50,6 +51,7 @@ export function openControl(context: MonitorContext): ControlServer {
       options.report({ kind: "second-instance", ...call, argv });
       return { pid: process.pid };
     },
+    services: serviceHandlers(context, () => context.supervision.get()),
     changes: async (call) => {
       // Nothing is pushed while this server is held, so whoever waits for a push need not.
       const waitMs = heldDown(context) === null ? call.timeoutMs : Math.min(call.timeoutMs, HELD_WAIT_MS);

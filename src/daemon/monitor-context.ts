@@ -6,6 +6,7 @@ import type { Report } from "./events.ts";
 import type { MachineRole } from "./machine-role.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 import type { RemoteGate } from "./remote-gate.ts";
+import type { MachineSupervision } from "./supervision/supervise.ts";
 
 /** A configuration that was read again: from which file, and what is different now. */
 export interface Reloaded {
@@ -30,6 +31,7 @@ export interface MonitorContext {
   readonly daemon: DaemonState;
   readonly gate: RemoteGate;
   readonly machine: MachineRole;
+  readonly supervision: MachineSupervision;
   readonly sendPorts: SendPorts;
   readonly receivePorts: ReceivePorts;
   readonly options: MonitorOptions;

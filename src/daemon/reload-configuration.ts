@@ -21,6 +21,7 @@ export async function reloadConfiguration(context: MonitorContext): Promise<Relo
   }
   setOwnGroups(mailbox.state, options.settings().groups);
   setTrustPolicy(mailbox.state, options.settings().trust);
+  context.supervision.opened?.redefine();
   options.report({ kind: "configured", ...reloaded });
   if (reloaded.changes.some(({ key }) => ON_THE_CARD.has(key))) daemon.wantCard(0);
   daemon.receiveBell.ring();

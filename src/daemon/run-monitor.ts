@@ -45,6 +45,7 @@ import { settleKeysWhenDue } from "./own-keys.ts";
 import { reloadConfiguration } from "./reload-configuration.ts";
 import { serverFacts } from "./server-facts.ts";
 import { renderStatusReply } from "./status-reply.ts";
+import { MachineSupervision } from "./supervision/supervise.ts";
 import { createRemoteWatch } from "./watch-remote.ts";
 
 /** A push at the end is worth this much waiting. */
@@ -83,17 +84,20 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
     setTrustPolicy(mailbox.state, options.settings().trust);
     await settleKeysWhenDue(mailbox);
     const pushSignal = withGrace(signal, () => (daemon.trouble === null ? LAST_PUSH_TIMEOUT_MS : 0));
+    const supervision = new MachineSupervision({ mailbox, daemon, machine, options, sendPorts, signal });
     const context: MonitorContext = {
       mailbox,
       daemon,
       gate,
       machine,
+      supervision,
       sendPorts,
       receivePorts: mailbox.receivePorts(),
       options,
       signal,
       pushSignal,
     };
+    await supervision.begin();
     const control = openControl(context);
     // What is wrong with the configuration is an event already.
     const reload = (): void => void reloadConfiguration(context).catch(() => undefined);
@@ -109,6 +113,7 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
       await control.stop();
       clearSocket(mailbox.paths.socket);
     }
+    await supervision.close();
     mending.throwIfLost();
     await pushLast(context);
   } catch (thrown) {
@@ -189,6 +194,7 @@ async function runLoops(context: MonitorContext, mending: Mending): Promise<void
       runLoop({ round: judge, bell: new Bell(), clock, signal, onError, pauseFirstMs }),
       runLoop({ round: () => auditRound(audit), bell: new Bell(), clock, signal, onError }),
       runHandlers(context, onError),
+      context.supervision.run(onError),
     ]);
   } finally {
     watch.close();

@@ -88,6 +88,9 @@ export interface ServerPaths {
   readonly socket: string;
 }
 
+/** The lock of whoever looks after the machine, one for all servers below the root. */
+export const machineLockPath = (root: string): string => join(root, "machine.lock");
+
 /** A unix socket's path may have 107 bytes on Linux and 103 on macOS; past 100 a short one is made elsewhere. */
 const SOCKET_BYTES_MAX = 100;
 
@@ -107,7 +110,7 @@ export function serverPaths(root: string, server: string): ServerPaths {
     handlers: join(folder, "handlers"),
     daemonLock: join(folder, "daemon.lock"),
     flushLock: join(folder, "flush.lock"),
-    machineLock: join(root, "machine.lock"),
+    machineLock: machineLockPath(root),
     socket: socketPath(folder),
   };
 }

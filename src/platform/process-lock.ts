@@ -71,10 +71,10 @@ const DAMAGED = /^SQLITE_(?:NOTADB|CORRUPT)/;
 
 /** Writes down who holds the lock at `path`, beside it. @throws FleetError IO naming the file */
 export function writeHolder(path: string, holder: LockHolder): void {
-  const { pid, startedWallMs } = holder;
+  const { pid, startedWallMs, server } = holder;
   removeEmptyFolder(`${path}.json`);
   try {
-    writeFileSync(`${path}.json.new`, `${JSON.stringify({ pid, startedWallMs })}\n`);
+    writeFileSync(`${path}.json.new`, `${JSON.stringify({ pid, startedWallMs, server })}\n`);
     renameSync(`${path}.json.new`, `${path}.json`);
   } catch (thrown) {
     throw ioError(`Cannot write "${path}.json"`, thrown);
@@ -88,7 +88,9 @@ export function readHolder(path: string): LockHolder | null {
     if (typeof value !== "object" || value === null || !("pid" in value) || !("startedWallMs" in value))
       return null;
     const { pid, startedWallMs } = value;
-    return typeof pid === "number" && typeof startedWallMs === "number" ? { pid, startedWallMs } : null;
+    if (typeof pid !== "number" || typeof startedWallMs !== "number") return null;
+    const server = "server" in value && typeof value.server === "string" ? { server: value.server } : {};
+    return { pid, startedWallMs, ...server };
   } catch {
     // Missing or half-written: the holder is unknown, which is an answer.
     return null;

@@ -18,4 +18,6 @@ export interface KeepableLock extends Lock {
 export interface LockHolder {
   readonly pid: number;
   readonly startedWallMs: number;
+  /** The server whose daemon it is, where a lock is not of one server alone. */
+  readonly server?: string;
 }

@@ -6,16 +6,29 @@ import { printJson, printText } from "../output/print-answer.ts";
 
 /** The arguments of `kill`, as typed. */
 export interface KillArguments {
-  readonly pid: string;
+  readonly name: readonly string[];
+  readonly pid: string | undefined;
+  readonly signal: string;
   readonly force: boolean;
   readonly timeout: string;
   readonly dryRun: boolean;
   readonly json: boolean;
+  readonly color: boolean | undefined;
+  readonly server: string | undefined;
+  readonly config: string | undefined;
 }
 
-/** Ends what was named. Exit code 0 when it is gone, 1: there was none, 75: it is still there, 77: it may not be ended. */
-export function kill(args: KillArguments): Promise<number> {
-  return killPid(toPid(args.pid), args);
+/**
+ * Ends a process, or sends a signal to services. Exit code 0 when it is gone, 1: there was none, 75: it is still there,
+ * 77: it may not be ended.
+ */
+export async function kill(args: KillArguments): Promise<number> {
+  if (args.name.length > 0 && args.pid === undefined) {
+    const { signalServices } = await import("./services.ts");
+    return await signalServices(args);
+  }
+  if (args.name.length === 0 && args.pid !== undefined) return await killPid(toPid(args.pid), args);
+  throw new FleetError("USAGE", "Cannot tell what to end: need the name of a service, or --pid PID");
 }
 
 async function killPid(pid: number, args: KillArguments): Promise<number> {
@@ -32,7 +45,8 @@ async function killPid(pid: number, args: KillArguments): Promise<number> {
   return 0;
 }
 
-function toPid(text: string): number {
+/** The id of a process as typed. @throws FleetError USAGE */
+export function toPid(text: string): number {
   const pid = /^\d{1,10}$/.test(text) ? Number(text) : 0;
   if (pid >= 1) return pid;
   throw new FleetError("USAGE", `Cannot read "--pid ${text.slice(0, 80)}": need the id of a process`);

@@ -1,7 +1,7 @@
 import { formatDuration } from "../../base/duration.ts";
 import { EXIT_CODES, FleetError } from "../../base/errors.ts";
-import { openProcessTable } from "../../platform/processes/process-table.ts";
 import { systemClock } from "../../platform/clock.ts";
+import { openProcessTable } from "../../platform/processes/process-table.ts";
 import { commandSignal } from "../command-signal.ts";
 import { toDuration } from "../kill-view.ts";
 import { listenerToJson, ofProtocol, toPort } from "../listener-view.ts";
@@ -31,7 +31,13 @@ export async function waitForPort(args: PortWaitArguments): Promise<number> {
   const waitedMs = Math.round(systemClock.monotonicMs() - startMs);
   if (args.json) {
     const listeners = ofProtocol(await table.listeners(port), args.protocol).map(listenerToJson);
-    printJson("port.wait", { port, wanted: args.free ? "free" : "listened", reached, waited_ms: waitedMs, listeners });
+    printJson("port.wait", {
+      port,
+      wanted: args.free ? "free" : "listened",
+      reached,
+      waited_ms: waitedMs,
+      listeners,
+    });
     return reached ? 0 : EXIT_CODES.NOT_YET;
   }
   const waited = formatDuration(waitedMs);
@@ -39,7 +45,9 @@ export async function waitForPort(args: PortWaitArguments): Promise<number> {
     const found = args.free ? "is still listened on" : "has nobody who listens";
     throw new FleetError("NOT_YET", `Cannot go on: port ${port} ${found} after ${waited}`);
   }
-  printText(args.free ? `Port ${port} is free after ${waited}` : `Port ${port} is listened on after ${waited}`);
+  printText(
+    args.free ? `Port ${port} is free after ${waited}` : `Port ${port} is listened on after ${waited}`,
+  );
   return 0;
 }
 

@@ -2,9 +2,16 @@ import { strictCommand } from "../strict-command.ts";
 
 /** `fleetd kill`. */
 export const kill = strictCommand({
-  meta: { name: "kill", description: "End one process, and make sure that it is gone" },
+  meta: { name: "kill", description: "Send a signal to services, or end one process for sure" },
   args: {
-    pid: { type: "string", required: true, valueHint: "PID", description: "Its id" },
+    name: {
+      type: "positional",
+      required: false,
+      repeatable: true,
+      description: "Services: everything of them gets the signal, and what follows is their policy's",
+    },
+    signal: { type: "string", default: "KILL", valueHint: "SIGNAL", description: "For services" },
+    pid: { type: "string", valueHint: "PID", description: "A process by its id" },
     force: { type: "boolean", description: "Also what fleetd did not start" },
     timeout: {
       type: "string",
@@ -14,6 +21,10 @@ export const kill = strictCommand({
     },
     "dry-run": { type: "boolean", description: "Only say what would be done" },
   },
-  examples: ["fleetd kill --pid 4242", "fleetd kill --pid 4242 --force --timeout 2s --json"],
+  examples: [
+    "fleetd kill web --signal HUP",
+    "fleetd kill --pid 4242",
+    "fleetd kill --pid 4242 --force --timeout 2s --json",
+  ],
   run: async ({ args }) => (await import("../actions/kill.ts")).kill(args),
 });

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { FleetError, requireOk } from "../../base/errors.ts";
 import { type Account, composeEnvironment } from "../../fleet/supervisor/compose-environment.ts";
 import { ENV_FILE_BYTES_MAX, parseEnvFile } from "../../fleet/supervisor/env-file.ts";
-import type { PreparedStart } from "../../fleet/supervisor/instance.ts";
+import type { PreparedStart } from "../../fleet/supervisor/instance-world.ts";
 import type { ServiceCommand, ServiceDefinition } from "../../fleet/supervisor/model.ts";
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { watchdogMs } from "../../fleet/supervisor/watch-probes.ts";

@@ -71,7 +71,10 @@ export class ServiceLogs {
 
   /** What nobody writes to any more; the folder is looked at only when a run began or ended. */
   #leftIn(folder: string, log: ServiceLog, live: ReadonlySet<string>): Set<string> {
-    const runs = [...live].join();
+    const last = this.#options
+      .instances()
+      .flatMap(({ key, run }) => (this.#folderOf(key) === folder ? [run?.run] : []));
+    const runs = [...live, ...last].join();
     const known = this.#left.get(folder);
     if (known?.runs === runs) return known.spools;
     const spools = new Set(log.spools().filter((spool) => !live.has(spool)));

@@ -3,17 +3,18 @@
  * and the work that is done again and again (logs, usage, zombies).
  */
 import { join } from "node:path";
-import { FleetError, messageOf } from "../../base/errors.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { NotifyReceiver } from "../../base/ports/prober.ts";
 import type { ProcessHost } from "../../base/ports/process-host.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
-import type { Instance, ProbeWatch } from "../../fleet/supervisor/instance.ts";
-import { folderOfKey } from "../../fleet/supervisor/model.ts";
+import type { Instance } from "../../fleet/supervisor/instance.ts";
+import type { InstanceReport } from "../../fleet/supervisor/instance-model.ts";
+import type { InstanceWorld, ProbeWatch } from "../../fleet/supervisor/instance-world.ts";
 import { prepareServices, ServiceStore } from "../../fleet/supervisor/service-store.ts";
 import { nameOf, type ServiceView, viewOf } from "../../fleet/supervisor/service-view.ts";
-import { Supervisor } from "../../fleet/supervisor/supervisor.ts";
+import { Supervisor, type SupervisorWorld } from "../../fleet/supervisor/supervisor.ts";
 import { needsNotify, type ProbeWorld, watchProbes } from "../../fleet/supervisor/watch-probes.ts";
 import { makePrivateFolder } from "../../platform/files.ts";
 import type { MachinePaths } from "../../platform/paths.ts";
@@ -149,8 +150,9 @@ export class Supervision {
     this.supervisor.begin(services, new Set(unreadable.keys()));
   }
 
-  #world() {
+  #world(): SupervisorWorld {
     const { clock, boot, onChanged, report } = this.#options;
+    const notify = this.#notify;
     return {
       clock,
       boot,
@@ -160,38 +162,37 @@ export class Supervision {
       host: this.host,
       store: this.store,
       prepare: prepareStart,
-      spool: (...of: Parameters<ServiceLogs["spool"]>) => this.#logs.spool(...of),
-      runStopCommand: async (
-        command: Parameters<typeof wordsOf>[0],
-        {
-          definition,
-          key,
-          mainPid,
-        }: { definition: Instance["definition"]; key: Instance["key"]; mainPid: number },
-        signal: AbortSignal,
-      ): Promise<void> => {
-        const { cwd, environment } = await surroundingsOf(definition, key);
-        const answer = await systemProber.ask(
-          {
-            kind: "exec",
-            command: wordsOf(command),
-            cwd,
-            environment: { ...environment, MAINPID: String(mainPid) },
-          },
-          definition.stop.timeoutMs,
-          signal,
-        );
-        if (!answer.isWell) this.#notice(`the stop command of "${definition.name}" failed: ${answer.detail}`);
-      },
-      openNotify: (definition: Instance["definition"], run: string): string | null =>
-        this.#notify !== null && needsNotify(definition.probes)
-          ? this.#notify.open({ run, userId: null })
-          : null,
+      spool: (key, run) => this.#logs.spool(key, run),
+      runStopCommand: (...of) => this.#runStopCommand(...of),
+      openNotify: ({ probes }, run) =>
+        notify !== null && needsNotify(probes) ? notify.open({ run, userId: null }) : null,
       watchProbes: (watch: ProbeWatch) => watchProbes(this.#probeWorld(), watch),
-      report: (instance: Instance, what: Parameters<Supervisor["report"]>[0]) =>
+      report: (instance: Instance, what: InstanceReport) =>
         report({ kind: "service", name: nameOf(instance), report: what }),
       onTrouble: (instance: Instance, detail: string) => this.#notice(`${nameOf(instance)}: ${detail}`),
     };
+  }
+
+  async #runStopCommand(
+    ...[command, { definition, key, mainPid }, signal]: Parameters<InstanceWorld["runStopCommand"]>
+  ): Promise<void> {
+    try {
+      const { cwd, environment } = await surroundingsOf(definition, key);
+      const words = {
+        command: wordsOf(command),
+        cwd,
+        environment: { ...environment, MAINPID: String(mainPid) },
+      };
+      const { isWell, detail } = await systemProber.ask(
+        { kind: "exec", ...words },
+        definition.stop.timeoutMs,
+        signal,
+      );
+      if (!isWell) this.#notice(`the stop command of "${definition.name}" failed: ${detail}`);
+    } catch (thrown) {
+      // The signal that follows ends it all the same.
+      this.#notice(`the stop command of "${definition.name}" cannot be run: ${messageOf(thrown)}`);
+    }
   }
 
   #probeWorld(): ProbeWorld {

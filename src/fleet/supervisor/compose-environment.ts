@@ -42,7 +42,10 @@ export function composeEnvironment(parts: EnvironmentParts): Result<Readonly<Rec
   merged.set("FLEETD_SERVICE", parts.service);
   merged.set("FLEETD_INSTANCE", String(parts.instance));
   const environment = Object.fromEntries(merged);
-  const length = Object.entries(environment).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  const length = Object.entries(environment).reduce(
+    (sum, [name, value]) => sum + name.length + value.length,
+    0,
+  );
   if (length <= ENVIRONMENT_LENGTH_MAX) return ok(environment);
   return fail(
     `Cannot start "${parts.service}": its environment has ${length} characters, need at most ${ENVIRONMENT_LENGTH_MAX}`,

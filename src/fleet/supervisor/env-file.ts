@@ -39,7 +39,8 @@ export function parseEnvFile(text: string): Result<EnvFile, readonly EnvFileNote
     else if (isReservedVariable(entry.name)) {
       dropped.push({ line, message: `"${entry.name}" is reserved for fleetd and left out` });
     } else variables.set(entry.name, entry.value);
-    if (variables.size > VARIABLES_MAX) return fail([{ line, message: `need at most ${VARIABLES_MAX} variables` }]);
+    if (variables.size > VARIABLES_MAX)
+      return fail([{ line, message: `need at most ${VARIABLES_MAX} variables` }]);
   }
   if (problems.length > 0) return fail(problems);
   return ok({ variables: Object.fromEntries(variables), dropped });
@@ -91,7 +92,15 @@ function readValue(reader: Reader): Result<string> {
   return ok(quote === '"' ? unescape(text) : text);
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\", $: "$", "`": "`" };
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  '"': '"',
+  "\\": "\\",
+  $: "$",
+  "`": "`",
+};
 
 /** A backslash before anything else stays, as in a shell; before the end of a line both go. */
 const unescape = (text: string): string =>

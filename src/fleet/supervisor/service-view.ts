@@ -97,7 +97,8 @@ export function viewOf(instance: Instance, facts: ViewFacts): ServiceView {
         ? null
         : { kind: lastEnd.kind, text: describeEnd(lastEnd), atWallMs: instance.endedWallMs },
     againInMs: phase.kind === "waiting" ? Math.max(0, phase.untilMonoMs - facts.nowMonoMs) : null,
-    usage: facts.usage,
+    // What a run used last says nothing when it is gone.
+    usage: tree === null ? null : facts.usage,
     cpuTrend: facts.cpuTrend,
     memoryTrend: facts.memoryTrend,
     memoryLimitBytes: definition.limits.memoryBytes,

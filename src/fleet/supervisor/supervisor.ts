@@ -7,7 +7,8 @@
 import { FleetError } from "../../base/errors.ts";
 import type { ProcessIdentity } from "../../base/ports/process-host.ts";
 import { decideLoad } from "./decide-load.ts";
-import { Instance, type InstanceWorld, rulesOf } from "./instance.ts";
+import { Instance, rulesOf } from "./instance.ts";
+import type { InstanceWorld } from "./instance-world.ts";
 import type { Dependency, ServiceDefinition } from "./model.ts";
 import { replaceInstance } from "./replace-instance.ts";
 import type { InstanceKey, NotedInstance } from "./service-store.ts";

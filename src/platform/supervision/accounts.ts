@@ -66,3 +66,13 @@ async function findEntry(table: "passwd" | "group", wanted: string): Promise<str
 
 /** A directory server that is away must not hold a start for ever. Chosen, not measured. */
 const GETENT_MS = 10_000;
+
+/** Whom a program runs as, for its environment: name, home and shell. @throws FleetError CONFIG when there is no such user */
+export async function findLogin(
+  user: string,
+): Promise<{ readonly name: string; readonly home: string; readonly shell: string }> {
+  const [name, , , , , home = "", shell = ""] = await findEntry("passwd", user);
+  if (name !== undefined) return { name, home: home || "/", shell: shell || "/bin/sh" };
+  if (isNumber(user)) return { name: user, home: "/", shell: "/bin/sh" };
+  throw new FleetError("CONFIG", `Cannot start as user "${user}": there is no such user`);
+}

@@ -74,6 +74,13 @@ function start(handlers: Partial<ControlHandlers>): void {
     reload: unexpected,
     push: unexpected,
     secondInstance: unexpected,
+    services: {
+      list: unexpected,
+      act: unexpected,
+      give: unexpected,
+      adopt: unexpected,
+      replace: unexpected,
+    },
   };
   server = startControlServer(path, { ...none, ...handlers });
 }

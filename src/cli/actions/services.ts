@@ -1,0 +1,232 @@
+/** What is done with services from the command line: asked of the daemon, and waited for. */
+import { FleetError } from "../../base/errors.ts";
+import type { ServiceView } from "../../fleet/supervisor/service-view.ts";
+import type { ServiceVerb } from "../../http/service-protocol.ts";
+import { commandSignal } from "../command-signal.ts";
+import { toDuration } from "../kill-view.ts";
+import { printJson, printNotice, printText } from "../output/print-answer.ts";
+import { openProgress } from "../output/progress.ts";
+import { safe } from "../output/safe-text.ts";
+import { paintState, renderServices, renderUsage } from "../output/service-table.ts";
+import { openStyle, terminalWidth } from "../output/terminal.ts";
+import { serviceToJson } from "../service-json.ts";
+import { serviceMetrics } from "../service-metrics.ts";
+import type { SettingFlags } from "../setting-sources.ts";
+import { openSupervisor, type SupervisorClient, watchServices } from "../supervisor-client.ts";
+
+/** Flags that every one of these commands has. */
+export interface ServiceFlags extends SettingFlags {
+  readonly json: boolean;
+  readonly color: boolean | undefined;
+}
+
+/** Flags of those that wait. */
+export interface WaitFlags extends ServiceFlags {
+  readonly wait: boolean;
+  readonly timeout: string;
+}
+
+/** What is over, for better or worse: nothing more happens soon. */
+const SETTLED_UP: ReadonlySet<ServiceView["state"]> = new Set([
+  "running",
+  "completed",
+  "failed",
+  "backoff",
+  "crash-loop",
+  "stopped",
+]);
+const IS_UP: ReadonlySet<ServiceView["state"]> = new Set(["running", "completed"]);
+
+/** Lists services. */
+export async function list(args: ServiceFlags & { readonly name: readonly string[] }): Promise<void> {
+  const client = await openSupervisor(args);
+  const { services, nowWallMs, containment, notes } = await client.ask((daemon) => daemon.services.list());
+  const chosen = choose(services, args.name);
+  if (args.json) {
+    printJson("list", { containment, notes, services: chosen.map(serviceToJson) });
+    return;
+  }
+  if (chosen.length === 0) {
+    printText(
+      'No services: define some in fleetd.yaml, or start one with "fleetd start --name web -- COMMAND"',
+    );
+    return;
+  }
+  printText(renderServices(chosen, { nowWallMs, style: openStyle(args), width: terminalWidth() }));
+}
+
+/** Shows what services use. */
+export async function stats(args: ServiceFlags & { readonly name: readonly string[] }): Promise<void> {
+  const client = await openSupervisor(args);
+  const { services } = await client.ask((daemon) => daemon.services.list());
+  const chosen = choose(services, args.name);
+  if (args.json) {
+    printJson("stats", { metrics: serviceMetrics(chosen), services: chosen.map(serviceToJson) });
+    return;
+  }
+  printText(renderUsage(chosen, openStyle(args), terminalWidth()));
+}
+
+/** Starts what is named, or everything. */
+export async function start(args: WaitFlags & { readonly name: readonly string[] }): Promise<number> {
+  const client = await openSupervisor(args);
+  return await actAndWait(client, args, { verb: "start", names: args.name });
+}
+
+/** Stops what is named; what needs it stops first. */
+export async function stop(
+  args: WaitFlags & { readonly name: readonly string[]; readonly all: boolean; readonly now: boolean },
+): Promise<number> {
+  const client = await openSupervisor(args);
+  return await actAndWait(client, args, { verb: args.now ? "kill" : "stop", names: namesOrAll(args) });
+}
+
+/** Starts anew; with `--zero-downtime` a new one takes over before the old one goes. */
+export async function restart(
+  args: WaitFlags & {
+    readonly name: readonly string[];
+    readonly all: boolean;
+    readonly zeroDowntime: boolean;
+  },
+): Promise<number> {
+  const client = await openSupervisor(args);
+  const names = namesOrAll(args);
+  if (args.zeroDowntime) return await replace(client, args, names);
+  return await actAndWait(client, args, { verb: "restart", names });
+}
+
+/** Stops what was started by command, and forgets it. */
+export async function forget(args: WaitFlags & { readonly name: readonly string[] }): Promise<number> {
+  const client = await openSupervisor(args);
+  return await actAndWait(client, args, { verb: "forget", names: args.name });
+}
+
+/** Sends a signal to everything of a service. */
+export async function signalServices(
+  args: ServiceFlags & { readonly name: readonly string[]; readonly signal: string },
+): Promise<number> {
+  const client = await openSupervisor(args);
+  const name = args.signal.toUpperCase();
+  const signal = name.startsWith("SIG") ? name : `SIG${name}`;
+  const { instances } = await client.ask((daemon) =>
+    daemon.services.act({ verb: "kill", names: args.name, signal }),
+  );
+  if (args.json) printJson("kill", { signal, instances });
+  else printText(`Sent ${signal} to ${instances.join(", ")}`);
+  return 0;
+}
+
+interface Asked {
+  readonly verb: ServiceVerb;
+  readonly names: readonly string[];
+}
+
+/** Has it done, and waits for what comes of it. Shared with `start` of what is defined by the command itself. */
+async function actAndWait(
+  client: SupervisorClient,
+  args: WaitFlags,
+  { verb, names }: Asked,
+): Promise<number> {
+  const timeoutMs = toDuration(args.timeout);
+  const before = new Map(
+    (await client.ask((daemon) => daemon.services.list())).services.map((one) => [
+      one.name,
+      one.startedWallMs,
+    ]),
+  );
+  const { instances } = await client.ask((daemon) => daemon.services.act({ verb, names }));
+  return await waitFor(client, args, { verb, instances, before, timeoutMs });
+}
+
+interface Awaited {
+  readonly verb: ServiceVerb;
+  readonly instances: readonly string[];
+  /** When each was started before. */
+  readonly before: ReadonlyMap<string, number | null>;
+  readonly timeoutMs: number;
+}
+
+/** Waits until each instance has come to what was asked of it, with progress, and says how it went. */
+export async function waitFor(client: SupervisorClient, args: WaitFlags, asked: Awaited): Promise<number> {
+  const { verb, instances, before, timeoutMs } = asked;
+  const named = new Set(instances);
+  const isAwaited = (one: ServiceView): boolean => named.has(one.name) && !one.successor;
+  const isDown = verb === "stop" || verb === "kill" || verb === "forget";
+  const hasSettled = (one: ServiceView): boolean => {
+    if (isDown) return one.state === "stopped";
+    const isNew = verb !== "restart" || one.startedWallMs !== before.get(one.name);
+    return isNew && SETTLED_UP.has(one.state);
+  };
+  const progress = openProgress();
+  const { answer, isEnough } = await watchServices(client, args.wait ? timeoutMs : 0, (services) => {
+    const open = services.filter((one) => isAwaited(one) && !hasSettled(one));
+    if (open.length > 0)
+      progress.update(`waiting for ${open.map(({ name, state }) => `${name} (${state})`).join(", ")}`);
+    return open.length === 0;
+  });
+  progress.clear();
+  const shown = answer.services.filter(isAwaited);
+  const failed = isDown ? [] : shown.filter((one) => hasSettled(one) && !IS_UP.has(one.state));
+  if (args.json) printJson(verb, { services: shown.map(serviceToJson), settled: isEnough });
+  else tell(args, verb, instances, shown);
+  if (!args.wait) return 0;
+  if (failed.length > 0) return failed.length === shown.length ? 1 : 2;
+  return isEnough ? 0 : 75;
+}
+
+function tell(
+  args: ServiceFlags,
+  verb: ServiceVerb,
+  instances: readonly string[],
+  shown: readonly ServiceView[],
+): void {
+  const style = openStyle(args);
+  if (verb === "forget") {
+    for (const name of instances) printText(`${name} forgotten`);
+    return;
+  }
+  for (const one of shown) {
+    const pid = one.pid === null ? "" : `, pid ${one.pid}`;
+    const why = one.state === "running" || one.lastEnd === null ? "" : `: ${one.lastEnd.text}`;
+    printText(safe`${one.name} ${paintState(one.state, style)}${pid}${isDownVerb(verb) ? "" : why}`);
+  }
+}
+
+const isDownVerb = (verb: ServiceVerb): boolean => verb === "stop" || verb === "kill";
+
+async function replace(client: SupervisorClient, args: WaitFlags, names: readonly string[]): Promise<number> {
+  const progress = openProgress();
+  progress.update("starting the new ones beside the old ones");
+  const { instances, failed } = await client.ask((daemon) =>
+    daemon.services.replace({ names }, commandSignal()),
+  );
+  progress.clear();
+  if (args.json) printJson("restart", { instances, failed });
+  for (const { name, detail } of failed) printNotice(`${name} stays as it was: ${detail}`);
+  if (!args.json)
+    for (const name of instances.filter((one) => !failed.some((bad) => bad.name === one)))
+      printText(`${name} replaced`);
+  if (failed.length === 0) return 0;
+  return failed.length === instances.length ? 1 : 2;
+}
+
+function namesOrAll({ name, all }: { name: readonly string[]; all: boolean }): readonly string[] {
+  if (name.length > 0 && all) throw new FleetError("USAGE", "Cannot take names and --all: need one of them");
+  if (name.length > 0 || all) return name;
+  throw new FleetError("USAGE", "Missing NAME", {
+    hint: "Name services, instances or groups, or give --all",
+  });
+}
+
+/** Those that are named: services, instances or groups; all for none. @throws FleetError BAD_INPUT */
+export function choose(services: readonly ServiceView[], names: readonly string[]): readonly ServiceView[] {
+  if (names.length === 0) return services;
+  return names.flatMap((name) => {
+    const found = services.filter(
+      (one) => one.name === name || one.service === name || one.groups.includes(name),
+    );
+    if (found.length > 0) return found;
+    const known = services.map((one) => one.name).join(", ") || "none";
+    throw new FleetError("BAD_INPUT", `Cannot find service "${name}": there are ${known}`);
+  });
+}

@@ -1,0 +1,65 @@
+/** The way of a command to the daemon that supervises this machine, whichever server it is of. */
+import { FleetError } from "../base/errors.ts";
+import type { ServiceView } from "../fleet/supervisor/service-view.ts";
+import type { ControlClient } from "../http/client/control-client.ts";
+import type { ServicesAnswer } from "../http/service-protocol.ts";
+import { systemClock } from "../platform/clock.ts";
+import { machineLockPath, serverPaths } from "../platform/paths.ts";
+import { readHolder } from "../platform/process-lock.ts";
+import { askDaemon } from "./ask-daemon.ts";
+import { commandSignal } from "./command-signal.ts";
+import type { SettingFlags } from "./setting-sources.ts";
+import { loadSettings, type Settings } from "./settings.ts";
+
+/** How long one question for news may stay open. */
+const ASK_MS_MAX = 10_000;
+
+/** A daemon that supervises. */
+export interface SupervisorClient {
+  readonly settings: Settings;
+  /** @throws FleetError what the daemon answered, or UNAVAILABLE when there is none any more */
+  ask<T>(call: (daemon: ControlClient) => Promise<T>): Promise<T>;
+}
+
+/** Finds the daemon that supervises. @throws FleetError UNAVAILABLE when none runs, CONFIG */
+export async function openSupervisor(flags: SettingFlags): Promise<SupervisorClient> {
+  const settings = await loadSettings(flags);
+  const holder = readHolder(machineLockPath(settings.root));
+  const none = new FleetError(
+    "UNAVAILABLE",
+    `Cannot reach the supervisor of "${settings.root}": no monitor runs, need one`,
+    { hint: 'Start one with "fleetd monitor", after "fleetd init" made a server' },
+  );
+  if (holder?.server === undefined) throw none;
+  const { socket } = serverPaths(settings.root, holder.server);
+  return {
+    settings,
+    async ask(call) {
+      const answer = await askDaemon(socket, async (daemon) => ({ value: await call(daemon) }));
+      if (answer === null) throw none;
+      return answer.value;
+    },
+  };
+}
+
+/**
+ * Looks at the services, again with every change, until `isEnough` or the time is up. Answers the last look, and whether
+ * it was enough.
+ */
+export async function watchServices(
+  client: SupervisorClient,
+  timeoutMs: number,
+  isEnough: (services: readonly ServiceView[]) => boolean,
+): Promise<{ readonly answer: ServicesAnswer; readonly isEnough: boolean }> {
+  const deadlineMs = systemClock.monotonicMs() + timeoutMs;
+  const signal = commandSignal();
+  for (;;) {
+    const answer = await client.ask((daemon) => daemon.services.list());
+    if (isEnough(answer.services)) return { answer, isEnough: true };
+    const leftMs = deadlineMs - systemClock.monotonicMs();
+    if (leftMs <= 0) return { answer, isEnough: false };
+    signal.throwIfAborted();
+    const call = { since: answer.revision, timeoutMs: Math.min(ASK_MS_MAX, leftMs) };
+    await client.ask((daemon) => daemon.changes(call, signal));
+  }
+}
