@@ -4,9 +4,10 @@
  *
  * Whatever is asked for is noted before it is done, so a daemon that dies in between leaves the wish to the next one.
  */
-import { FleetError } from "../../base/errors.ts";
+import { FleetError, requireOk } from "../../base/errors.ts";
 import type { ProcessIdentity } from "../../base/ports/process-host.ts";
 import { decideLoad } from "./decide-load.ts";
+import { compareKeys, findInstances } from "./find-instances.ts";
 import { Instance, rulesOf } from "./instance.ts";
 import type { InstanceWorld } from "./instance-world.ts";
 import type { Dependency, ServiceDefinition } from "./model.ts";
@@ -116,14 +117,7 @@ export class Supervisor {
    * @throws FleetError BAD_INPUT naming what is not known, and what is
    */
   find(names: readonly string[]): readonly Instance[] {
-    if (names.length === 0) return this.instances;
-    const found = new Set<Instance>();
-    for (const name of names) {
-      const meant = this.instances.filter((instance) => isMeant(instance, name));
-      if (meant.length === 0) throw unknownService(name, this.services);
-      for (const instance of meant) found.add(instance);
-    }
-    return [...found];
+    return requireOk("BAD_INPUT", findInstances(names, this.instances, [...this.#services.keys()]));
   }
 
   /** Wants these to run, and what they depend on; answers all of them. */
@@ -365,9 +359,6 @@ const FORGOTTEN_KILL_MS = 5_000;
 const byName = (services: readonly KnownService[]): Map<string, KnownService> =>
   new Map(services.map((service) => [service.definition.name, service]));
 
-const isMeant = (instance: Instance, name: string): boolean =>
-  instance.key.service === name || nameOf(instance) === name || instance.definition.groups.includes(name);
-
 const isDone = ({ state }: Instance): boolean =>
   state.phase.kind === "stopped" && state.lastEnd?.kind === "code" && state.lastEnd.code === 0;
 
@@ -375,15 +366,4 @@ function isMetBy(other: Instance, condition: Dependency["condition"]): boolean {
   if (condition === "completed") return isDone(other);
   if (condition === "ready") return other.isReady;
   return other.state.phase.kind === "running";
-}
-
-function compareKeys(left: InstanceKey, right: InstanceKey): number {
-  if (left.service !== right.service) return left.service < right.service ? -1 : 1;
-  return left.number - right.number || Number(left.successor) - Number(right.successor);
-}
-
-function unknownService(name: string, services: readonly KnownService[]): FleetError {
-  const names = services.map(({ definition }) => definition.name).sort();
-  const known = names.length === 0 ? "none is defined" : `there are ${names.join(", ")}`;
-  return new FleetError("BAD_INPUT", `Cannot find service "${name}": ${known}`);
 }
