@@ -7,10 +7,11 @@
 import { FleetError, requireOk } from "../../base/errors.ts";
 import type { ProcessIdentity } from "../../base/ports/process-host.ts";
 import { decideLoad } from "./decide-load.ts";
+import { mayStop, type Progress, restartsWith, waitsOf, withDependencies } from "./dependency-order.ts";
 import { compareKeys, findInstances } from "./find-instances.ts";
 import { Instance, rulesOf } from "./instance.ts";
 import type { InstanceWorld } from "./instance-world.ts";
-import type { Dependency, ServiceDefinition } from "./model.ts";
+import type { ServiceDefinition } from "./model.ts";
 import { replaceInstance } from "./replace-instance.ts";
 import type { InstanceKey, NotedInstance } from "./service-store.ts";
 import { nameOf } from "./service-view.ts";
@@ -43,7 +44,7 @@ export class Supervisor {
     this.#world = world;
     this.#instanceWorld = {
       ...world,
-      mayStart: (definition) => definition.dependsOn.every((dependency) => this.#isMet(dependency)),
+      mayStart: (definition) => waitsOf(definition, (name) => this.#progressOf(name)).length === 0,
       onChanged: () => this.#noteChange(),
     };
   }
@@ -149,10 +150,18 @@ export class Supervisor {
     void this.#stopInOrder(instances, isKilled);
   }
 
-  /** Starts these anew, and those that do not run. */
+  /** Starts these anew, and those that do not run; what runs and talks to them is started anew after them. */
   restart(instances: readonly Instance[]): void {
     this.#want(instances);
     for (const instance of instances) instance.apply({ kind: "restart", why: { kind: "person" } });
+    for (const name of new Set(instances.map(({ key }) => key.service))) {
+      const bound = restartsWith(name, this.#definitions()).filter((other) => other !== name);
+      const why = { kind: "dependency", detail: `${name} was started anew` } as const;
+      const running = this.instances.filter(
+        (one) => bound.includes(one.key.service) && !instances.includes(one) && one.tree !== null,
+      );
+      for (const one of running) one.apply({ kind: "restart", why });
+    }
   }
 
   /**
@@ -240,27 +249,23 @@ export class Supervisor {
     for (const instance of instances) instance.apply({ kind: "start" });
   }
 
-  /** These and everything they need, which comes first. */
+  /** These and everything they need; what has done what it was for is not done again. */
   #withDependencies(instances: readonly Instance[]): readonly Instance[] {
-    const found = new Set<Instance>();
-    const visit = (instance: Instance): void => {
-      if (found.has(instance)) return;
-      for (const { name } of instance.definition.dependsOn) {
-        for (const other of this.#instancesOf(name)) if (!isDone(other)) visit(other);
-      }
-      found.add(instance);
-    };
-    for (const instance of instances) visit(instance);
-    return [...found];
+    const named = instances.map(({ key }) => key.service);
+    const needed = withDependencies(named, this.#definitions());
+    const others = this.instances.filter(
+      (one) => needed.has(one.key.service) && !named.includes(one.key.service) && !isDone(one),
+    );
+    return [...others, ...instances];
   }
 
   async #stopInOrder(instances: readonly Instance[], isKilled: boolean): Promise<void> {
     let left = instances;
     while (left.length > 0) {
-      const needed = new Set(left.flatMap(({ definition }) => definition.dependsOn.map(({ name }) => name)));
-      const free = left.filter(({ key }) => !needed.has(key.service));
-      // A definition that was changed meanwhile may have made a ring.
-      const now = free.length === 0 ? left : free;
+      const asked = new Set(left.map(({ key }) => key.service));
+      const free = new Set(mayStop(asked, this.#definitions(), () => true));
+      // Definitions that were changed meanwhile may have made a ring.
+      const now = free.size === 0 ? left : left.filter(({ key }) => free.has(key.service));
       for (const instance of now) {
         instance.apply({ kind: "stop" });
         if (isKilled) instance.hurry();
@@ -268,6 +273,19 @@ export class Supervisor {
       left = left.filter((instance) => !now.includes(instance));
       await this.#until(() => now.every(({ state }) => state.phase.kind === "stopped"));
     }
+  }
+
+  #definitions(): readonly ServiceDefinition[] {
+    return this.services.map(({ definition }) => definition);
+  }
+
+  /** How far all instances of a service have come together. */
+  #progressOf(service: string): Progress {
+    const others = this.#instancesOf(service).filter(({ key }) => !key.successor);
+    if (others.length === 0) return "failed";
+    if (others.every(isDone)) return "completed";
+    if (others.every(({ isReady }) => isReady)) return "ready";
+    return others.every(({ state }) => state.phase.kind === "running") ? "started" : "idle";
   }
 
   async #retire(instance: Instance): Promise<void> {
@@ -323,11 +341,6 @@ export class Supervisor {
     this.#remove(successor);
   }
 
-  #isMet({ name, condition }: Dependency): boolean {
-    const others = this.#instancesOf(name).filter(({ key }) => !key.successor);
-    return others.length > 0 && others.every((other) => isMetBy(other, condition));
-  }
-
   #until(isTrue: () => boolean): Promise<void> {
     if (isTrue()) return Promise.resolve();
     return new Promise((resolve) => {
@@ -361,9 +374,3 @@ const byName = (services: readonly KnownService[]): Map<string, KnownService> =>
 
 const isDone = ({ state }: Instance): boolean =>
   state.phase.kind === "stopped" && state.lastEnd?.kind === "code" && state.lastEnd.code === 0;
-
-function isMetBy(other: Instance, condition: Dependency["condition"]): boolean {
-  if (condition === "completed") return isDone(other);
-  if (condition === "ready") return other.isReady;
-  return other.state.phase.kind === "running";
-}

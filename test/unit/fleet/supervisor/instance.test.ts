@@ -1,0 +1,128 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import type { Instance } from "../../../../src/fleet/supervisor/instance.ts";
+import { needsProbe, rulesOf } from "../../../../src/fleet/supervisor/instance.ts";
+import { definitionOf, knownOf, MemorySupervisor } from "../../../helpers/memory-supervisor.ts";
+
+const CRASH = { kind: "code", code: 1 } as const;
+
+let world = new MemorySupervisor();
+beforeEach(() => {
+  world = new MemorySupervisor();
+});
+
+async function started(file: Record<string, unknown> = {}): Promise<Instance> {
+  world.supervisor.begin([knownOf("web", file)], new Set());
+  await world.settle();
+  const [instance] = world.supervisor.instances;
+  if (instance === undefined) throw new Error("no instance");
+  return instance;
+}
+
+describe("Instance", () => {
+  test("notes its run before the start and its process after it", async () => {
+    const instance = await started();
+    expect(world.store.instances()[0]?.run).toMatchObject({
+      run: "run-1",
+      tree: { identity: { pid: 101, start: "boot:101" }, run: "run-1", cgroup: null },
+      ready: true,
+    });
+    expect(instance.tree?.identity.pid).toBe(101);
+  });
+
+  test("is started again after the pause that its rules say, with a new run", async () => {
+    await started();
+    world.host.end("run-1", CRASH);
+    await world.clock.advance(499);
+    expect(world.states).toEqual({ web: "backoff" });
+    await world.clock.advance(1);
+    await world.settle();
+    expect(world.states).toEqual({ web: "running" });
+    expect(world.host.spawned.map(({ run }) => run)).toEqual(["run-1", "run-2"]);
+  });
+
+  test("kills what its process left behind before it is started again", async () => {
+    await started();
+    world.host.obeysTerm = false;
+    world.host.end("run-1", CRASH, 2);
+    await world.clock.advance(9_999);
+    expect(world.states).toEqual({ web: "stopping" });
+    await world.clock.advance(1_000);
+    expect(world.host.killed).toEqual([10_000, 10_001]);
+    expect(world.states).toEqual({ web: "backoff" });
+  });
+
+  test("classes an end by want of memory", async () => {
+    const instance = await started();
+    world.host.outOfMemory.add("run-1");
+    world.host.end("run-1", { kind: "signal", signal: "SIGKILL" });
+    await world.settle();
+    expect(instance.state.lastEnd).toEqual({ kind: "oom" });
+  });
+
+  test("a start that the system refuses is told and tried again", async () => {
+    world.host.trouble = "no such program";
+    const instance = await started();
+    expect(instance.state.lastEnd).toEqual({ kind: "spawn", detail: "no such program" });
+    world.host.trouble = null;
+    await world.clock.advance(500);
+    await world.settle();
+    expect(world.states).toEqual({ web: "running" });
+  });
+
+  test("news of a run before the present one changes nothing", async () => {
+    await started({ probes: { readiness: { tcp: { port: 80 } } } });
+    const old = world.probes.get("web");
+    world.host.end("run-1", CRASH);
+    await world.clock.advance(500);
+    await world.settle();
+    old?.onReady(true);
+    old?.onUnwell({ kind: "probe", detail: "late" });
+    expect(world.states).toEqual({ web: "starting" });
+  });
+
+  test("what is not ready in time is stopped and tried again", async () => {
+    const instance = await started({ start_timeout: "5s", probes: { readiness: { tcp: { port: 80 } } } });
+    await world.clock.advance(5_000);
+    await world.settle();
+    expect(instance.state.lastEnd).toEqual({ kind: "probe", detail: "not ready within 5 s" });
+    expect(world.host.signals).toEqual(["SIGTERM 101"]);
+  });
+
+  test("a stop runs the stop command, then the signal of the definition", async () => {
+    const instance = await started({ stop: { command: ["/bin/quit"], signal: "INT" } });
+    world.supervisor.stop([instance]);
+    await world.clock.advance(1_000);
+    expect(world.told).toContain("stop command");
+    expect(world.host.signals).toEqual(["SIGINT 101"]);
+  });
+
+  test("hurry() kills what takes its time", async () => {
+    const instance = await started();
+    world.host.obeysTerm = false;
+    world.supervisor.stop([instance], true);
+    await world.settle();
+    expect(world.host.killed).toEqual([101]);
+    expect(world.states).toEqual({ web: "stopped" });
+  });
+});
+
+test("needsProbe() says yes to a startup or readiness probe, not to liveness alone", () => {
+  const probe = { tcp: { port: 80 } };
+  expect(
+    [{}, { startup: probe }, { readiness: probe }, { liveness: probe }].map((probes) =>
+      needsProbe(definitionOf("web", { probes })),
+    ),
+  ).toEqual([false, true, true, false]);
+});
+
+test("rulesOf() takes policy and pauses of the definition", () => {
+  expect(rulesOf(definitionOf("web", { restart: "always", backoff: { first: "1s" } }))).toEqual({
+    policy: "always",
+    firstMs: 1_000,
+    longestMs: 60_000,
+    stableMs: 10_000,
+    failures: 5,
+    withinMs: 60_000,
+    slowMs: 300_000,
+  });
+});
