@@ -15,7 +15,9 @@ function cycleFrom(
   done: Set<string>,
 ): readonly string[] | null {
   const way: { readonly name: string; readonly next: string[] }[] = [];
+  const places = new Map<string, number>();
   const enter = (name: string): void => {
+    places.set(name, way.length);
     way.push({ name, next: [...(graph.get(name) ?? [])] });
   };
   if (!done.has(start)) enter(start);
@@ -23,11 +25,12 @@ function cycleFrom(
     const next = top.next.shift();
     if (next === undefined) {
       done.add(top.name);
+      places.delete(top.name);
       way.pop();
       continue;
     }
-    const first = way.findIndex(({ name }) => name === next);
-    if (first !== -1) return [...way.slice(first).map(({ name }) => name), next];
+    const first = places.get(next);
+    if (first !== undefined) return [...way.slice(first).map(({ name }) => name), next];
     if (!done.has(next)) enter(next);
   }
   return null;

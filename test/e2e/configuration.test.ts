@@ -288,3 +288,33 @@ describe("a running monitor", () => {
     expect(existsSync(path)).toBe(true);
   });
 });
+
+describe("services", () => {
+  test("every mistake in a service has its line, an unknown word its suggestion, a circle its names", async () => {
+    const words =
+      "services:\n  web:\n    comand: [x]\n  db:\n    command: [x]\n    limits: { memory: 1 KiB }\n";
+    const refused = await fleet.run(["config", "check", file("services-words.yaml", words)]);
+    expect(refused.code).toBe(78);
+    expect(refused.stdout).toContain(
+      ':3: unknown key "services.web.comand", did you mean "services.web.command"?',
+    );
+    expect(refused.stdout).toContain(":6: services.db.limits.memory: need at least 1 MiB");
+    const circle =
+      "services:\n  a:\n    command: [x]\n    depends_on: [b]\n  b:\n    command: [x]\n    depends_on: [a]\n";
+    const waiting = await fleet.run(["config", "check", file("services-circle.yaml", circle)]);
+    expect(waiting.stdout).toContain(":4: services.a.depends_on: each waits for the next one: a -> b -> a");
+  });
+
+  test("config show speaks of services as the file does, and shows no secret", async () => {
+    const text =
+      "services:\n  web:\n    command: [x]\n    env: { DB_PASSWORD: hunter22, TOKEN: 'env:T', PORT: 80 }\n    stop: { timeout: 90s }\n";
+    const settings = await show(["--config", file("services-show.yaml", text)]);
+    expect(settings.get("services")?.value).toEqual({
+      web: {
+        command: ["x"],
+        env: { DB_PASSWORD: "***", TOKEN: "env:T", PORT: "80" },
+        stop: { timeout: "90s" },
+      },
+    });
+  });
+});

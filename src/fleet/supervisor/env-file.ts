@@ -80,16 +80,33 @@ function readValue(reader: Reader): Result<string> {
     const plain = takeLine(reader);
     return ok(plain.replace(/(?:^|[ \t]+)#.*$/, "").trimEnd());
   }
-  const quoted = (quote === '"' ? /^"((?:[^"\\]|\\[^])*)"/ : /^'([^'\n]*)'/).exec(reader.rest);
-  if (quoted === null) {
-    takeLine(reader);
-    return fail(`the quote ${quote} does not end${quote === "'" ? " in its line" : ""}`);
+  const length = quote === '"' ? lengthOfDoubleQuoted(reader.rest) : lengthOfSingleQuoted(reader.rest);
+  if (length === null) {
+    if (quote === '"') reader.rest = "";
+    else takeLine(reader);
+    return fail(
+      quote === '"' ? "the double quote does not end" : "the single quote does not end in its line",
+    );
   }
-  take(reader, quoted[0].length);
+  const text = reader.rest.slice(1, length - 1);
+  take(reader, length);
   const tail = takeLine(reader);
   if (!/^[ \t]*(?:#.*)?$/.test(tail)) return fail("something follows the closing quote");
-  const text = quoted[1] ?? "";
-  return ok(quote === '"' ? unescape(text) : text);
+  return ok(quote === '"' ? withoutEscapes(text) : text);
+}
+
+/** With both quotes; null when the second is missing. It may end lines later. */
+function lengthOfDoubleQuoted(text: string): number | null {
+  for (let at = 1; at < text.length; at += 1) {
+    if (text[at] === "\\") at += 1;
+    else if (text[at] === '"') return at + 1;
+  }
+  return null;
+}
+
+function lengthOfSingleQuoted(text: string): number | null {
+  const end = /['\n]/.exec(text.slice(1));
+  return end?.[0] === "'" ? end.index + 2 : null;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -103,8 +120,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /** A backslash before anything else stays, as in a shell; before the end of a line both go. */
-const unescape = (text: string): string =>
-  text.replace(/\\([^])/g, (whole, sign: string) => (sign === "\n" ? "" : (ESCAPES[sign] ?? whole)));
+const withoutEscapes = (text: string): string =>
+  text.replace(/\\(.)/gsu, (whole, sign: string) => (sign === "\n" ? "" : (ESCAPES[sign] ?? whole)));
 
 function takeLine(reader: Reader): string {
   const end = reader.rest.indexOf("\n");
