@@ -15,4 +15,3 @@ export function findFault(numbers: readonly number[], count: number): string | n
   if (at !== -1) return `line ${at} of the log is number ${numbers[at]}, after ${numbers[at - 1]}`;
   return numbers.length === count ? null : `${numbers.length} lines of ${count}`;
 }
-
