@@ -46,7 +46,9 @@ export function detectLevel(text: string): LogLevel | null {
   const glog = GLOG.exec(head)?.[1];
   if (glog !== undefined) return ofWord(glog);
   const near = head.slice(0, WORD_WITHIN);
-  return ofWord((LOUD.exec(near) ?? QUIET.exec(near) ?? FAILURE.exec(near))?.[1] ?? "");
+  const word = (LOUD.exec(near) ?? QUIET.exec(near))?.[1];
+  if (word !== undefined) return ofWord(word);
+  return FAILURE.test(near) ? "ERROR" : null;
 }
 
 /** Whether a line only goes on with what the one before it began, as the lines of a stack trace do. */
@@ -64,7 +66,7 @@ const LOUD = new RegExp(String.raw`(?:^|[\s[(|:<"])(${WORDS.toUpperCase()})(?=$|
 const QUIET = new RegExp(String.raw`(?:[[(<|]\s?(?=\w+\s?[\])>|])|^(?=\w+\s?:(?!:)))(${WORDS})\b`, "i");
 /** What runtimes print before they end: `TypeError: x is not a function`, `Traceback (most recent call last):`. */
 const FAILURE =
-  /^(?:Uncaught |Unhandled |Caused by: )?(?:[\w.$]*(Error|Exception)\b(?=:|$| in| at)|(Traceback) \()/;
+  /^(?:(?:Uncaught |Unhandled |Caused by: )?[\w.$]*(?:Error|Exception)\b(?=:|$| in| at)|Traceback \()/;
 const CONTINUATION = /^(?:[ \t]|Caused by: |\.\.\. )/;
 const JSON_LEVEL =
   /"(?:level|severity|lvl|loglevel|log\.level|levelname|severity_text|@l)"\s*:\s*(?:"([A-Za-z]{1,20})"|(\d{1,3})\b)/i;
@@ -98,6 +100,6 @@ function ofWord(word: string): LogLevel | null {
   if (/^(?:t|d|trace|debug|dbg|verbose)$/.test(small)) return "DEBUG";
   if (/^(?:i|info|information|notice|default)$/.test(small)) return "INFO";
   if (/^(?:w|warn|warning)$/.test(small)) return "WARNING";
-  if (/^(?:e|err|eror|error|severe|exception|traceback)$/.test(small)) return "ERROR";
+  if (/^(?:e|err|eror|error|severe)$/.test(small)) return "ERROR";
   return /^(?:f|c|crit|critical|alert|emerg|emergency|fatal|panic)$/.test(small) ? "CRITICAL" : null;
 }

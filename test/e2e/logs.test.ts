@@ -186,7 +186,6 @@ describe("logs", () => {
     [["logs", "--since", "yesterday"]],
     [["logs", "--limit", "0"]],
     [["logs", "--lines", "3"]],
-    [["logs", "word"]],
     [["metrics", "--hours", "0"]],
     [["metrics", "--hours", "-1"]],
     [["metrics", "--days", "1"]],

@@ -61,28 +61,32 @@ async function hasPumped(child: ReturnType<typeof startPump>): Promise<void> {
   reader.releaseLock();
 }
 
-test("a reader killed 15 times at any moment neither loses nor doubles a line", async () => {
-  const folder = newFolder();
-  const spool = join(folder, "spool-a");
-  const COUNT = 300_000;
-  const flood = startFlood(spool, ["0", String(COUNT), "60000"]);
-  for (let kill = 0; kill < 15; kill += 1) {
-    const pump = startPump(folder, spool);
-    await hasPumped(pump);
-    // The moment is the point: nothing is waited for.
-    await Bun.sleep(Math.random() * 60);
-    pump.kill("SIGKILL");
-    await pump.exited;
-  }
-  expect(await flood).toBe(0);
-  writeFileSync(join(folder, "over"), "");
-  const last = startPump(folder, spool);
-  expect(await last.exited).toBe(0);
-  expect(await new Response(last.stderr).text()).toBe("");
-  expect(findFault(numbersIn(folder), COUNT)).toBeNull();
-  expect(readdirSync(folder).filter((name) => name.startsWith("spool"))).toEqual([]);
-  expect(readdirSync(folder).filter((name) => name.startsWith("web-")).length).toBeGreaterThan(3);
-}, WAIT_MS);
+test(
+  "a reader killed 15 times at any moment neither loses nor doubles a line",
+  async () => {
+    const folder = newFolder();
+    const spool = join(folder, "spool-a");
+    const COUNT = 300_000;
+    const flood = startFlood(spool, ["0", String(COUNT), "60000"]);
+    for (let kill = 0; kill < 15; kill += 1) {
+      const pump = startPump(folder, spool);
+      await hasPumped(pump);
+      // The moment is the point: nothing is waited for.
+      await Bun.sleep(Math.random() * 60);
+      pump.kill("SIGKILL");
+      await pump.exited;
+    }
+    expect(await flood).toBe(0);
+    writeFileSync(join(folder, "over"), "");
+    const last = startPump(folder, spool);
+    expect(await last.exited).toBe(0);
+    expect(await new Response(last.stderr).text()).toBe("");
+    expect(findFault(numbersIn(folder), COUNT)).toBeNull();
+    expect(readdirSync(folder).filter((name) => name.startsWith("spool"))).toEqual([]);
+    expect(readdirSync(folder).filter((name) => name.startsWith("web-")).length).toBeGreaterThan(3);
+  },
+  WAIT_MS,
+);
 
 const strace = process.platform === "linux" ? Bun.which("strace") : null;
 if (strace === null) console.log("skipped: kills of a log's reader before each call, strace is missing");

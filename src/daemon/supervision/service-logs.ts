@@ -7,6 +7,7 @@ import { folderOfKey } from "../../fleet/supervisor/model.ts";
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { makePrivateFolder } from "../../platform/files.ts";
 import { openServiceLog } from "../../platform/service-log/service-log.ts";
+import { spoolPath } from "../../platform/service-log/spool-names.ts";
 
 /** What logs are made with. */
 export interface ServiceLogsOptions {
@@ -30,6 +31,9 @@ const CALLS_MAX = 4;
 export class ServiceLogs {
   readonly #options: ServiceLogsOptions;
   readonly #logs = new Map<string, ServiceLog>();
+  /** Instances by their folder and by the spool of their run: asked for every line, so not looked for among all. */
+  readonly #owners = new Map<string, Instance>();
+  readonly #writers = new Map<string, Instance>();
   /** Spools that are read to their end, by folder; `runs` is what ran when the folder was looked at. */
   readonly #left = new Map<string, { readonly runs: string; readonly spools: Set<string> }>();
 
@@ -85,8 +89,12 @@ export class ServiceLogs {
   /** The spools of runs under way, by folder; folders of instances without a run too. */
   #liveSpools(): ReadonlyMap<string, ReadonlySet<string>> {
     const live = new Map<string, Set<string>>();
+    this.#owners.clear();
+    this.#writers.clear();
     for (const instance of this.#options.instances()) {
       const folder = this.#folderOf(instance.key);
+      this.#owners.set(folder, instance);
+      if (instance.run !== null) this.#writers.set(spoolPath(folder, instance.run.run), instance);
       const spools = live.get(folder) ?? new Set();
       const isRunning = instance.tree !== null || instance.state.phase.kind === "spawning";
       if (isRunning && instance.run !== null) spools.add(spoolPath(folder, instance.run.run));
@@ -104,22 +112,14 @@ export class ServiceLogs {
       limits: () => this.#limitsOf(folder),
       onTrouble: (detail) => onTrouble(folder, detail),
       onRecovered: (lost) => onRecovered(folder, lost),
-      onLine: (line, spool) => this.#tellLine(folder, line, spool),
+      onLine: (line, spool) => this.#writers.get(spool)?.line(line),
     });
     this.#logs.set(folder, log);
     return log;
   }
 
-  #tellLine(folder: string, line: string, spool: string): void {
-    for (const instance of this.#options.instances()) {
-      const { run } = instance;
-      if (run !== null && spoolPath(folder, run.run) === spool) instance.line(line);
-    }
-  }
-
   #limitsOf(folder: string): PumpLimits {
-    const instance = this.#options.instances().find(({ key }) => this.#folderOf(key) === folder);
-    const limits = instance?.definition.logs;
+    const limits = this.#owners.get(folder)?.definition.logs;
     return {
       fileBytes: limits?.fileBytes ?? 0,
       keepMs: limits?.keepMs ?? 0,
@@ -134,5 +134,3 @@ export class ServiceLogs {
     return join(this.#options.folder, folderOfKey(key));
   }
 }
-
-const spoolPath = (folder: string, run: string): string => join(folder, `spool-${run}`);

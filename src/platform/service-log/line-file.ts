@@ -93,7 +93,7 @@ export function writeAll(file: LineFile, bytes: Uint8Array): void {
   try {
     while (written < bytes.length) written += writeSync(file.descriptor, bytes, written);
   } catch (thrown) {
-    ftruncateSync(file.descriptor, file.size);
+    if (written > 0) ftruncateSync(file.descriptor, file.size);
     throw thrown;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Where a reader stands in a spool, and what it was about to write when it stood there: a small file beside the spool.
  * It is written before the log is, so whoever comes after a sudden death knows what has to stand in the log, and can
- * look whether it does. Two slots are written in turn, so that half-written one leaves the one before.
+ * look whether it does. Two slots are written in turn, so that a half-written one leaves the one before.
  */
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { type LineState, parseState } from "./read-batch.ts";
@@ -14,6 +14,8 @@ export interface Place {
   /** The file it goes to: the number it will have once it was put aside, what it is, its size before, what is added. */
   readonly log: { readonly number: number; readonly inode: number; readonly size: number };
   readonly added: number;
+  /** Which start of the system this was, where that can be told: a power cut lies between two of them. */
+  readonly boot: string | null;
   /** All else that decides what the piece becomes. */
   readonly timestamp: string;
   readonly nowWallMs: number;

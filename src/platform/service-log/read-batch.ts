@@ -264,6 +264,10 @@ function cutText(text: string): string {
   return bytes.toString("utf8", 0, end) + CUT_MARK;
 }
 
+/** A state whose second began at `fromWallMs` at the earliest: a quiet time of the program is no allowance for later. */
+export const withoutRest = (state: LineState, fromWallMs: number): LineState =>
+  state.sinceWallMs >= fromWallMs - SECOND_MS ? state : { ...state, sinceWallMs: fromWallMs - SECOND_MS };
+
 /** A state that was written down, read back; null when it is none. */
 export function parseState(value: unknown): LineState | null {
   if (typeof value !== "object" || value === null) return null;

@@ -4,7 +4,7 @@
  * @see place-file.ts
  */
 import { closeSync, ftruncateSync, openSync } from "node:fs";
-import { type LineFile, readAt, writeAll } from "./line-file.ts";
+import { endLine, type LineFile, readAt, writeAll } from "./line-file.ts";
 import type { Place } from "./place-file.ts";
 import { type Batch, readBatch } from "./read-batch.ts";
 
@@ -15,6 +15,7 @@ export function recover(spool: string, place: Place, file: LineFile): void {
   if (batch === null) return;
   const bytes = Buffer.from(batch.output);
   // A power cut may have taken from the log what had been there before: then nothing of the piece is in it.
+  if (file.size < place.log.size) endLine(file);
   const begin = Math.min(place.log.size, file.size);
   const there = readAt(file.descriptor, begin, file.size - begin);
   if (bytes.subarray(0, there.length).equals(there)) {

@@ -6,27 +6,24 @@
  * Nothing the disk says stops anybody: what cannot be written is counted, said once, and told in the log when it goes
  * again. What lies further back than the whole log may be long is not even read.
  */
-import { existsSync, readdirSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { messageOf } from "../../base/errors.ts";
 import { toInstant } from "../../base/instant.ts";
 import type { PumpLimits, ServiceLine, ServiceLog, ServiceLogOptions } from "../../base/ports/service-log.ts";
-import { parseServiceLine, SERVICE_LINE_BYTES_MAX } from "../../base/service-line.ts";
-import { readDiskSpace } from "../disk-space.ts";
+import { SERVICE_LINE_BYTES_MAX } from "../../base/service-line.ts";
 import { fittingLimits } from "../log-names.ts";
-import { linesBackward, listLogParts } from "../log-reader.ts";
+import { DiskGuard } from "./disk-guard.ts";
+import { lastLines } from "./last-lines.ts";
 import { endLine, type LineFile, LineFiles, writeAll } from "./line-file.ts";
 import { placePath, readPlace } from "./place-file.ts";
-import { type Batch, type BatchInput, type LineState, readBatch } from "./read-batch.ts";
+import { type Batch, type BatchInput, type LineState, readBatch, withoutRest } from "./read-batch.ts";
 import { recover } from "./recover.ts";
-import { Spool } from "./spool.ts";
+import { currentBoot, Spool } from "./spool.ts";
+import { removeLoneNotes, spoolsIn } from "./spool-names.ts";
 
 /** So much of a spool is dealt with in one call: some milliseconds. */
 const PIECE_BYTES = 256 * 1024;
-/** The room on the disk is asked for once in this time, and a disk that refused is tried again after it. */
-const ASK_DISK_EVERY_MS = 1_000;
 const SECOND_MS = 1_000;
-const SPOOL_PREFIX = "spool-";
 
 /** One piece for all logs: only one is read at a time. */
 const buffer = Buffer.alloc(PIECE_BYTES + SERVICE_LINE_BYTES_MAX);
@@ -41,21 +38,16 @@ class SpooledLog implements ServiceLog {
   readonly #name: string;
   readonly #options: ServiceLogOptions;
   readonly #files: LineFiles;
+  readonly #disk: DiskGuard;
   readonly #spools = new Map<string, Spool>();
   #isRecovered = false;
-  /** What is wrong with the disk, since it was told; null while all is well. */
-  #trouble: string | null = null;
-  /** What was lost since then. */
-  #lost = 0;
-  /** Until then (monotonic ms) nothing is written, since the disk refused. */
-  #refusedUntilMs = Number.NEGATIVE_INFINITY;
-  #askDiskAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(folder: string, options: ServiceLogOptions) {
     this.#folder = folder;
     this.#name = basename(folder);
     this.#options = options;
     this.#files = new LineFiles(folder, this.#name);
+    this.#disk = new DiskGuard(folder, options.clock, options);
   }
 
   get freesRead(): boolean | null {
@@ -83,8 +75,8 @@ class SpooledLog implements ServiceLog {
     spool.isOver = true;
     return this.#guard(() => {
       if (this.#readOn(spool)) return false;
-      // Also where nothing is left to read, the last piece may not be in the log.
-      this.#recoverOnce();
+      // The last piece may not be in the log; where the disk does not take it, it is lost as all else is now.
+      this.#guard(() => this.#recoverOnce(), undefined);
       const found = spool.look();
       if (found !== null && found.size > spool.position) return false;
       spool.remove();
@@ -94,19 +86,11 @@ class SpooledLog implements ServiceLog {
   }
 
   spools(): readonly string[] {
-    return filesIn(this.#folder, isSpool);
+    return spoolsIn(this.#folder);
   }
 
   tail(count: number): readonly ServiceLine[] {
-    const lines: ServiceLine[] = [];
-    for (const { path } of listLogParts(this.#folder, this.#name)) {
-      for (const text of linesBackward(path)) {
-        if (lines.length >= count) return lines.reverse();
-        const line = parseServiceLine(text);
-        if (line !== null) lines.push(line);
-      }
-    }
-    return lines.reverse();
+    return lastLines(this.#folder, this.#name, count);
   }
 
   close(): void {
@@ -119,7 +103,7 @@ class SpooledLog implements ServiceLog {
     try {
       return attempt();
     } catch (thrown) {
-      this.#tellTrouble(messageOf(thrown));
+      this.#disk.tellTrouble(messageOf(thrown));
       return otherwise;
     }
   }
@@ -129,7 +113,11 @@ class SpooledLog implements ServiceLog {
     const found = spool.look();
     const pausedMs = this.#noteLook(spool);
     if (found === null) return false;
-    if (found.size === spool.position && !this.#hasNews(spool)) return false;
+    if (found.size === spool.position && !this.#hasNews(spool)) {
+      // One open file for a silent program is enough.
+      spool.place.close();
+      return false;
+    }
     const end = this.#endOf(spool, found.size);
     if (end === null) return false;
     const limits = fittingLimits(this.#options.limits());
@@ -151,11 +139,11 @@ class SpooledLog implements ServiceLog {
       discard: false,
       onLine: this.#onLineOf(spool),
     });
-    this.#notePartial(spool, found.size);
+    this.#notePartial(spool, found.size, isEnd && !batch.isFull);
     return batch.isFull || (batch.used > 0 && !isEnd);
   }
 
-  /** How long nobody looked, ms. */
+  /** How long nobody had looked, ms. */
   #noteLook(spool: Spool): number {
     const nowMs = this.#options.clock.monotonicMs();
     const pausedMs = nowMs - (spool.lookedMs ?? Number.NEGATIVE_INFINITY);
@@ -192,9 +180,9 @@ class SpooledLog implements ServiceLog {
     return waitedMs >= this.#options.limits().partialMs ? "part" : null;
   }
 
-  #notePartial(spool: Spool, size: number): void {
-    const isPartial = spool.position < size && size - spool.position <= SERVICE_LINE_BYTES_MAX;
-    if (!isPartial) spool.partial = null;
+  /** What is left after all whole lines were taken is the beginning of one. */
+  #notePartial(spool: Spool, size: number, isAllTaken: boolean): void {
+    if (!isAllTaken || spool.position >= size) spool.partial = null;
     else if (spool.partial?.size !== size) {
       spool.partial = { size, sinceMs: this.#options.clock.monotonicMs() };
     }
@@ -223,6 +211,7 @@ class SpooledLog implements ServiceLog {
       to,
       log: { number: 0, inode: 0, size: 0 },
       added: 0,
+      boot: currentBoot(),
       timestamp: "",
       nowWallMs,
       linesPerSecond: 0,
@@ -237,7 +226,7 @@ class SpooledLog implements ServiceLog {
   }
 
   #write(spool: Spool, limits: PumpLimits, input: BatchInput): Batch {
-    const refusal = this.#askDisk(limits);
+    const refusal = this.#disk.refusal(limits.diskFreeBytes);
     if (refusal !== null) return this.#discard(spool, input, refusal);
     try {
       this.#recoverOnce();
@@ -250,11 +239,11 @@ class SpooledLog implements ServiceLog {
         return made;
       });
       if (batch === null) this.#files.putAside(limits, input.nowWallMs);
-      this.#tellRecovered();
+      this.#disk.tellRecovered();
       // The next call goes on in a new file.
       return batch ?? { output: "", used: 0, state: input.state, isFull: true };
     } catch (thrown) {
-      this.#refusedUntilMs = this.#options.clock.monotonicMs() + ASK_DISK_EVERY_MS;
+      this.#disk.refuse();
       return this.#discard(spool, input, messageOf(thrown));
     }
   }
@@ -272,6 +261,7 @@ class SpooledLog implements ServiceLog {
       to: from + batch.used,
       log: { number: file.number, inode: file.inode, size: file.size },
       added: bytes.length,
+      boot: currentBoot(),
       timestamp,
       nowWallMs,
       linesPerSecond,
@@ -288,68 +278,23 @@ class SpooledLog implements ServiceLog {
 
   /** Nothing can be written: what is there is counted, so that it can be told later, and given back. */
   #discard(spool: Spool, input: BatchInput, why: string): Batch {
-    this.#tellTrouble(why);
+    this.#disk.tellTrouble(why);
     const batch = readBatch({ ...input, discard: true });
-    this.#lost += batch.state.lost - input.state.lost;
+    this.#disk.countLost(batch.state.lost - input.state.lost);
     if (batch.used > 0) this.#advance(spool, spool.position + batch.used, batch.state);
     return batch;
-  }
-
-  /** Why nothing may be written now, or null. */
-  #askDisk({ diskFreeBytes }: PumpLimits): string | null {
-    const nowMs = this.#options.clock.monotonicMs();
-    if (nowMs < this.#refusedUntilMs) return this.#trouble;
-    if (nowMs < this.#askDiskAtMs) return null;
-    this.#askDiskAtMs = nowMs + ASK_DISK_EVERY_MS;
-    const space = readDiskSpace(this.#folder);
-    if (!space.ok || space.value.freeBytes >= diskFreeBytes) return null;
-    this.#refusedUntilMs = this.#askDiskAtMs;
-    return `only ${space.value.freeBytes} bytes are free at "${this.#folder}", ${diskFreeBytes} are to be`;
-  }
-
-  #tellTrouble(detail: string): void {
-    if (this.#trouble === null) this.#options.onTrouble(detail);
-    this.#trouble = detail;
-  }
-
-  #tellRecovered(): void {
-    if (this.#trouble === null) return;
-    this.#trouble = null;
-    this.#options.onRecovered(this.#lost);
-    this.#lost = 0;
   }
 
   /** Before the first line is written, what a sudden death left undone is done: it belongs before it. */
   #recoverOnce(): void {
     if (this.#isRecovered) return;
     const nowWallMs = this.#options.clock.wallMs();
-    for (const path of filesIn(this.#folder, isPlace)) {
-      const spool = path.slice(0, -placePath("").length);
-      if (!existsSync(spool)) rmSync(path);
-    }
-    for (const path of filesIn(this.#folder, isSpool)) {
+    removeLoneNotes(this.#folder);
+    for (const path of spoolsIn(this.#folder)) {
       const noted = readPlace(placePath(path));
       if (noted !== null) this.#files.open(nowWallMs, (file) => recover(path, noted.place, file));
     }
     this.#files.open(nowWallMs, endLine);
     this.#isRecovered = true;
-  }
-}
-
-/** A state whose second began at `fromWallMs` at the earliest: a quiet time of the program is no allowance for later. */
-const withoutRest = (state: LineState, fromWallMs: number): LineState =>
-  state.sinceWallMs >= fromWallMs - SECOND_MS ? state : { ...state, sinceWallMs: fromWallMs - SECOND_MS };
-
-const isPlace = (name: string): boolean => name.startsWith(SPOOL_PREFIX) && name.endsWith(placePath(""));
-const isSpool = (name: string): boolean => name.startsWith(SPOOL_PREFIX) && !isPlace(name);
-
-function filesIn(folder: string, isWanted: (name: string) => boolean): readonly string[] {
-  try {
-    return readdirSync(folder)
-      .filter(isWanted)
-      .map((name) => join(folder, name));
-  } catch {
-    // No folder yet: nothing was started.
-    return [];
   }
 }

@@ -1,5 +1,6 @@
 /** A file that a program appends to, and how far it was read. */
 import { closeSync, fstatSync, openSync, readSync, rmSync } from "node:fs";
+import { readBoot } from "../boot.ts";
 import { hasCode } from "../io-error.ts";
 import { PlaceFile, placePath, readPlace } from "./place-file.ts";
 import { loadPunchHole } from "./punch-hole.ts";
@@ -10,6 +11,14 @@ const FREE_BYTES = 256 * 1024;
 /** The system gives back whole blocks. */
 const BLOCK_BYTES = 4096;
 const SECOND_MS = 1_000;
+
+let boot: string | null | undefined;
+
+/** Which start of the system this is; null where that cannot be told. */
+export function currentBoot(): string | null {
+  if (boot === undefined) boot = readBoot().id;
+  return boot;
+}
 
 /** The state before the first byte of a file that was made then: its first second is allowed what every second is. */
 const stateAt = (bornWallMs: number): LineState => ({ ...FIRST_STATE, sinceWallMs: bornWallMs - SECOND_MS });
@@ -29,6 +38,8 @@ export class Spool {
   freesRead: boolean | null = null;
   /** When (monotonic ms) it was looked at last; null: not by this process. */
   lookedMs: number | null = null;
+  /** The system was started anew since it was read last. */
+  readonly #isAfterBoot: boolean;
   #descriptor: number | null = null;
   #canWrite = false;
   #freed = 0;
@@ -38,6 +49,7 @@ export class Spool {
     const noted = readPlace(placePath(path));
     this.place = new PlaceFile(placePath(path), (noted?.turn ?? -1) + 1);
     this.position = noted?.place.to ?? 0;
+    this.#isAfterBoot = noted !== null && noted.place.boot !== currentBoot();
     this.state = noted?.place.after ?? FIRST_STATE;
   }
 
@@ -47,9 +59,9 @@ export class Spool {
     if (isFirst && !this.#open()) return null;
     const { size, mtimeMs, birthtimeMs } = fstatSync(this.#descriptor as number);
     if (this.state === FIRST_STATE) this.state = stateAt(birthtimeMs);
-    // On opening, a power cut took what was read already; later somebody cut the file, and what is there is new.
+    // A power cut took what was read already; else somebody cut the file, and what is there is new.
     if (size < this.position) {
-      this.position = isFirst ? size : 0;
+      this.position = isFirst && this.#isAfterBoot ? size : 0;
       this.#freed = Math.min(this.#freed, this.position);
     }
     return { size, changedWallMs: mtimeMs };
