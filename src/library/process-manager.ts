@@ -22,7 +22,7 @@ import { type InstancePaths, instancePaths } from "../platform/instance-paths.ts
 import { type InstanceSocket, listenForInstances, tellInstance } from "../platform/instance-socket.ts";
 import { ownCall } from "../platform/own-process.ts";
 import { markChildren, wasMarked } from "../platform/process-mark.ts";
-import { openProcessTable } from "../platform/processes/process-table.ts";
+import { openTable } from "../platform/runtime-table.ts";
 import { hookShutdown } from "../platform/shutdown-signals.ts";
 
 /** How a manager works. */
@@ -169,12 +169,12 @@ export class ProcessManager {
   /** Whether somebody listens on TCP port `port`, on whatever address. Binds nothing, so it needs no rights for it. */
   async isPortInUse(port: number): Promise<boolean> {
     if (!this.#isPort(port)) return false;
-    return (await openProcessTable()).isListened(port, "tcp");
+    return (await openTable()).isListened(port, "tcp");
   }
 
   /** Who listens on TCP port `port`; clients of it are not meant. */
   async findProcessByPort(port: number): Promise<PortInfo> {
-    const listeners = this.#isPort(port) ? await (await openProcessTable()).listeners(port) : [];
+    const listeners = this.#isPort(port) ? await (await openTable()).listeners(port) : [];
     const listening = listeners.filter(({ protocol }) => protocol === "tcp");
     const [first] = listening;
     const owner = listening.flatMap(({ owners }) => owners ?? [])[0];
@@ -235,7 +235,7 @@ export class ProcessManager {
 
   /** What is ours: what this process started, and what an instance before it left behind. */
   async #killPorts(): Promise<KillPorts> {
-    const table = await openProcessTable();
+    const table = await openTable();
     const isOurs = async (pid: number): Promise<boolean> =>
       wasMarked(pid, this.#paths.key) || ancestorsOf(pid, await table.list()).has(process.pid);
     return { table: { ...table, isOurs } satisfies ProcessTable, clock: systemClock, selfPid: process.pid };

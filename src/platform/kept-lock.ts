@@ -4,10 +4,10 @@
  * that file stays open. They lie on the byte that SQLite locks for a writer: whoever has no FFI and takes SQLite's lock
  * on the same file (`process-lock.ts`) is kept out by them, and keeps them out.
  */
-import { dlopen } from "bun:ffi";
 import { closeSync, fstatSync, openSync, statSync } from "node:fs";
 import type { KeepableLock, Lock } from "../base/ports/lock.ts";
 import { hasCode } from "./io-error.ts";
+import { openLibc } from "./libc.ts";
 import { tryLock } from "./process-lock.ts";
 
 /** `fcntl` as Linux has it: 0 when it did what it was asked. */
@@ -99,9 +99,6 @@ function isOpenOn(descriptor: number, path: string): boolean {
   }
 }
 
-/** The C library under the names that glibc and musl give it. */
-const LIBC_NAMES = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
-
 let loaded: Fcntl | null | undefined;
 
 /** Null on other systems, and where no code may be made at run time (`MemoryDenyWriteExecute`). */
@@ -111,13 +108,10 @@ function loadFcntl(): Fcntl | null {
 }
 
 function openFcntl(): Fcntl | null {
-  for (const name of LIBC_NAMES) {
-    try {
-      const { symbols } = dlopen(name, { fcntl: { args: ["i32", "i32", "ptr"], returns: "i32" } });
-      return symbols.fcntl as Fcntl;
-    } catch {
-      // The other C library's name, or no FFI: SQLite's lock is as good until an upgrade.
-    }
+  try {
+    return openLibc({ fcntl: { args: ["i32", "i32", "ptr"], returns: "i32" } }).fcntl as Fcntl;
+  } catch {
+    // SQLite's lock is as good until an upgrade.
+    return null;
   }
-  return null;
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { readStat } from "./processes/linux-stat.ts";
 import { liveProcesses, readFileOrNull, startOf } from "./processes/linux-table.ts";
 import { PS_ENVIRONMENT } from "./processes/ps-output.ts";
@@ -12,11 +13,12 @@ export function startOfProcess(pid: number): string | null {
     return stat === null ? null : startOf(stat);
   }
   if (process.platform === "win32") return null;
-  const { stdout, exitCode } = Bun.spawnSync(["ps", "-o", "lstart=", "-p", String(pid)], {
+  const { stdout, status } = spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], {
     env: PS_ENVIRONMENT,
+    encoding: "utf8",
   });
-  const text = stdout.toString().trim();
-  return exitCode === 0 && text !== "" ? text : null;
+  const text = stdout?.trim() ?? "";
+  return status === 0 && text !== "" ? text : null;
 }
 
 /** Process groups with a living process that was started with the variable `name` set to `value`; Linux only. */

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FACES } from "../../scripts/build/package.ts";
+import { Programs } from "../helpers/program.ts";
 import { TempFleet } from "../helpers/temp-fleet.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -14,7 +15,9 @@ if (missing !== null) console.log(`skipped: the library from npm pack (${missing
 const folder = mkdtempSync(join(tmpdir(), "fleetd-package-"));
 const project = join(folder, "project");
 const fleet = new TempFleet();
+const programs = new Programs();
 afterAll(async () => {
+  await programs.end();
   rmSync(folder, { recursive: true, force: true });
   await fleet.remove();
 });
@@ -113,6 +116,86 @@ describe.skipIf(missing !== null)("the library from npm pack", () => {
       await getServerSummary("/nowhere").catch((thrown) => console.log(JSON.stringify(thrown.code)));`;
     expect(await runScript(process.execPath, script)).toBe("IO");
   });
+
+  test.each([["node"], [process.execPath]])(
+    "lets one of 30 starters in %s be the first, and the next one as soon as it was killed",
+    async (runtime) => {
+      const file = join(project, "starter.mjs");
+      writeFileSync(
+        file,
+        `import { enforceSingleInstance, getProcessManager } from "fleetd/process";
+         getProcessManager({ folder: ${JSON.stringify(join(folder, "instances"))}, name: ${JSON.stringify(runtime)} });
+         const told = (argv, cwd, pid) => console.log(JSON.stringify({ argv, cwd, pid }));
+         const isFirst = await enforceSingleInstance(told);
+         console.log(isFirst ? "first" : "second");
+         if (isFirst) setInterval(() => undefined, 1_000);`,
+      );
+      const start = (...words: string[]) => programs.start([runtime, file, ...words], { cwd: project });
+      const starters = Array.from({ length: 30 }, () => start());
+      // The first may have been told of others before it says that it is one.
+      const saidOf = async (one: (typeof starters)[number]): Promise<string> => {
+        for (;;) {
+          const line = await one.line();
+          if (!line.startsWith("{")) return line;
+        }
+      };
+      const said = await Promise.all(starters.map(saidOf));
+      expect(said.toSorted()).toEqual(["first", ...Array<string>(29).fill("second")]);
+      const first = starters[said.indexOf("first")];
+      first?.kill("SIGKILL");
+      await first?.ended();
+      const next = start();
+      expect(await next.line()).toBe("first");
+      const second = start("--open", "a b");
+      expect(await second.ended()).toMatchObject({ code: 0, stdout: "second\n" });
+      expect(JSON.parse(await next.line())).toEqual({
+        argv: ["--open", "a b"],
+        cwd: project,
+        pid: second.pid,
+      });
+    },
+    120_000,
+  );
+
+  test.each([["node"], [process.execPath]])(
+    "finds and frees ports, and ends in order, in %s",
+    async (runtime) => {
+      const script = `
+        import { spawn } from "node:child_process";
+        import { once } from "node:events";
+        import { createServer } from "node:net";
+        import * as face from "fleetd/process";
+        const errors = [];
+        face.getProcessManager({ folder: ${JSON.stringify(join(folder, "instances"))}, onError: (context) => errors.push(context) });
+        const own = createServer().listen(0, "::1");
+        await once(own, "listening");
+        const { port } = own.address();
+        const holds = 'require("net").createServer().listen(0,"127.0.0.2",function(){console.log(this.address().port)})';
+        const child = spawn("node", ["-e", holds], { stdio: ["ignore", "pipe", "inherit"] });
+        const held = Number(String((await once(child.stdout, "data"))[0]));
+        face.registerManagedPort(held, "child");
+        const before = await face.getProcessStatus();
+        const ownKilled = await face.killProcessOnPort(port, { force: true });
+        const freed = await face.cleanupOnStartup();
+        face.registerShutdownHandlers();
+        face.onShutdown(() => new Promise((resolve) => setTimeout(resolve, 20)));
+        face.onShutdown((reason) => console.log(JSON.stringify({
+          isOwn: found.pid === process.pid, inUse: before.managedPorts, held, ownKilled, freed, errors, port, reason })));
+        const found = await face.findProcessByPort(port);
+        own.close();`;
+      const answer = (await runScript(runtime, script)) as Record<string, unknown>;
+      const { held, port } = answer;
+      expect(answer).toMatchObject({
+        isOwn: true,
+        inUse: [{ port: held, name: "child", inUse: true }],
+        ownKilled: false,
+        freed: [{ port: held, name: "child", outcome: "killed" }],
+        errors: [`freeing port ${port}`],
+        reason: "exit",
+      });
+    },
+    60_000,
+  );
 
   test.each([["bundler"], ["nodenext"]])(
     "has types, with %s resolution",
