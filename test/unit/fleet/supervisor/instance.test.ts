@@ -32,6 +32,7 @@ describe("Instance", () => {
   test("is started again after the pause that its rules say, with a new run", async () => {
     await started();
     world.host.end("run-1", CRASH);
+    await world.settle();
     await world.clock.advance(499);
     expect(world.states).toEqual({ web: "backoff" });
     await world.clock.advance(1);
@@ -44,9 +45,10 @@ describe("Instance", () => {
     await started();
     world.host.obeysTerm = false;
     world.host.end("run-1", CRASH, 2);
+    await world.settle();
     await world.clock.advance(9_999);
     expect(world.states).toEqual({ web: "stopping" });
-    await world.clock.advance(1_000);
+    await world.clock.advance(251);
     expect(world.host.killed).toEqual([10_000, 10_001]);
     expect(world.states).toEqual({ web: "backoff" });
   });
@@ -73,6 +75,7 @@ describe("Instance", () => {
     await started({ probes: { readiness: { tcp: { port: 80 } } } });
     const old = world.probes.get("web");
     world.host.end("run-1", CRASH);
+    await world.settle();
     await world.clock.advance(500);
     await world.settle();
     old?.onReady(true);

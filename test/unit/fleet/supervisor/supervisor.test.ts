@@ -105,6 +105,7 @@ describe("Supervisor and dependencies", () => {
     await begin(knownOf("web", { depends_on: { migrate: "completed" } }), knownOf("migrate"));
     expect(world.states).toEqual({ migrate: "running", web: "blocked" });
     world.host.end(world.host.lastRun, { kind: "code", code: 0 });
+    await world.settle();
     await world.clock.advance(100);
     expect(world.states).toEqual({ migrate: "completed", web: "running" });
   });
@@ -180,6 +181,7 @@ describe("Supervisor.replace()", () => {
     const replaced = world.supervisor.replace(find("web"));
     await world.settle();
     world.host.end(world.host.lastRun, CRASH);
+    await world.settle();
     await world.clock.advance(1_000);
     expect(await replaced).toEqual([{ name: "web", detail: "exit code 1" }]);
     expect(world.supervisor.instances[0]?.tree).toEqual(before ?? null);
@@ -231,6 +233,7 @@ describe("Supervisor.adopt()", () => {
     world.supervisor.adopt(instance, { pid: 7, start: "boot:7" });
     expect(world.states).toEqual({ web: "running" });
     world.host.end("run-1", CRASH);
+    await world.settle();
     await world.clock.advance(100);
     expect(world.states).toEqual({ web: "failed" });
   });

@@ -1,0 +1,97 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import type { ProcessTree } from "../../../../src/base/ports/process-host.ts";
+import { FRESH_HISTORY } from "../../../../src/fleet/supervisor/decide-restart.ts";
+import { prepareServices, ServiceStore } from "../../../../src/fleet/supervisor/service-store.ts";
+import { MemoryDatabase } from "../../../helpers/memory-database.ts";
+
+const WEB = { service: "web", number: 1, successor: false };
+const NEXT = { ...WEB, successor: true };
+const TREE: ProcessTree = { identity: { pid: 7, start: "boot:7" }, run: "r", cgroup: "/group" };
+
+let database = new MemoryDatabase();
+let store = new ServiceStore(database, "boot");
+beforeEach(() => {
+  database = new MemoryDatabase();
+  prepareServices(database);
+  store = new ServiceStore(database, "boot");
+});
+
+describe("ServiceStore", () => {
+  test("keeps what is wanted, and in which start of the system that was said", () => {
+    store.want([WEB], true);
+    expect(store.instances()).toEqual([
+      {
+        key: WEB,
+        wanted: true,
+        boot: "boot",
+        run: null,
+        restarts: 0,
+        history: FRESH_HISTORY,
+        lastEnd: null,
+        endedWallMs: null,
+      },
+    ]);
+  });
+
+  test("keeps a run before its process is known, and its process then", () => {
+    store.want([WEB], true);
+    store.noteRun(WEB, { run: "r", digest: "d", startedWallMs: 5.4 });
+    expect(store.instances()[0]?.run).toEqual({
+      run: "r",
+      tree: null,
+      ready: false,
+      startedWallMs: 5,
+      digest: "d",
+    });
+    store.noteProcess(WEB, TREE);
+    store.noteReady(WEB, true);
+    expect(store.instances()[0]?.run).toMatchObject({ tree: TREE, ready: true });
+  });
+
+  test("an end takes the run away and keeps what the next pause depends on", () => {
+    store.want([WEB], true);
+    store.noteRun(WEB, { run: "r", digest: "d", startedWallMs: 5 });
+    const history = { failures: 3, failedMonoMs: [1, 2, 3], isLooping: true };
+    store.noteEnd(WEB, { lastEnd: { kind: "oom" }, restarts: 2, history, endedWallMs: 9 });
+    expect(store.instances()[0]).toMatchObject({
+      run: null,
+      lastEnd: { kind: "oom" },
+      restarts: 2,
+      endedWallMs: 9,
+      // Instants of a clock that starts with the process mean nothing to the next one.
+      history: { failures: 3, failedMonoMs: [], isLooping: true },
+    });
+  });
+
+  test("succeed() makes the successor the instance, in one step", () => {
+    store.want([WEB, NEXT], true);
+    store.noteRun(NEXT, { run: "new", digest: "", startedWallMs: 1 });
+    const commits = database.commits;
+    store.succeed(WEB);
+    expect(database.commits).toBe(commits + 1);
+    expect(store.instances().map(({ key, run }) => [key, run?.run])).toEqual([[WEB, "new"]]);
+  });
+
+  test("forget() leaves nothing of an instance, and the others", () => {
+    store.want([WEB, NEXT], true);
+    store.forget(NEXT);
+    expect(store.instances().map(({ key }) => key)).toEqual([WEB]);
+  });
+
+  test("keeps definitions as they were given, the last of each name, until they are taken back", () => {
+    store.give([{ name: "web", definition: { command: ["a"] } }], 1);
+    store.give(
+      [
+        { name: "web", definition: { command: ["b"] } },
+        { name: "db", definition: {} },
+      ],
+      2,
+    );
+    expect(store.given()).toEqual([
+      { name: "db", definition: {} },
+      { name: "web", definition: { command: ["b"] } },
+    ]);
+    store.takeBack("web");
+    expect(store.given()).toEqual([{ name: "db", definition: {} }]);
+  });
+});

@@ -1,0 +1,59 @@
+import { expect, test } from "bun:test";
+import type { ProcessRow } from "../../../../src/base/ports/process-table.ts";
+import { sumTrees, usageOf } from "../../../../src/fleet/supervisor/sum-usage.ts";
+
+const row = (pid: number, parent: number, more: Partial<ProcessRow> = {}): ProcessRow => ({
+  pid,
+  parent,
+  group: pid,
+  session: pid,
+  start: `s${pid}`,
+  name: "x",
+  state: "sleeping",
+  cpuMs: 100,
+  residentBytes: 1_000,
+  ...more,
+});
+const tree = (pid: number) => ({ identity: { pid, start: `s${pid}` }, run: `run${pid}`, cgroup: null });
+
+test("sumTrees() counts a process, what came of it, and what is in its session", () => {
+  const rows = [
+    row(1, 0),
+    row(10, 1),
+    row(11, 10),
+    row(12, 11),
+    // Its parent has ended; its session tells whose it is.
+    row(13, 1, { session: 10 }),
+    row(20, 1),
+    row(30, 1),
+  ];
+  const look = sumTrees(rows, [tree(10), tree(20)], 0);
+  expect(usageOf("run10", look, null)).toEqual({
+    cpus: null,
+    cpuMs: 400,
+    residentBytes: 4_000,
+    processes: 4,
+  });
+  expect(usageOf("run20", look, null)).toMatchObject({ processes: 1 });
+});
+
+test("sumTrees() counts no zombies, and passes over what the system does not tell", () => {
+  const rows = [row(10, 1, { cpuMs: null, residentBytes: null }), row(11, 10, { state: "dead" })];
+  const look = sumTrees(rows, [tree(10)], 0);
+  expect(usageOf("run10", look, null)).toEqual({ cpus: null, cpuMs: 0, residentBytes: 0, processes: 1 });
+});
+
+test("sumTrees() ends on a ring of parents, which a look at a moving picture may show", () => {
+  const look = sumTrees([row(10, 1), row(11, 12), row(12, 11)], [tree(10)], 0);
+  expect(usageOf("run10", look, null)).toMatchObject({ processes: 1 });
+});
+
+test("usageOf() makes a rate of two looks, and a child that ended costs the others nothing", () => {
+  const before = sumTrees([row(10, 1, { cpuMs: 100 }), row(11, 10, { cpuMs: 900 })], [tree(10)], 1_000);
+  const after = sumTrees([row(10, 1, { cpuMs: 600 }), row(12, 10, { cpuMs: 250 })], [tree(10)], 2_000);
+  expect(usageOf("run10", after, before)?.cpus).toBe(0.75);
+});
+
+test("usageOf() knows nothing of a run that is gone", () => {
+  expect(usageOf("run10", sumTrees([], [tree(10)], 0), null)).toBeNull();
+});
