@@ -17,12 +17,12 @@ export interface Surroundings {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** Everything that one start is made of. @throws FleetError CONFIG naming what is missing */
+/** Everything that one start is made of, but its sockets. @throws FleetError CONFIG naming what is missing */
 export async function prepareStart(
   definition: ServiceDefinition,
   key: InstanceKey,
   notifySocket: string | null,
-): Promise<PreparedStart> {
+): Promise<Omit<PreparedStart, "listeners">> {
   const { command, user, group, name } = definition;
   if (command === null) throw new FleetError("CONFIG", `Cannot start "${name}": it has no command`);
   const { cwd, environment } = await surroundingsOf(definition, key);
@@ -32,7 +32,6 @@ export async function prepareStart(
     environment: { ...environment, ...notifyVariables(definition, notifySocket) },
     user,
     group,
-    listeners: [],
   };
 }
 

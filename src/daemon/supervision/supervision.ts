@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Database } from "../../base/ports/database.ts";
+import type { ListeningSockets } from "../../base/ports/listening-sockets.ts";
 import type { NotifyReceiver } from "../../base/ports/prober.ts";
 import type { ProcessHost } from "../../base/ports/process-host.ts";
+import type { ProcessTable } from "../../base/ports/process-table.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { InstanceReport } from "../../fleet/supervisor/instance-model.ts";
@@ -17,6 +19,7 @@ import { nameOf, type ServiceView, viewOf } from "../../fleet/supervisor/service
 import { Supervisor, type SupervisorWorld } from "../../fleet/supervisor/supervisor.ts";
 import { needsNotify, type ProbeWorld, watchProbes } from "../../fleet/supervisor/watch-probes.ts";
 import { makePrivateFolder } from "../../platform/files.ts";
+import { openListeningSockets } from "../../platform/listeners/listening-sockets.ts";
 import type { MachinePaths } from "../../platform/paths.ts";
 import { openNotifyReceiver } from "../../platform/prober/notify-sockets.ts";
 import { systemProber } from "../../platform/prober/prober.ts";
@@ -27,6 +30,7 @@ import type { Report } from "../events.ts";
 import { knownServices } from "./known-services.ts";
 import { prepareStart, surroundingsOf, wordsOf } from "./prepare-start.ts";
 import { UsageSampler } from "./sample-usage.ts";
+import { ServiceListeners } from "./service-listeners.ts";
 import { ServiceLogs } from "./service-logs.ts";
 
 /** What supervision needs of the daemon. */
@@ -54,18 +58,20 @@ export class Supervision {
   readonly #logs: ServiceLogs;
   readonly #notify: NotifyReceiver | null;
   readonly #sampler: UsageSampler;
+  readonly #listeners: ServiceListeners;
 
   private constructor(parts: {
     options: SupervisionOptions;
     database: Database;
     host: ProcessHost;
-    sampler: UsageSampler;
+    table: ProcessTable;
+    sockets: ListeningSockets;
   }) {
-    const { options, database, host, sampler } = parts;
+    const { options, database, host, table, sockets } = parts;
     this.host = host;
     this.#options = options;
     this.#database = database;
-    this.#sampler = sampler;
+    this.#sampler = new UsageSampler(table, options.clock);
     this.store = new ServiceStore(database, options.boot);
     this.#notify = openNotifyReceiver(join(options.paths.services, ".notify"));
     this.#logs = new ServiceLogs({
@@ -75,6 +81,13 @@ export class Supervision {
       onTrouble: (folder, detail) => this.#notice(`the log "${folder}" cannot be written: ${detail}`),
       onRecovered: (folder, lost) =>
         this.#notice(`the log "${folder}" is written again, ${lost} line(s) were lost`),
+    });
+    this.#listeners = new ServiceListeners({
+      sockets,
+      members: (tree) => host.members(tree),
+      listeners: (port) => table.listeners(port),
+      instances: () => this.supervisor.instances,
+      notice: (text) => this.#notice(text),
     });
     this.supervisor = new Supervisor(this.#world());
   }
@@ -86,8 +99,8 @@ export class Supervision {
     try {
       prepareServices(database);
       const host = await openProcessHost();
-      const sampler = new UsageSampler(await openProcessTable(), options.clock);
-      const supervision = new Supervision({ options, database, host, sampler });
+      const [table, sockets] = await Promise.all([openProcessTable(), openListeningSockets()]);
+      const supervision = new Supervision({ options, database, host, table, sockets });
       supervision.#begin();
       return supervision;
     } catch (thrown) {
@@ -138,6 +151,7 @@ export class Supervision {
     for (let calls = 0; calls < LAST_PUMPS_MAX && this.#logs.pump(); calls += 1);
     this.#logs.close();
     this.#notify?.close();
+    this.#listeners.close();
     this.host.close();
     this.#database.close();
   }
@@ -148,20 +162,24 @@ export class Supervision {
       this.#notice(`the definition of "${name}" cannot be read, its processes are left alone: ${why}`);
     }
     this.supervisor.begin(services, new Set(unreadable.keys()));
+    this.#listeners.takeBack();
   }
 
   #world(): SupervisorWorld {
-    const { clock, boot, onChanged, report } = this.#options;
+    const { clock, boot, report } = this.#options;
     const notify = this.#notify;
     return {
       clock,
       boot,
-      onChanged,
+      onChanged: () => this.#noteChange(),
       random: Math.random,
       newRun: () => crypto.randomUUID(),
       host: this.host,
       store: this.store,
-      prepare: prepareStart,
+      prepare: async (definition, key, notifySocket) => ({
+        ...(await prepareStart(definition, key, notifySocket)),
+        listeners: await this.#listeners.of(definition, key),
+      }),
       spool: (key, run) => this.#logs.spool(key, run),
       runStopCommand: (...of) => this.#runStopCommand(...of),
       openNotify: ({ probes }, run) =>
@@ -213,6 +231,11 @@ export class Supervision {
     if (memoryBytes === null || usage === null || usage.residentBytes <= memoryBytes) return;
     const [used, allowed] = [usage.residentBytes, memoryBytes].map((bytes) => Math.round(bytes / 1024 ** 2));
     instance.apply({ kind: "unwell", why: { kind: "memory", detail: `${used} MiB of ${allowed} MiB` } });
+  }
+
+  #noteChange(): void {
+    this.#listeners.release();
+    this.#options.onChanged();
   }
 
   #notice(text: string): void {
