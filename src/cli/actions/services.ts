@@ -1,7 +1,7 @@
 /** What is done with services from the command line: asked of the daemon, and waited for. */
-import { FleetError } from "../../base/errors.ts";
+import { EXIT_CODES, FleetError } from "../../base/errors.ts";
 import type { ServiceView } from "../../fleet/supervisor/service-view.ts";
-import type { ServiceVerb } from "../../http/service-protocol.ts";
+import type { ReplaceAnswer, ServiceVerb } from "../../http/service-protocol.ts";
 import { commandSignal } from "../command-signal.ts";
 import { toDuration } from "../kill-view.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
@@ -25,6 +25,9 @@ export interface WaitFlags extends ServiceFlags {
   readonly wait: boolean;
   readonly timeout: string;
 }
+
+/** With `--no-wait`: what cannot be done at all is known within this time. */
+const NO_WAIT_MS = 500;
 
 /** What is over, for better or worse: nothing more happens soon. */
 const SETTLED_UP: ReadonlySet<ServiceView["state"]> = new Set([
@@ -90,9 +93,14 @@ export async function restart(
   },
 ): Promise<number> {
   const client = await openSupervisor(args);
-  const names = namesOrAll(args);
-  if (args.zeroDowntime) return await replace(client, args, names);
-  return await actAndWait(client, args, { verb: "restart", names });
+  const { services } = await client.ask((daemon) => daemon.services.list());
+  const chosen = choose(services, namesOrAll(args)).filter((one) => !one.successor);
+  const gapless = chosen.filter((one) => args.zeroDowntime || one.zeroDowntime).map(({ name }) => name);
+  const others = chosen.map(({ name }) => name).filter((name) => !gapless.includes(name));
+  const codes: number[] = [];
+  if (gapless.length > 0) codes.push(await replace(client, args, gapless));
+  if (others.length > 0) codes.push(await actAndWait(client, args, { verb: "restart", names: others }));
+  return Math.max(0, ...codes);
 }
 
 /** Stops what was started by command, and forgets it. */
@@ -196,18 +204,32 @@ const isDownVerb = (verb: ServiceVerb): boolean => verb === "stop" || verb === "
 
 async function replace(client: SupervisorClient, args: WaitFlags, names: readonly string[]): Promise<number> {
   const progress = openProgress();
-  progress.update("starting the new ones beside the old ones");
-  const { instances, failed } = await client.ask((daemon) =>
-    daemon.services.replace({ names }, commandSignal()),
-  );
-  progress.clear();
-  if (args.json) printJson("restart", { instances, failed });
-  for (const { name, detail } of failed) printNotice(`${name} stays as it was: ${detail}`);
-  if (!args.json)
-    for (const name of instances.filter((one) => !failed.some((bad) => bad.name === one)))
-      printText(`${name} replaced`);
+  progress.update(`starting new ones beside ${names.join(", ")}`);
+  const timeout = AbortSignal.timeout(args.wait ? toDuration(args.timeout) : NO_WAIT_MS);
+  let answer: ReplaceAnswer;
+  try {
+    answer = await client.ask((daemon) =>
+      daemon.services.replace({ names }, AbortSignal.any([commandSignal(), timeout])),
+    );
+  } catch (thrown) {
+    // The monitor goes on with it.
+    if (!timeout.aborted) throw thrown;
+    if (args.json) printJson("restart", { instances: names, failed: [], settled: false });
+    else printText(safe`${names.join(", ")} not replaced yet: the monitor goes on with it`);
+    return args.wait ? EXIT_CODES.NOT_YET : 0;
+  } finally {
+    progress.clear();
+  }
+  return tellReplaced(args, answer);
+}
+
+function tellReplaced({ json }: WaitFlags, { instances, failed }: ReplaceAnswer): number {
+  if (json) printJson("restart", { instances, failed, settled: true });
+  for (const { name, detail } of failed) printNotice(safe`${name} stays as it was: ${detail}`);
+  const replaced = instances.filter((name) => !failed.some((one) => one.name === name));
+  if (!json) for (const name of replaced) printText(safe`${name} replaced`);
   if (failed.length === 0) return 0;
-  return failed.length === instances.length ? 1 : 2;
+  return failed.length === instances.length ? EXIT_CODES.FAILED : EXIT_CODES.PARTIAL;
 }
 
 function namesOrAll({ name, all }: { name: readonly string[]; all: boolean }): readonly string[] {

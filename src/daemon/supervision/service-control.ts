@@ -2,7 +2,7 @@
 import { FleetError, requireOk } from "../../base/errors.ts";
 import { mapError } from "../../base/result.ts";
 import { checkDependencies } from "../../fleet/supervisor/dependency-order.ts";
-import type { Instance } from "../../fleet/supervisor/instance.ts";
+import { type Instance, needsProbe } from "../../fleet/supervisor/instance.ts";
 import { parseServiceDefinition } from "../../fleet/supervisor/parse-service.ts";
 import { nameOf } from "../../fleet/supervisor/service-view.ts";
 import type { ServiceHandlers } from "../../http/server/control-server.ts";
@@ -43,7 +43,8 @@ export function serviceHandlers(
     },
     replace: async ({ names }) => {
       const { supervisor } = supervision();
-      const instances = supervisor.find(names);
+      const instances = supervisor.find(names).filter(({ key }) => !key.successor);
+      for (const instance of instances) checkReplaceable(instance);
       const failed = await supervisor.replace(instances);
       return { ...answer(instances), failed };
     },
@@ -77,6 +78,17 @@ function act({ supervisor, host }: Supervision, { verb, names, signal }: ActCall
       void supervisor.forget(instances);
       return instances;
   }
+}
+
+/** @throws FleetError BAD_INPUT where nobody could tell when the new one may take over */
+function checkReplaceable(instance: Instance): void {
+  const { definition } = instance;
+  if (definition.container !== null || needsProbe(definition)) return;
+  const name = nameOf(instance);
+  throw new FleetError(
+    "BAD_INPUT",
+    `Cannot replace "${name}" without a gap: it has no probe, need probes.readiness to know when a new one is ready`,
+  );
 }
 
 function give(

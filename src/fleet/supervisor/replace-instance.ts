@@ -4,10 +4,12 @@ import { troubleOf } from "./service-view.ts";
 
 /** What a replacement acts through. */
 export interface ReplacePorts {
-  readonly store: ServiceStore;
+  readonly store: Pick<ServiceStore, "want" | "succeed">;
   readonly addSuccessor: () => Instance;
   readonly remove: (instance: Instance) => void;
   readonly until: (isTrue: () => boolean) => Promise<void>;
+  /** From now on it is the new one that stays. */
+  readonly giveUp: () => void;
 }
 
 /**
@@ -17,15 +19,11 @@ export interface ReplacePorts {
  * At each step the notes say which of the two is to stay: the old one as long as it is wanted, then the new one.
  */
 export async function replaceInstance(old: Instance, ports: ReplacePorts): Promise<string | null> {
-  const { store, until, remove } = ports;
+  const { store, until, remove, giveUp } = ports;
   const successor = ports.addSuccessor();
   store.want([successor.key], true);
   successor.apply({ kind: "start" });
-  const hasFailed = (): boolean => {
-    const { kind } = successor.state.phase;
-    return kind === "waiting" || kind === "stopped" || kind === "ending";
-  };
-  await until(() => successor.isReady || hasFailed() || !old.state.wanted);
+  await until(() => successor.isReady || hasFailed(successor) || !old.state.wanted);
   if (!successor.isReady || !old.state.wanted) {
     const detail = old.state.wanted ? troubleOf(successor) : "it was stopped meanwhile";
     store.want([successor.key], false);
@@ -34,6 +32,7 @@ export async function replaceInstance(old: Instance, ports: ReplacePorts): Promi
     remove(successor);
     return detail;
   }
+  giveUp();
   store.want([old.key], false);
   old.apply({ kind: "stop" });
   await until(() => old.state.phase.kind === "stopped");
@@ -42,3 +41,16 @@ export async function replaceInstance(old: Instance, ports: ReplacePorts): Promi
   successor.succeed();
   return null;
 }
+
+/** Waits until one that is started anew in the ordinary way is ready, or has failed. Resolves to what went wrong, or null. */
+export async function untilSettled(instance: Instance, until: ReplacePorts["until"]): Promise<string | null> {
+  const isOver = (): boolean => {
+    const { kind } = instance.state.phase;
+    return kind === "waiting" || kind === "stopped" || kind === "blocked";
+  };
+  await until(() => instance.isReady || isOver());
+  return instance.isReady ? null : troubleOf(instance);
+}
+
+const hasFailed = ({ state }: Instance): boolean =>
+  ["blocked", "ending", "stopped", "waiting"].includes(state.phase.kind);

@@ -59,6 +59,8 @@ export interface ServiceView {
   readonly outdated: boolean;
   /** Takes the place of the one that runs once it is ready. */
   readonly successor: boolean;
+  /** It is started anew without a gap. */
+  readonly zeroDowntime: boolean;
   readonly command: readonly string[];
   /** From the configuration, or given by command. */
   readonly origin: "configured" | "given";
@@ -104,6 +106,7 @@ export function viewOf(instance: Instance, facts: ViewFacts): ServiceView {
     memoryLimitBytes: definition.limits.memoryBytes,
     outdated: instance.isOutdated,
     successor: key.successor,
+    zeroDowntime: definition.zeroDowntime,
     command: definition.command?.words ?? [],
     origin: facts.origin,
   };

@@ -7,12 +7,15 @@
 import { FleetError, requireOk } from "../../base/errors.ts";
 import type { ProcessIdentity } from "../../base/ports/process-host.ts";
 import { decideLoad } from "./decide-load.ts";
+
+import type { EndReason } from "./decide-restart.ts";
 import { mayStop, type Progress, restartsWith, waitsOf, withDependencies } from "./dependency-order.ts";
 import { compareKeys, findInstances } from "./find-instances.ts";
 import { Instance, rulesOf } from "./instance.ts";
 import type { InstanceWorld } from "./instance-world.ts";
 import type { ServiceDefinition } from "./model.ts";
-import { replaceInstance } from "./replace-instance.ts";
+import { type FailedReplacement, isLeftBehind, Replacements } from "./replacements.ts";
+
 import type { InstanceKey, NotedInstance } from "./service-store.ts";
 import { nameOf } from "./service-view.ts";
 
@@ -38,6 +41,7 @@ export class Supervisor {
   #services = new Map<string, KnownService>();
   readonly #instances = new Set<Instance>();
   readonly #waiters = new Set<() => void>();
+  readonly #replacements: Replacements;
   #isSettling = false;
 
   constructor(world: SupervisorWorld) {
@@ -47,6 +51,14 @@ export class Supervisor {
       mayStart: (definition) => waitsOf(definition, (name) => this.#progressOf(name)).length === 0,
       onChanged: () => this.#noteChange(),
     };
+    this.#replacements = new Replacements({
+      store: world.store,
+      instances: () => this.instances,
+      addSuccessor: (old) => this.#addSuccessor(old),
+      remove: (instance, isNoted) => this.#remove(instance, isNoted),
+      until: (isTrue) => this.#until(isTrue),
+      onChanged: () => this.#noteChange(),
+    });
   }
 
   /** In the order of their names. */
@@ -81,14 +93,16 @@ export class Supervisor {
       }
       const instance = this.#add(one.key, service);
       const decision = decideLoad(one, rulesOf(service.definition), { isEnabled: false, boot });
-      if (decision === "start") toStart.push(instance);
+      const isOver = isLeftBehind(one, noted);
+      if (decision === "start" && !isOver) toStart.push(instance);
       // What a start of the system ended is not looked for.
-      takeUp.push([instance, decision === "take" ? one : { ...one, run: null }]);
+      const wanted = one.wanted && !isOver;
+      takeUp.push([instance, decision === "take" ? { ...one, wanted } : { ...one, wanted, run: null }]);
     }
     for (const service of services) toStart.push(...this.#addMissing(service));
     for (const [instance, one] of takeUp) instance.takeUp(one);
+    this.#replacements.settle();
     this.#startThese(toStart);
-    this.#settleSuccessors();
   }
 
   /** Takes other definitions: what is new is started, what is gone is stopped and forgotten, what runs keeps its own. */
@@ -152,9 +166,10 @@ export class Supervisor {
 
   /** Starts these anew, and those that do not run; what runs and talks to them is started anew after them. */
   restart(instances: readonly Instance[]): void {
-    this.#want(instances);
-    for (const instance of instances) instance.apply({ kind: "restart", why: { kind: "person" } });
-    for (const name of new Set(instances.map(({ key }) => key.service))) {
+    const staying = instances.filter((one) => this.#replacements.stays(one));
+    this.#want(staying);
+    for (const instance of staying) instance.apply({ kind: "restart", why: { kind: "person" } });
+    for (const name of new Set(staying.map(({ key }) => key.service))) {
       const bound = restartsWith(name, this.#definitions()).filter((other) => other !== name);
       const why = { kind: "dependency", detail: `${name} was started anew` } as const;
       const running = this.instances.filter(
@@ -168,23 +183,22 @@ export class Supervisor {
    * Starts these anew one after the other without a gap: a new one beside the old one, which goes when the new one is
    * ready. Resolves to what went wrong, by name; the old one then runs on.
    */
-  async replace(instances: readonly Instance[]): Promise<readonly { name: string; detail: string }[]> {
-    const failed: { name: string; detail: string }[] = [];
-    this.#want(instances);
-    for (const instance of instances) {
-      if (!instance.isReady) {
-        instance.apply({ kind: "restart", why: { kind: "person" } });
-        continue;
-      }
-      const detail = await replaceInstance(instance, {
-        store: this.#world.store,
-        addSuccessor: () => this.#addSuccessor(instance),
-        remove: (one) => this.#remove(one),
-        until: (isTrue) => this.#until(isTrue),
-      });
-      if (detail !== null) failed.push({ name: nameOf(instance), detail });
+  async replace(instances: readonly Instance[]): Promise<readonly FailedReplacement[]> {
+    const staying = instances.filter((one) => this.#replacements.stays(one));
+    this.#want(staying);
+    return await this.#replacements.replace(staying, { kind: "person" });
+  }
+
+  /** Starts those of a service anew that run, because of a change; without a gap where it asks for that. */
+  async renew(service: string, why: EndReason): Promise<readonly FailedReplacement[]> {
+    const running = this.#instancesOf(service).filter(
+      (one) => this.#replacements.stays(one) && one.state.wanted && one.state.phase.kind !== "stopped",
+    );
+    const gapless = running.filter(({ definition }) => definition.zeroDowntime);
+    for (const instance of running) {
+      if (!gapless.includes(instance)) instance.apply({ kind: "restart", why });
     }
-    return failed;
+    return await this.#replacements.replace(gapless, why);
   }
 
   /** Stops what is left of a service that was given by command, and forgets it. */
@@ -244,9 +258,10 @@ export class Supervisor {
   }
 
   #startThese(instances: readonly Instance[]): void {
-    if (instances.length === 0) return;
-    this.#want(instances);
-    for (const instance of instances) instance.apply({ kind: "start" });
+    const staying = instances.filter((one) => this.#replacements.stays(one));
+    if (staying.length === 0) return;
+    this.#want(staying);
+    for (const instance of staying) instance.apply({ kind: "start" });
   }
 
   /** These and everything they need; what has done what it was for is not done again. */
@@ -281,7 +296,7 @@ export class Supervisor {
 
   /** How far all instances of a service have come together. */
   #progressOf(service: string): Progress {
-    const others = this.#instancesOf(service).filter(({ key }) => !key.successor);
+    const others = this.#instancesOf(service).filter((one) => this.#replacements.stays(one));
     if (others.length === 0) return "failed";
     if (others.every(isDone)) return "completed";
     if (others.every(({ isReady }) => isReady)) return "ready";
@@ -297,10 +312,10 @@ export class Supervisor {
     if (service === undefined || instance.key.number > service.definition.instances) this.#remove(instance);
   }
 
-  #remove(instance: Instance): void {
+  #remove(instance: Instance, isNoted = true): void {
     instance.detach();
     this.#instances.delete(instance);
-    this.#world.store.forget(instance.key);
+    if (isNoted) this.#world.store.forget(instance.key);
     this.#noteChange();
   }
 
@@ -310,35 +325,6 @@ export class Supervisor {
     const tree = noted.run === null ? null : (noted.run.tree ?? host.findRun(noted.run.run));
     store.forget(noted.key);
     if (tree !== null) void host.kill(tree, FORGOTTEN_KILL_MS).then(() => host.forget(tree));
-  }
-
-  /** A replacement that its daemon did not live to finish: the new one stays if the old one was already given up. */
-  #settleSuccessors(): void {
-    for (const successor of this.instances.filter(({ key }) => key.successor)) {
-      const [old] = this.#instancesOf(successor.key.service).filter(
-        ({ key }) => key.number === successor.key.number && !key.successor,
-      );
-      if (old === undefined || !old.state.wanted) void this.#finishSuccession(successor, old ?? null);
-      else void this.#retireSuccessor(successor);
-    }
-  }
-
-  async #finishSuccession(successor: Instance, old: Instance | null): Promise<void> {
-    if (old !== null) {
-      await this.#until(() => old.state.phase.kind === "stopped");
-      old.detach();
-      this.#instances.delete(old);
-    }
-    this.#world.store.succeed(successor.key);
-    successor.succeed();
-    this.#noteChange();
-  }
-
-  async #retireSuccessor(successor: Instance): Promise<void> {
-    this.#world.store.want([successor.key], false);
-    successor.apply({ kind: "stop" });
-    await this.#until(() => successor.state.phase.kind === "stopped");
-    this.#remove(successor);
   }
 
   #until(isTrue: () => boolean): Promise<void> {
