@@ -124,7 +124,8 @@ export async function startSilentServer(wantedPort = 0): Promise<GitServer> {
   };
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = await startSilentServer();
   await server.stop();
   return server.port;
