@@ -14,7 +14,8 @@ const WITHIN_MS = 60_000;
 const [handed, shared] = await Promise.all([freePort(), freePort()]);
 const sandbox = new FleetSandbox();
 const broken = join(sandbox.folder, "broken");
-const program = (port: number) => ["command:", `[${process.execPath}, ${SERVES}, "${port}", ${broken}]`].join(" ");
+const program = (port: number) =>
+  ["command:", `[${process.execPath}, ${SERVES}, "${port}", ${broken}]`].join(" ");
 writeFileSync(
   join(sandbox.folder, "fleetd.yaml"),
   `services:
@@ -95,7 +96,10 @@ describe("a service whose socket the monitor has", () => {
     for (let round = 0; round < 3; round += 1) {
       const before = await pidOf("handed");
       // Plain "restart" goes the way that the definition asks for.
-      expect(await sandbox.run("code1", ["restart", "handed"])).toMatchObject({ exitCode: 0, stdout: "handed replaced\n" });
+      expect(await sandbox.run("code1", ["restart", "handed"])).toMatchObject({
+        exitCode: 0,
+        stdout: "handed replaced\n",
+      });
       const after = await pidOf("handed");
       expect(after).not.toBe(before);
       await untilHolds(() => Promise.resolve((load.answers.get(String(after)) ?? 0) > 20), WITHIN_MS);
@@ -119,13 +123,13 @@ describe("a service whose socket the monitor has", () => {
     }
     await load.end();
     console.log(`replaced 3 times: ${load.answered} requests, ${load.failures.length} failed`);
-    expect(load.failures).toEqual([]);
+    expect([...load.failures]).toEqual([]);
   }, 180_000);
 
   test("keeps its socket when the monitor is killed, and the next monitor has the same one", async () => {
     const load = await loadOn(handed);
     const pid = await pidOf("handed");
-    killHard(monitor.pid);
+    killHard(monitor.pid, "process");
     await monitor.ended;
     monitor = await sandbox.monitor("code1");
     await allRun();
@@ -138,7 +142,7 @@ describe("a service whose socket the monitor has", () => {
     expect((await sandbox.run("code1", ["restart", "handed"])).exitCode).toBe(0);
     await load.end();
     console.log(`monitor killed, then replaced: ${load.answered} requests, ${load.failures.length} failed`);
-    expect(load.failures).toEqual([]);
+    expect([...load.failures]).toEqual([]);
   }, 180_000);
 
   test("refuses connections when it is stopped, and serves again when it is started", async () => {
@@ -164,7 +168,10 @@ describe("a service whose socket the monitor has", () => {
 
 describe("a new run that never becomes ready", () => {
   test("goes, the old one serves on, and the command says why and ends with 1", async () => {
-    for (const [name, port] of [["handed", handed], ["shared", shared]] as const) {
+    for (const [name, port] of [
+      ["handed", handed],
+      ["shared", shared],
+    ] as const) {
       const before = await pidOf(name);
       writeFileSync(broken, "");
       const load = await loadOn(port);
@@ -182,13 +189,17 @@ describe("a new run that never becomes ready", () => {
 describe("a program that shares its port by itself", () => {
   test("is replaced", async () => {
     const load = await loadOn(shared);
-    const before = await pidOf("shared");
-    expect((await sandbox.run("code1", ["restart", "shared", "--zero-downtime"])).exitCode).toBe(0);
-    const after = await pidOf("shared");
-    expect(after).not.toBe(before);
-    await untilHolds(() => Promise.resolve((load.answers.get(String(after)) ?? 0) > 20), WITHIN_MS);
+    for (let round = 0; round < 5; round += 1) {
+      const before = await pidOf("shared");
+      const { exitCode } = await sandbox.run("code1", ["restart", "shared", "--zero-downtime"]);
+      const after = await pidOf("shared");
+      expect([exitCode, after === before]).toEqual([0, false]);
+      await untilHolds(() => Promise.resolve((load.answers.get(String(after)) ?? 0) > 20), WITHIN_MS);
+    }
     await load.end();
-    console.log(`shared port: ${load.answered} requests, ${load.failures.length} failed ${load.failures[0] ?? ""}`);
+    console.log(
+      `shared port: ${load.answered} requests, ${load.failures.length} failed ${load.failures[0] ?? ""}`,
+    );
     // The kernel drops what a closing socket has not accepted; that is between the program and the kernel.
     expect(load.failures.filter((text) => /refused/i.test(text))).toEqual([]);
   }, 180_000);
@@ -200,7 +211,7 @@ describe("a monitor that is killed while a service is replaced", () => {
       const load = await loadOn(handed);
       const command = sandbox.start("code1", ["restart", "handed", "--zero-downtime"]);
       await Bun.sleep(delayMs);
-      killHard(monitor.pid);
+      killHard(monitor.pid, "process");
       await monitor.ended;
       await command.ended;
       monitor = await sandbox.monitor("code1");

@@ -26,12 +26,14 @@ import { systemProber } from "../../platform/prober/prober.ts";
 import { openProcessTable } from "../../platform/processes/process-table.ts";
 import { openDatabase } from "../../platform/sqlite-database.ts";
 import { openProcessHost } from "../../platform/supervision/process-host.ts";
+import { systemFileWatcher } from "../../platform/watch-tree.ts";
 import type { Report } from "../events.ts";
 import { knownServices } from "./known-services.ts";
 import { prepareStart, surroundingsOf, wordsOf } from "./prepare-start.ts";
 import { UsageSampler } from "./sample-usage.ts";
 import { ServiceListeners } from "./service-listeners.ts";
 import { ServiceLogs } from "./service-logs.ts";
+import { WatchFiles } from "./watch-files.ts";
 
 /** What supervision needs of the daemon. */
 export interface SupervisionOptions {
@@ -59,6 +61,7 @@ export class Supervision {
   readonly #notify: NotifyReceiver | null;
   readonly #sampler: UsageSampler;
   readonly #listeners: ServiceListeners;
+  readonly #files: WatchFiles;
 
   private constructor(parts: {
     options: SupervisionOptions;
@@ -87,6 +90,13 @@ export class Supervision {
       members: (tree) => host.members(tree),
       listeners: (port) => table.listeners(port),
       instances: () => this.supervisor.instances,
+      notice: (text) => this.#notice(text),
+    });
+    this.#files = new WatchFiles({
+      clock: options.clock,
+      watcher: systemFileWatcher,
+      instances: () => this.supervisor.instances,
+      renew: (service, path) => this.#renew(service, path),
       notice: (text) => this.#notice(text),
     });
     this.supervisor = new Supervisor(this.#world());
@@ -146,6 +156,7 @@ export class Supervision {
   async close(): Promise<void> {
     const { keep_children: isKept } = this.#options.settings().supervisor;
     if (!isKept) await this.supervisor.stopAll();
+    this.#files.close();
     this.supervisor.detach();
     // What was written until now is in the log when the daemon is gone.
     for (let calls = 0; calls < LAST_PUMPS_MAX && this.#logs.pump(); calls += 1);
@@ -163,6 +174,7 @@ export class Supervision {
     }
     this.supervisor.begin(services, new Set(unreadable.keys()));
     this.#listeners.takeBack();
+    this.#files.refresh();
   }
 
   #world(): SupervisorWorld {
@@ -233,8 +245,15 @@ export class Supervision {
     instance.apply({ kind: "unwell", why: { kind: "memory", detail: `${used} MiB of ${allowed} MiB` } });
   }
 
+  async #renew(service: string, path: string): Promise<void> {
+    for (const { name, detail } of await this.supervisor.renew(service, { kind: "watch", detail: path })) {
+      this.#notice(`${name}: "${path}" changed, and a new run failed: ${detail}; the old one runs on`);
+    }
+  }
+
   #noteChange(): void {
     this.#listeners.release();
+    this.#files.refresh();
     this.#options.onChanged();
   }
 
