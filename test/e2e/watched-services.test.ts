@@ -64,7 +64,7 @@ test("a burst of changes starts a service anew, and it says which file it was", 
 
 test("a monitor that finds a service running watches its files, too", async () => {
   const before = countStarts();
-  killHard(monitor.pid, "process");
+  killHard(monitor.pid, "alone");
   await monitor.ended;
   monitor = await sandbox.monitor("code1");
   expect(countStarts()).toBe(before);

@@ -129,7 +129,7 @@ describe("a service whose socket the monitor has", () => {
   test("keeps its socket when the monitor is killed, and the next monitor has the same one", async () => {
     const load = await loadOn(handed);
     const pid = await pidOf("handed");
-    killHard(monitor.pid, "process");
+    killHard(monitor.pid, "alone");
     await monitor.ended;
     monitor = await sandbox.monitor("code1");
     await allRun();
@@ -211,7 +211,7 @@ describe("a monitor that is killed while a service is replaced", () => {
       const load = await loadOn(handed);
       const command = sandbox.start("code1", ["restart", "handed", "--zero-downtime"]);
       await Bun.sleep(delayMs);
-      killHard(monitor.pid, "process");
+      killHard(monitor.pid, "alone");
       await monitor.ended;
       await command.ended;
       monitor = await sandbox.monitor("code1");

@@ -34,8 +34,23 @@ export interface ProcessTree {
   readonly cgroup: string | null;
 }
 
+/** What runs in a container, instead of as a process of this system. */
+export interface ContainerRequest {
+  readonly image: string;
+  readonly pull: "missing" | "always" | "never";
+  /** `[ADDRESS:]PORT:PORT[/udp]`. */
+  readonly ports: readonly string[];
+  /** `FOLDER:/INSIDE[:ro]`. */
+  readonly volumes: readonly string[];
+  readonly network: string | null;
+  /** Where in the container it runs; null: where the image says. */
+  readonly workingFolder: string | null;
+}
+
 /** One start. */
 export interface SpawnRequest {
+  /** Null or left out: a process. Of a container `command` may be empty: what the image says. */
+  readonly container?: ContainerRequest | null;
   /** The program, absolute or found in the PATH of `environment`, and its words; never a shell. */
   readonly command: readonly string[];
   readonly cwd: string;
@@ -59,6 +74,8 @@ export interface HostedProcess {
   readonly tree: ProcessTree;
   /** Settles once, when the main process has ended; never rejects. The rest of its tree may still run. */
   readonly exited: Promise<Exit>;
+  /** Of a container whose image says how to look after it: whether it is well, told with every change; answers what ends that. */
+  readonly health?: (onReady: (ready: boolean) => void) => () => void;
 }
 
 /** What the machine offers here; for `doctor`, `status` and honest answers. */

@@ -4,7 +4,7 @@ import { FleetError, requireOk } from "../../base/errors.ts";
 import { type Account, composeEnvironment } from "../../fleet/supervisor/compose-environment.ts";
 import { ENV_FILE_BYTES_MAX, parseEnvFile } from "../../fleet/supervisor/env-file.ts";
 import type { PreparedStart } from "../../fleet/supervisor/instance-world.ts";
-import type { ServiceCommand, ServiceDefinition } from "../../fleet/supervisor/model.ts";
+import type { ContainerPlan, ServiceCommand, ServiceDefinition } from "../../fleet/supervisor/model.ts";
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { watchdogMs } from "../../fleet/supervisor/watch-probes.ts";
 import { readFileUpTo } from "../../platform/files.ts";
@@ -24,6 +24,7 @@ export async function prepareStart(
   notifySocket: string | null,
 ): Promise<Omit<PreparedStart, "listeners">> {
   const { command, user, group, name } = definition;
+  if (definition.container !== null) return await prepareContainer(definition, definition.container, key);
   if (command === null) throw new FleetError("CONFIG", `Cannot start "${name}": it has no command`);
   const { cwd, environment } = await surroundingsOf(definition, key);
   return {
@@ -35,12 +36,35 @@ export async function prepareStart(
   };
 }
 
+/** A container has nothing of this machine's surroundings: only what is written down for it. */
+async function prepareContainer(
+  definition: ServiceDefinition,
+  container: ContainerPlan,
+  key: InstanceKey,
+): Promise<Omit<PreparedStart, "listeners">> {
+  const { command, user, group, cwd } = definition;
+  const { environment } = await surroundingsOf({ ...definition, user: null }, key, {});
+  const isShell = command?.shell === true;
+  return {
+    command: isShell ? ["/bin/sh", "-c", ...command.words] : (command?.words ?? []),
+    cwd: "/",
+    environment,
+    user,
+    group,
+    container: { ...container, workingFolder: cwd },
+  };
+}
+
 /** Folder and environment of a service: what its own programs run in, its probes too. @throws FleetError CONFIG */
-export async function surroundingsOf(definition: ServiceDefinition, key: InstanceKey): Promise<Surroundings> {
+export async function surroundingsOf(
+  definition: ServiceDefinition,
+  key: InstanceKey,
+  own: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Surroundings> {
   const { user, env, envFiles, name, cwd } = definition;
   const account: Account | null = user === null ? null : await findLogin(user);
   const environment = composeEnvironment({
-    own: process.env,
+    own,
     account,
     files: envFiles.map((path) => readVariables(path, name)),
     env: Object.fromEntries(

@@ -14,16 +14,21 @@ import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { InstanceReport } from "../../fleet/supervisor/instance-model.ts";
 import type { InstanceWorld, ProbeWatch } from "../../fleet/supervisor/instance-world.ts";
+import { folderOfKey } from "../../fleet/supervisor/model.ts";
 import { prepareServices, ServiceStore } from "../../fleet/supervisor/service-store.ts";
 import { nameOf, type ServiceView, viewOf } from "../../fleet/supervisor/service-view.ts";
 import { Supervisor, type SupervisorWorld } from "../../fleet/supervisor/supervisor.ts";
 import { needsNotify, type ProbeWorld, watchProbes } from "../../fleet/supervisor/watch-probes.ts";
+import { ContainerHost } from "../../platform/containers/container-host.ts";
+import { Engine, engineSocket } from "../../platform/containers/engine.ts";
+import { withContainers } from "../../platform/containers/with-containers.ts";
 import { makePrivateFolder } from "../../platform/files.ts";
 import { openListeningSockets } from "../../platform/listeners/listening-sockets.ts";
 import type { MachinePaths } from "../../platform/paths.ts";
 import { openNotifyReceiver } from "../../platform/prober/notify-sockets.ts";
 import { systemProber } from "../../platform/prober/prober.ts";
 import { openProcessTable } from "../../platform/processes/process-table.ts";
+import { spoolPath } from "../../platform/service-log/spool-names.ts";
 import { openDatabase } from "../../platform/sqlite-database.ts";
 import { openProcessHost } from "../../platform/supervision/process-host.ts";
 import { systemFileWatcher } from "../../platform/watch-tree.ts";
@@ -108,7 +113,8 @@ export class Supervision {
     const database = openDatabase(options.paths.state, { create: true, durability: "full" });
     try {
       prepareServices(database);
-      const host = await openProcessHost();
+      const store = new ServiceStore(database, options.boot);
+      const host = await openHost(options.paths.services, store);
       const [table, sockets] = await Promise.all([openProcessTable(), openListeningSockets()]);
       const supervision = new Supervision({ options, database, host, table, sockets });
       supervision.#begin();
@@ -190,7 +196,7 @@ export class Supervision {
       store: this.store,
       prepare: async (definition, key, notifySocket) => ({
         ...(await prepareStart(definition, key, notifySocket)),
-        listeners: await this.#listeners.of(definition, key),
+        listeners: definition.container === null ? await this.#listeners.of(definition, key) : [],
       }),
       spool: (key, run) => this.#logs.spool(key, run),
       runStopCommand: (...of) => this.#runStopCommand(...of),
@@ -263,3 +269,17 @@ export class Supervision {
 }
 
 const LAST_PUMPS_MAX = 200;
+
+/** Processes and containers; those of an earlier daemon are looked for. */
+async function openHost(folder: string, store: ServiceStore): Promise<ProcessHost> {
+  const containers = new ContainerHost({
+    engine: new Engine(() => engineSocket()),
+    home: folder,
+    spoolOf: (run) => {
+      const noted = store.instances().find((one) => one.run?.run === run);
+      return noted === undefined ? null : spoolPath(join(folder, folderOfKey(noted.key)), run);
+    },
+  });
+  const [processes] = await Promise.all([openProcessHost(), containers.look()]);
+  return withContainers(processes, containers);
+}

@@ -31,6 +31,7 @@ export class Instance {
   #run: CurrentRun | null = null;
   #endedWallMs: number | null = null;
   #probes: RunningProbes | null = null;
+  #health: HostedProcess["health"];
   #timer: AbortController | null = null;
   /** Ends the gentle part of a stop at once. */
   #hurry: AbortController | null = null;
@@ -211,7 +212,8 @@ export class Instance {
       return;
     }
     this.#expectExit(hosted);
-    this.apply({ kind: "spawned", tree: hosted.tree, needsProbe: needsProbe(definition) });
+    const isAsked = needsProbe(definition) || hosted.health !== undefined;
+    this.apply({ kind: "spawned", tree: hosted.tree, needsProbe: isAsked });
   }
 
   #takeRun(noted: NotedRun): void {
@@ -236,11 +238,12 @@ export class Instance {
     this.apply({
       kind: "adopted",
       tree: hosted.tree,
-      ready: noted.ready || !needsProbe(this.#definition),
+      ready: noted.ready || !(needsProbe(this.#definition) || hosted.health !== undefined),
     });
   }
 
-  #expectExit({ tree, exited }: HostedProcess): void {
+  #expectExit({ tree, exited, health }: HostedProcess): void {
+    this.#health = health;
     void exited.then((exit) => {
       if (this.tree?.run !== tree.run) return;
       const isOom = this.#world.host.ranOutOfMemory(tree) === true;
@@ -251,7 +254,7 @@ export class Instance {
   #follow(tree: ProcessTree, ready: boolean): void {
     this.#probes?.stop();
     const isPresent = (): boolean => this.tree?.run === tree.run;
-    this.#probes = this.#world.watchProbes({
+    const probes = this.#world.watchProbes({
       key: this.#key,
       definition: this.#definition,
       tree,
@@ -263,6 +266,18 @@ export class Instance {
         if (isPresent()) this.apply({ kind: "unwell", why });
       },
     });
+    // Probes of its own say more than those of its image.
+    const health = needsProbe(this.#definition) ? undefined : this.#health;
+    const stopHealth = health?.((value) => {
+      if (isPresent()) this.apply({ kind: "ready", ready: value });
+    });
+    this.#probes = {
+      line: (text) => probes.line(text),
+      stop: () => {
+        probes.stop();
+        stopHealth?.();
+      },
+    };
   }
 
   async #end(tree: ProcessTree, gently: boolean): Promise<void> {

@@ -24,7 +24,10 @@ afterEach(() => {
 
 const at = (...names: readonly string[]): string => join(folder, ...names);
 
-function watch(path = folder, isIgnored = (name: string): boolean => name.split("/").includes("left-out")): void {
+function watch(
+  path = folder,
+  isIgnored = (name: string): boolean => name.split("/").includes("left-out"),
+): void {
   stops.push(
     systemFileWatcher.watch(
       { path, isIgnored },
@@ -124,9 +127,11 @@ const canLimit =
   Bun.spawnSync(["unshare", "-Ur", "sh", "-c", "echo 9 > /proc/sys/user/max_inotify_watches"]).exitCode === 0;
 if (!canLimit) console.log("skipped: the limit of inotify cannot be lowered for one process here");
 
-test.skipIf(!canLimit)("a system without room for more watches is told of once per watch, and the rest is watched", () => {
-  for (let number = 0; number < 30; number += 1) mkdirSync(at(`folder-${number}`));
-  const script = `
+test.skipIf(!canLimit)(
+  "a system without room for more watches is told of once per watch, and the rest is watched",
+  () => {
+    for (let number = 0; number < 30; number += 1) mkdirSync(at(`folder-${number}`));
+    const script = `
     const { systemFileWatcher } = await import(${JSON.stringify(join(import.meta.dir, "../../../src/platform/watch-tree.ts"))});
     const troubles = [];
     let isTold = false;
@@ -137,18 +142,19 @@ test.skipIf(!canLimit)("a system without room for more watches is told of once p
     require("node:fs").writeFileSync(${JSON.stringify(at("file"))}, "");
     for (let waits = 0; !isTold && waits < 3000; waits += 1) await Bun.sleep(10);
     console.log(JSON.stringify({ isTold, troubles }));`;
-  const { stdout, stderr } = Bun.spawnSync([
-    "unshare",
-    "-Ur",
-    "sh",
-    "-c",
-    'echo 9 > /proc/sys/user/max_inotify_watches && exec "$0" -e "$1"',
-    process.execPath,
-    script,
-  ]);
-  expect(stderr.toString()).toBe("");
-  const told: { isTold: boolean; troubles: string[] } = JSON.parse(stdout.toString());
-  expect(told.isTold).toBe(true);
-  expect(told.troubles.length).toBe(1);
-  expect(told.troubles[0]).toContain("fs.inotify.max_user_watches");
-});
+    const { stdout, stderr } = Bun.spawnSync([
+      "unshare",
+      "-Ur",
+      "sh",
+      "-c",
+      'echo 9 > /proc/sys/user/max_inotify_watches && exec "$0" -e "$1"',
+      process.execPath,
+      script,
+    ]);
+    expect(stderr.toString()).toBe("");
+    const told: { isTold: boolean; troubles: string[] } = JSON.parse(stdout.toString());
+    expect(told.isTold).toBe(true);
+    expect(told.troubles.length).toBe(1);
+    expect(told.troubles[0]).toContain("fs.inotify.max_user_watches");
+  },
+);

@@ -3,7 +3,10 @@ import type { WatchEvents, WatchTarget } from "../../../../src/base/ports/file-w
 import { ignoring, WatchFiles } from "../../../../src/daemon/supervision/watch-files.ts";
 import { knownOf, MemorySupervisor } from "../../../helpers/memory-supervisor.ts";
 
-const WATCHED = { cwd: "/app", watch: { paths: ["src", "/etc/app.conf"], ignore: ["*.log"], debounce: "500ms" } };
+const WATCHED = {
+  cwd: "/app",
+  watch: { paths: ["src", "/etc/app.conf"], ignore: ["*.log"], debounce: "500ms" },
+};
 
 let world = new MemorySupervisor();
 let open: { target: WatchTarget; events: WatchEvents }[] = [];
@@ -100,7 +103,15 @@ describe("WatchFiles", () => {
 
 test("ignoring() leaves out names at any depth, paths below the folder, and always git and packages", () => {
   const isIgnored = ignoring(["*.log", "dist/", "src/gen", "/data/**"]);
-  const left = [".git/index", "a/node_modules/x.js", "a/b.log", "dist/x", "a/dist/x", "src/gen/x", "data/x/y"];
+  const left = [
+    ".git/index",
+    "a/node_modules/x.js",
+    "a/b.log",
+    "dist/x",
+    "a/dist/x",
+    "src/gen/x",
+    "data/x/y",
+  ];
   expect(left.filter((path) => !isIgnored(path))).toEqual([]);
   const kept = ["src/main.ts", "a/src/gen", "logs", "distance/x", ".gitignore", "a/data/x"];
   expect(kept.filter(isIgnored)).toEqual([]);

@@ -1,0 +1,368 @@
+/**
+ * Containers as processes that are supervised. A container is known by its id, which stands where a process has its control
+ * group, and by the token of its run, which is a label of it: so one that was made and not noted is found again, and none
+ * is started twice. It outlives this process by itself, and the engine keeps what it writes.
+ */
+import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
+import type {
+  ContainerRequest,
+  Exit,
+  HostedProcess,
+  ProcessIdentity,
+  ProcessTree,
+  SpawnRequest,
+} from "../../base/ports/process-host.ts";
+import { startOfProcess } from "../process-identity.ts";
+import { containerBody } from "./container-body.ts";
+import { type Engine, EngineError } from "./engine.ts";
+import { followLog, forgetPlace } from "./follow-log.ts";
+
+const MARK = "container:";
+const RUN_LABEL = "fleetd.run";
+const HOME_LABEL = "fleetd.home";
+
+/** How often what cannot be waited for is asked: an engine that is away, the health of a container. Chosen, not measured. */
+const LOOK_MS = 1_000;
+/** How long the log may take to come to its end when the container has. */
+const LOG_END_MS = 5_000;
+
+/** Whether a tree is a container. */
+export const isContainer = ({ cgroup }: ProcessTree): boolean => cgroup?.startsWith(MARK) === true;
+
+interface Inspected {
+  readonly Id: string;
+  readonly State: {
+    readonly Running: boolean;
+    readonly Pid: number;
+    readonly ExitCode: number;
+    readonly OOMKilled: boolean;
+    readonly Health?: { readonly Status: string };
+  };
+  readonly Config: { readonly Labels: Readonly<Record<string, string>> | null };
+}
+
+interface Followed {
+  readonly id: string;
+  readonly tree: ProcessTree;
+  readonly spool: string;
+  readonly exit: PromiseWithResolvers<Exit>;
+  /** Ends the following, not the container. */
+  readonly letGo: AbortController;
+  isRunning: boolean;
+  isOutOfMemory: boolean;
+  isReady: boolean | null;
+  readonly onHealth: Set<(ready: boolean) => void>;
+}
+
+/** What a host is made of. */
+export interface ContainerHostOptions {
+  readonly engine: Engine;
+  /** Whose containers these are: another fleetd on this machine has others. */
+  readonly home: string;
+  /** Where the output of a run is appended. */
+  readonly spoolOf: (run: string) => string | null;
+}
+
+/** See the head of this file. */
+export class ContainerHost {
+  readonly #options: ContainerHostOptions;
+  /** Those of an earlier daemon, by run; null: the engine did not answer. */
+  #found: Map<string, Inspected> | null = null;
+  readonly #followed = new Map<string, Followed>();
+  /** Ids that are to go. */
+  readonly #leftovers = new Set<string>();
+  #isSweeping = false;
+
+  constructor(options: ContainerHostOptions) {
+    this.#options = options;
+  }
+
+  /** Looks for what an earlier daemon left; without an engine there is nothing to be found. */
+  async look(): Promise<void> {
+    const { engine, home } = this.#options;
+    try {
+      const found = await engine.ask<{ Id: string }[]>({
+        method: "GET",
+        path: "/containers/json",
+        query: { all: "1", filters: JSON.stringify({ label: [`${HOME_LABEL}=${home}`] }) },
+        signal: AbortSignal.timeout(LOOK_MS * 5),
+      });
+      const inspected = await Promise.all(found.map(({ Id }) => this.#inspect(Id)));
+      this.#found = new Map(
+        inspected
+          .filter((one) => one !== null)
+          .map((one) => [one.Config.Labels?.[RUN_LABEL] ?? one.Id, one] as const),
+      );
+      // What was made and never started, or has ended and is asked about by nobody.
+      for (const { Id, State } of this.#found.values()) if (!State.Running) this.#leftovers.add(Id);
+    } catch {
+      // Most machines have no engine; who has containers is told at the next start of one.
+      this.#found = null;
+    }
+  }
+
+  async spawn(request: SpawnRequest, container: ContainerRequest): Promise<HostedProcess> {
+    const { engine, home } = this.#options;
+    const labels = { [RUN_LABEL]: request.run, [HOME_LABEL]: home, "fleetd.service": request.name };
+    await this.#ensureImage(container);
+    let id: string | null = null;
+    try {
+      const made = await engine.ask<{ Id: string }>({
+        method: "POST",
+        path: "/containers/create",
+        query: { name: `fleetd-${request.name}` },
+        body: containerBody(request, container, labels),
+      });
+      id = made.Id;
+      await engine.ask({ method: "POST", path: `/containers/${id}/start` });
+      const inspected = await this.#inspect(id);
+      if (inspected === null) throw new FleetError("FAILED", "it was removed at once");
+      const followed = this.#follow(toTree(inspected, request.run), request.output, inspected);
+      return toHosted(followed);
+    } catch (thrown) {
+      if (id !== null) await this.#remove(id);
+      throw causedBy(
+        "CONFIG",
+        `Cannot start a container of "${container.image}": ${messageOf(thrown)}`,
+        thrown,
+      );
+    }
+  }
+
+  adopt(tree: ProcessTree): HostedProcess | null {
+    const spool = this.#options.spoolOf(tree.run);
+    const inspected = this.#found?.get(tree.run) ?? null;
+    if (spool === null || (this.#found !== null && inspected === null)) return null;
+    this.#leftovers.delete(idOf(tree));
+    return toHosted(this.#follow(tree, spool, inspected));
+  }
+
+  /** One that runs; what was made and never started is none. */
+  findRun(run: string): ProcessTree | null {
+    const inspected = this.#found?.get(run);
+    return inspected?.State.Running === true ? toTree(inspected, run) : null;
+  }
+
+  members({ run, identity }: ProcessTree): readonly ProcessIdentity[] {
+    return this.#followed.get(run)?.isRunning === true ? [identity] : [];
+  }
+
+  signal(tree: ProcessTree, signal: string): boolean {
+    const followed = this.#followed.get(tree.run);
+    if (followed?.isRunning !== true) return false;
+    void this.#send(followed.id, signal);
+    return true;
+  }
+
+  async kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
+    const followed = this.#followed.get(tree.run);
+    if (followed === undefined) {
+      // Of a service that nobody defines any more.
+      await this.#remove(idOf(tree));
+      return [];
+    }
+    if (!followed.isRunning) return [];
+    await this.#send(followed.id, "SIGKILL");
+    await Promise.race([followed.exit.promise, Bun.sleep(withinMs)]);
+    return followed.isRunning ? [tree.identity] : [];
+  }
+
+  ranOutOfMemory({ run }: ProcessTree): boolean | null {
+    return this.#followed.get(run)?.isOutOfMemory ?? null;
+  }
+
+  forget(tree: ProcessTree): void {
+    const followed = this.#followed.get(tree.run);
+    this.#followed.delete(tree.run);
+    followed?.letGo.abort();
+    if (followed !== undefined) forgetPlace(followed.spool);
+    this.#leftovers.add(idOf(tree));
+    this.reap();
+  }
+
+  /** Removes what is over. */
+  reap(): void {
+    if (this.#isSweeping || this.#leftovers.size === 0) return;
+    this.#isSweeping = true;
+    void Promise.all([...this.#leftovers].map((id) => this.#remove(id))).finally(() => {
+      this.#isSweeping = false;
+    });
+  }
+
+  close(): void {
+    for (const { letGo } of this.#followed.values()) letGo.abort();
+  }
+
+  #follow(tree: ProcessTree, spool: string, inspected: Inspected | null): Followed {
+    const health = inspected?.State.Health;
+    const followed: Followed = {
+      id: idOf(tree),
+      tree,
+      spool,
+      exit: Promise.withResolvers(),
+      letGo: new AbortController(),
+      isRunning: true,
+      isOutOfMemory: false,
+      isReady: health === undefined ? null : health.Status === "healthy",
+      onHealth: new Set(),
+    };
+    this.#followed.set(tree.run, followed);
+    const log = this.#keepLog(followed);
+    void this.#awaitEnd(followed, log);
+    if (followed.isReady !== null) void this.#watchHealth(followed);
+    return followed;
+  }
+
+  /** Reads the log until it ends with the container; an engine that goes away comes back. */
+  async #keepLog({ id, spool, letGo }: Followed): Promise<void> {
+    while (!letGo.signal.aborted) {
+      try {
+        await followLog(this.#options.engine, id, spool, letGo.signal);
+        if ((await this.#inspect(id))?.State.Running !== true) return;
+      } catch (thrown) {
+        if (letGo.signal.aborted || isMissing(thrown)) return;
+      }
+      await Bun.sleep(LOOK_MS);
+    }
+  }
+
+  async #awaitEnd(followed: Followed, log: Promise<void>): Promise<void> {
+    const { id, letGo, exit } = followed;
+    const { engine } = this.#options;
+    while (!letGo.signal.aborted) {
+      try {
+        const { signal } = letGo;
+        await engine.ask({ method: "POST", path: `/containers/${id}/wait`, signal });
+        const inspected = await this.#inspect(id);
+        if (inspected?.State.Running === true) continue;
+        // What it wrote last belongs to the run that is over now.
+        await Promise.race([log, Bun.sleep(LOG_END_MS)]);
+        followed.isRunning = false;
+        followed.isOutOfMemory = inspected?.State.OOMKilled === true;
+        exit.resolve(
+          inspected === null ? { kind: "unknown" } : { kind: "code", code: inspected.State.ExitCode },
+        );
+        return;
+      } catch (thrown) {
+        if (letGo.signal.aborted) return;
+        if (isMissing(thrown)) {
+          followed.isRunning = false;
+          exit.resolve({ kind: "unknown" });
+          return;
+        }
+        await Bun.sleep(LOOK_MS);
+      }
+    }
+  }
+
+  async #watchHealth(followed: Followed): Promise<void> {
+    while (followed.isRunning && !followed.letGo.signal.aborted) {
+      await Bun.sleep(LOOK_MS);
+      const inspected = await this.#inspect(followed.id).catch(() => null);
+      const status = inspected?.State.Health?.Status;
+      // An engine that does not answer says nothing about the container.
+      if (status === undefined) continue;
+      const isReady = status === "healthy" || (status === "starting" && followed.isReady === true);
+      if (isReady === followed.isReady) continue;
+      followed.isReady = isReady;
+      for (const tell of followed.onHealth) tell(isReady);
+    }
+  }
+
+  async #ensureImage({ image, pull }: ContainerRequest): Promise<void> {
+    const { engine } = this.#options;
+    if (pull !== "always") {
+      try {
+        await engine.ask({ method: "GET", path: `/images/${encodeURIComponent(image)}/json` });
+        return;
+      } catch (thrown) {
+        if (!isMissing(thrown)) throw thrown;
+        if (pull === "never") {
+          throw causedBy(
+            "CONFIG",
+            `Cannot find the image "${image}": it is not here, and pull is never`,
+            thrown,
+          );
+        }
+      }
+    }
+    const named = /[@:][^/]*$/.test(image) ? image : `${image}:latest`;
+    try {
+      const response = await engine.open({
+        method: "POST",
+        path: "/images/create",
+        query: { fromImage: named },
+        // As long as it takes: the start has no deadline of its own before the program runs.
+        signal: new AbortController().signal,
+      });
+      const failed = pullError(await response.text());
+      if (failed !== null) throw new FleetError("UNAVAILABLE", failed);
+    } catch (thrown) {
+      throw causedBy("UNAVAILABLE", `Cannot pull the image "${image}": ${messageOf(thrown)}`, thrown);
+    }
+  }
+
+  async #inspect(id: string): Promise<Inspected | null> {
+    try {
+      return await this.#options.engine.ask<Inspected>({ method: "GET", path: `/containers/${id}/json` });
+    } catch (thrown) {
+      if (isMissing(thrown)) return null;
+      throw thrown;
+    }
+  }
+
+  async #send(id: string, signal: string): Promise<void> {
+    try {
+      await this.#options.engine.ask({ method: "POST", path: `/containers/${id}/kill`, query: { signal } });
+    } catch {
+      // It has ended, or the engine is away: whoever waits for the end is told by that, and kills again.
+    }
+  }
+
+  async #remove(id: string): Promise<void> {
+    try {
+      await this.#options.engine.ask({
+        method: "DELETE",
+        path: `/containers/${id}`,
+        query: { force: "1", v: "1" },
+      });
+      this.#leftovers.delete(id);
+    } catch (thrown) {
+      if (isMissing(thrown)) this.#leftovers.delete(id);
+      else this.#leftovers.add(id);
+    }
+  }
+}
+
+function toHosted(followed: Followed): HostedProcess {
+  const hosted = { tree: followed.tree, exited: followed.exit.promise };
+  if (followed.isReady === null) return hosted;
+  return {
+    ...hosted,
+    health: (onReady) => {
+      followed.onHealth.add(onReady);
+      if (followed.isReady !== null) onReady(followed.isReady);
+      return () => followed.onHealth.delete(onReady);
+    },
+  };
+}
+
+const toTree = ({ Id, State }: Inspected, run: string): ProcessTree => ({
+  identity: { pid: State.Pid, start: startOfProcess(State.Pid) ?? Id },
+  run,
+  cgroup: `${MARK}${Id}`,
+});
+
+const idOf = ({ cgroup }: ProcessTree): string => cgroup?.slice(MARK.length) ?? "";
+
+const isMissing = (thrown: unknown): boolean => thrown instanceof EngineError && thrown.status === 404;
+
+/** The progress of a pull is a line of JSON after the other; one that failed is told in the last. */
+function pullError(text: string): string | null {
+  for (const line of text.split("\n")) {
+    if (line.trim() === "") continue;
+    const { error }: { error?: unknown } = JSON.parse(line);
+    if (typeof error === "string") return error;
+  }
+  return null;
+}
