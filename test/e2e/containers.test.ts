@@ -58,11 +58,11 @@ async function shown(name: string): Promise<Shown | undefined> {
 }
 
 async function lines(name: string): Promise<string[]> {
-  const { stdout } = await sandbox.run("code1", ["logs", name, "--lines", "100000", "--json"]);
+  const { stdout } = await sandbox.run("code1", ["logs", name, "--limit", "1000000", "--json"]);
   return stdout
     .split("\n")
     .filter((line) => line !== "")
-    .map((line): string => JSON.parse(line).text);
+    .map((line): string => JSON.parse(line).message);
 }
 
 const become = (name: string, state: string): Promise<void> =>
@@ -79,7 +79,8 @@ async function importImage(name: string, changes: readonly string[]): Promise<vo
     }
   }
   const tar = Bun.spawnSync(["tar", "-C", root, "-c", "."]).stdout;
-  const query = new URLSearchParams([["fromSrc", "-"], ["repo", name], ["tag", "latest"], ...changes.map((one) => ["changes", one])]);
+  const query = new URLSearchParams({ fromSrc: "-", repo: name, tag: "latest" });
+  for (const change of changes) query.append("changes", change);
   const response = await fetch(`http://engine/images/create?${query}`, {
     method: "POST",
     unix: engineSocket(process.env),
@@ -205,10 +206,11 @@ describe.skipIf(!isPossible)("a service that is a container", () => {
   }, 180_000);
 
   test("tells its exit code, and that it ran out of memory", async () => {
-    const { stdout } = await sandbox.run("code1", ["start", "seven"]);
+    await sandbox.run("code1", ["start", "seven", "hungry"]);
+    await Promise.all([become("seven", "failed"), become("hungry", "failed")]);
+    const { stdout } = await sandbox.run("code1", ["list", "--json"]);
     expect(stdout).toContain("exit code 7");
-    const hungry = await sandbox.run("code1", ["start", "hungry"]);
-    expect(hungry.stdout).toContain("out of memory");
+    expect(stdout).toContain("out of memory");
     await untilHolds(async () => (await containers("seven")).length + (await containers("hungry")).length === 0, WITHIN_MS);
   }, 120_000);
 
