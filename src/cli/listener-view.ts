@@ -1,6 +1,7 @@
 import { requireOk } from "../base/errors.ts";
 import { parsePort } from "../base/port-number.ts";
 import type { Listener, SocketProtocol } from "../base/ports/process-table.ts";
+import type { OwningContainer } from "../platform/containers/container-owners.ts";
 import type { SafeText } from "./output/safe-text.ts";
 import type { Style } from "./output/style.ts";
 import { renderTable } from "./output/table.ts";
@@ -15,28 +16,35 @@ export const ofProtocol = (
   protocol: SocketProtocol | undefined,
 ): readonly Listener[] => listeners.filter((one) => protocol === undefined || one.protocol === protocol);
 
+/** Containers by the pid of who listens. */
+export type ContainersByPid = ReadonlyMap<number, OwningContainer>;
+
 /** One listener in the words of JSON. */
-export const listenerToJson = ({
+export const listenerToJson = (
+  { protocol, address, port, user, owners }: Listener,
+  containers: ContainersByPid = new Map(),
+): Record<string, unknown> => ({
   protocol,
   address,
   port,
   user,
-  owners,
-}: Listener): Record<string, unknown> => ({
-  protocol,
-  address,
-  port,
-  user,
-  owners: owners?.map((owner) => ({ pid: owner.pid, name: owner.name, user: owner.user })) ?? null,
+  owners:
+    owners?.map((owner) => ({
+      pid: owner.pid,
+      name: owner.name,
+      user: owner.user,
+      container: containers.get(owner.pid) ?? null,
+    })) ?? null,
 });
 
 /** A line for each owner of each address. */
 export function renderListeners(
   listeners: readonly Listener[],
   args: { readonly color: boolean | undefined },
+  containers: ContainersByPid = new Map(),
 ): SafeText {
   const style = openStyle(args);
-  const rows = listeners.flatMap((one) => rowsOf(one, style));
+  const rows = listeners.flatMap((one) => rowsOf(one, style, containers));
   const columns = [
     { title: "PORT", align: "right", keepWhole: true },
     { title: "", keepWhole: true },
@@ -48,9 +56,20 @@ export function renderListeners(
   return renderTable({ columns, rows }, style, terminalWidth());
 }
 
-function rowsOf({ protocol, address, port, user, owners }: Listener, style: Style) {
+function rowsOf(
+  { protocol, address, port, user, owners }: Listener,
+  style: Style,
+  containers: ContainersByPid,
+) {
   const where = [String(port), protocol, address];
   if (owners === null)
     return [[...where, style.yellow("unknown"), style.dim("not this user's to see"), user ?? "unknown"]];
-  return owners.map((owner) => [...where, String(owner.pid), owner.name, owner.user ?? "unknown"]);
+  return owners.map(({ pid, name, user: owner }) => {
+    const container = containers.get(pid);
+    const whose =
+      container === undefined
+        ? ""
+        : ` (container ${container.name ?? container.id?.slice(0, 12) ?? "unknown"})`;
+    return [...where, String(pid), name + whose, owner ?? "unknown"];
+  });
 }

@@ -18,7 +18,8 @@ const answers = await engine.ask({ method: "GET", path: "/_ping" }).then(
   (thrown: unknown) => thrown instanceof SyntaxError,
 );
 const isPossible = answers && existsSync(BUSYBOX);
-if (!isPossible) console.log(`skipped: no container engine answers at DOCKER_HOST, or there is no ${BUSYBOX}`);
+if (!isPossible)
+  console.log(`skipped: no container engine answers at DOCKER_HOST, or there is no ${BUSYBOX}`);
 
 const sandbox = new FleetSandbox();
 sandbox.variables = { DOCKER_HOST: process.env["DOCKER_HOST"] ?? "" };
@@ -47,7 +48,8 @@ async function containers(service = ""): Promise<Container[]> {
   });
   return all.filter(
     ({ Labels }) =>
-      Labels["fleetd.home"]?.startsWith(sandbox.folder) === true && Labels["fleetd.service"]?.startsWith(service) === true,
+      Labels["fleetd.home"]?.startsWith(sandbox.folder) === true &&
+      Labels["fleetd.service"]?.startsWith(service) === true,
   );
 }
 
@@ -144,7 +146,8 @@ describe.skipIf(!isPossible)("a service that is a container", () => {
     for (const { Id } of await containers()) {
       await engine.ask({ method: "DELETE", path: `/containers/${Id}`, query: { force: "1" } });
     }
-    for (const name of [IMAGE, `${IMAGE}-health`]) await engine.ask({ method: "DELETE", path: `/images/${name}` });
+    for (const name of [IMAGE, `${IMAGE}-health`])
+      await engine.ask({ method: "DELETE", path: `/images/${name}` });
     await sandbox.close();
     rmSync(shared, { recursive: true, force: true });
   }, 120_000);
@@ -160,6 +163,17 @@ describe.skipIf(!isPossible)("a service that is a container", () => {
     });
     expect(inspected.HostConfig).toMatchObject({ Memory: 33_554_432, NanoCpus: 500_000_000, PidsLimit: 20 });
     expect((await shown("web"))?.pid).toBe(inspected.State.Pid);
+  }, 120_000);
+
+  test("is named as the owner of its port, and unknown where the engine may not be asked", async () => {
+    await become("web", "running");
+    const { stdout } = await sandbox.run("code1", ["port", String(port)]);
+    const [one] = await containers("web");
+    expect(stdout).toContain(`(container ${one?.Names[0]?.slice(1)})`);
+    sandbox.variablesOf.set("code1", { DOCKER_HOST: "unix:///nowhere/docker.sock" });
+    const unknown = await sandbox.run("code1", ["port", String(port)]);
+    sandbox.variablesOf.clear();
+    expect(unknown.stdout).toContain("docker-proxy (container unknown)");
   }, 120_000);
 
   test("is ready when the health of its image says so, and not any more when it does not", async () => {
@@ -211,7 +225,10 @@ describe.skipIf(!isPossible)("a service that is a container", () => {
     const { stdout } = await sandbox.run("code1", ["list", "--json"]);
     expect(stdout).toContain("exit code 7");
     expect(stdout).toContain("out of memory");
-    await untilHolds(async () => (await containers("seven")).length + (await containers("hungry")).length === 0, WITHIN_MS);
+    await untilHolds(
+      async () => (await containers("seven")).length + (await containers("hungry")).length === 0,
+      WITHIN_MS,
+    );
   }, 120_000);
 
   test("says what is missing when it cannot be started", async () => {

@@ -39,7 +39,7 @@ function report(port: number, answer: FreePortAnswer, args: PortFreeArguments): 
       port,
       outcome: answer.outcome,
       owners: answer.owners.map(killToJson),
-      left: answer.left.map(listenerToJson),
+      left: answer.left.map((one) => listenerToJson(one)),
       dry_run: args.dryRun,
     });
     return wasFree ? 0 : exitCodeOfKill(answer.outcome);

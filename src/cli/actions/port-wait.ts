@@ -30,7 +30,9 @@ export async function waitForPort(args: PortWaitArguments): Promise<number> {
   );
   const waitedMs = Math.round(systemClock.monotonicMs() - startMs);
   if (args.json) {
-    const listeners = ofProtocol(await table.listeners(port), args.protocol).map(listenerToJson);
+    const listeners = ofProtocol(await table.listeners(port), args.protocol).map((one) =>
+      listenerToJson(one),
+    );
     printJson("port.wait", {
       port,
       wanted: args.free ? "free" : "listened",

@@ -1,6 +1,7 @@
 import { EXIT_CODES } from "../../base/errors.ts";
-import type { SocketProtocol } from "../../base/ports/process-table.ts";
+import type { Listener, SocketProtocol } from "../../base/ports/process-table.ts";
 import { findListeners, listListeners } from "../../daemon/kill-process.ts";
+import { findOwningContainers } from "../../platform/containers/container-owners.ts";
 import { listenerToJson, ofProtocol, renderListeners, toPort } from "../listener-view.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 
@@ -20,15 +21,20 @@ export interface PortArguments extends PortListArguments {
 export async function showPort(args: PortArguments): Promise<number> {
   const port = toPort(args.port);
   const listeners = ofProtocol(await findListeners(port), args.protocol);
-  if (args.json) printJson("port", { port, listeners: listeners.map(listenerToJson) });
+  const containers = await findOwningContainers(listeners);
+  const toJson = (one: Listener): Record<string, unknown> => listenerToJson(one, containers);
+  if (args.json) printJson("port", { port, listeners: listeners.map(toJson) });
   else if (listeners.length === 0) printText(`Nobody listens on port ${port}`);
-  else printText(renderListeners(listeners, args));
+  else printText(renderListeners(listeners, args, containers));
   return listeners.length === 0 ? EXIT_CODES.FAILED : 0;
 }
 
 /** Who listens anywhere. */
 export async function listPorts(args: PortListArguments): Promise<void> {
   const listeners = ofProtocol(await listListeners(), args.protocol);
-  if (args.json) printJson("port.list", { listeners: listeners.map(listenerToJson) });
-  else printText(listeners.length === 0 ? "Nobody listens here" : renderListeners(listeners, args));
+  const containers = await findOwningContainers(listeners);
+  const toJson = (one: Listener): Record<string, unknown> => listenerToJson(one, containers);
+  if (args.json) printJson("port.list", { listeners: listeners.map(toJson) });
+  else
+    printText(listeners.length === 0 ? "Nobody listens here" : renderListeners(listeners, args, containers));
 }

@@ -14,7 +14,8 @@ import type {
 } from "../../base/ports/process-host.ts";
 import { startOfProcess } from "../process-identity.ts";
 import { containerBody } from "./container-body.ts";
-import { type Engine, EngineError } from "./engine.ts";
+import { type Engine, isMissing } from "./engine.ts";
+import { ensureImage } from "./ensure-image.ts";
 import { followLog, forgetPlace } from "./follow-log.ts";
 
 const MARK = "container:";
@@ -104,7 +105,7 @@ export class ContainerHost {
   async spawn(request: SpawnRequest, container: ContainerRequest): Promise<HostedProcess> {
     const { engine, home } = this.#options;
     const labels = { [RUN_LABEL]: request.run, [HOME_LABEL]: home, "fleetd.service": request.name };
-    await this.#ensureImage(container);
+    await ensureImage(engine, container);
     let id: string | null = null;
     try {
       const made = await engine.ask<{ Id: string }>({
@@ -269,39 +270,6 @@ export class ContainerHost {
     }
   }
 
-  async #ensureImage({ image, pull }: ContainerRequest): Promise<void> {
-    const { engine } = this.#options;
-    if (pull !== "always") {
-      try {
-        await engine.ask({ method: "GET", path: `/images/${encodeURIComponent(image)}/json` });
-        return;
-      } catch (thrown) {
-        if (!isMissing(thrown)) throw thrown;
-        if (pull === "never") {
-          throw causedBy(
-            "CONFIG",
-            `Cannot find the image "${image}": it is not here, and pull is never`,
-            thrown,
-          );
-        }
-      }
-    }
-    const named = /[@:][^/]*$/.test(image) ? image : `${image}:latest`;
-    try {
-      const response = await engine.open({
-        method: "POST",
-        path: "/images/create",
-        query: { fromImage: named },
-        // As long as it takes: the start has no deadline of its own before the program runs.
-        signal: new AbortController().signal,
-      });
-      const failed = pullError(await response.text());
-      if (failed !== null) throw new FleetError("UNAVAILABLE", failed);
-    } catch (thrown) {
-      throw causedBy("UNAVAILABLE", `Cannot pull the image "${image}": ${messageOf(thrown)}`, thrown);
-    }
-  }
-
   async #inspect(id: string): Promise<Inspected | null> {
     try {
       return await this.#options.engine.ask<Inspected>({ method: "GET", path: `/containers/${id}/json` });
@@ -354,15 +322,3 @@ const toTree = ({ Id, State }: Inspected, run: string): ProcessTree => ({
 });
 
 const idOf = ({ cgroup }: ProcessTree): string => cgroup?.slice(MARK.length) ?? "";
-
-const isMissing = (thrown: unknown): boolean => thrown instanceof EngineError && thrown.status === 404;
-
-/** The progress of a pull is a line of JSON after the other; one that failed is told in the last. */
-function pullError(text: string): string | null {
-  for (const line of text.split("\n")) {
-    if (line.trim() === "") continue;
-    const { error }: { error?: unknown } = JSON.parse(line);
-    if (typeof error === "string") return error;
-  }
-  return null;
-}

@@ -12,6 +12,9 @@ export class EngineError extends Error {
   }
 }
 
+/** Whether the engine has no such thing. */
+export const isMissing = (thrown: unknown): boolean => thrown instanceof EngineError && thrown.status === 404;
+
 /** How long a short answer may take; an engine that swaps takes seconds. Chosen, not measured. */
 const ANSWER_MS = 30_000;
 
