@@ -3,7 +3,8 @@ import type { Clock } from "../../base/ports/clock.ts";
 import type { ProcessTable } from "../../base/ports/process-table.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { TreeUsage } from "../../fleet/supervisor/service-view.ts";
-import { sumTrees, type UsageLook, usageOf } from "../../fleet/supervisor/sum-usage.ts";
+import { sumTrees } from "../../fleet/supervisor/sum-usage.ts";
+import { UsageSampler } from "../../fleet/supervisor/usage-sampler.ts";
 
 /** So many looks back a trend goes: with the usual pace two minutes. */
 const TREND_MAX = 60;
@@ -18,15 +19,12 @@ export interface RunUsage {
 const NOTHING: RunUsage = { usage: null, cpuTrend: [], memoryTrend: [] };
 
 /** See the head of this file. */
-export class UsageSampler {
-  readonly #table: ProcessTable;
-  readonly #clock: Clock;
-  #look: UsageLook | null = null;
+export class ServiceUsage {
+  readonly #sampler: UsageSampler;
   #runs = new Map<string, RunUsage>();
 
   constructor(table: ProcessTable, clock: Clock) {
-    this.#table = table;
-    this.#clock = clock;
+    this.#sampler = new UsageSampler(table, clock);
   }
 
   /** The last look's answer for a run. */
@@ -34,18 +32,13 @@ export class UsageSampler {
     return (run === undefined ? undefined : this.#runs.get(run)) ?? NOTHING;
   }
 
-  /** Looks once at all processes. */
+  /** Looks once at all processes; not at all where no service runs. */
   async look(instances: readonly Instance[]): Promise<void> {
     const trees = instances.flatMap(({ tree }) => (tree === null ? [] : [tree]));
-    if (trees.length === 0) {
-      this.#look = null;
-      this.#runs.clear();
-      return;
-    }
-    const look = sumTrees(await this.#table.list(), trees, this.#clock.monotonicMs());
+    const sums = trees.length === 0 ? null : sumTrees(await this.#sampler.sample(null), trees);
     const runs = new Map<string, RunUsage>();
     for (const { run } of trees) {
-      const usage = usageOf(run, look, this.#look);
+      const usage = sums?.get(run) ?? null;
       const before = this.of(run);
       runs.set(run, {
         usage,
@@ -53,7 +46,6 @@ export class UsageSampler {
         memoryTrend: grown(before.memoryTrend, usage?.residentBytes ?? null),
       });
     }
-    this.#look = look;
     this.#runs = runs;
   }
 }

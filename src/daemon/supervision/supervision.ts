@@ -26,7 +26,7 @@ import { openProcessHost } from "../../platform/supervision/process-host.ts";
 import type { Report } from "../events.ts";
 import { knownServices } from "./known-services.ts";
 import { prepareStart, surroundingsOf, wordsOf } from "./prepare-start.ts";
-import { UsageSampler } from "./sample-usage.ts";
+import { ServiceUsage } from "./sample-usage.ts";
 import { ServiceLogs } from "./service-logs.ts";
 
 /** What supervision needs of the daemon. */
@@ -53,19 +53,19 @@ export class Supervision {
   readonly #database: Database;
   readonly #logs: ServiceLogs;
   readonly #notify: NotifyReceiver | null;
-  readonly #sampler: UsageSampler;
+  readonly #usage: ServiceUsage;
 
   private constructor(parts: {
     options: SupervisionOptions;
     database: Database;
     host: ProcessHost;
-    sampler: UsageSampler;
+    usage: ServiceUsage;
   }) {
-    const { options, database, host, sampler } = parts;
+    const { options, database, host, usage } = parts;
     this.host = host;
     this.#options = options;
     this.#database = database;
-    this.#sampler = sampler;
+    this.#usage = usage;
     this.store = new ServiceStore(database, options.boot);
     this.#notify = openNotifyReceiver(join(options.paths.services, ".notify"));
     this.#logs = new ServiceLogs({
@@ -86,8 +86,8 @@ export class Supervision {
     try {
       prepareServices(database);
       const host = await openProcessHost();
-      const sampler = new UsageSampler(await openProcessTable(), options.clock);
-      const supervision = new Supervision({ options, database, host, sampler });
+      const usage = new ServiceUsage(await openProcessTable(), options.clock);
+      const supervision = new Supervision({ options, database, host, usage });
       supervision.#begin();
       return supervision;
     } catch (thrown) {
@@ -109,7 +109,7 @@ export class Supervision {
       viewOf(instance, {
         nowMonoMs,
         origin: this.supervisor.originOf(instance),
-        ...this.#sampler.of(instance.run?.run),
+        ...this.#usage.of(instance.run?.run),
       }),
     );
   }
@@ -122,7 +122,7 @@ export class Supervision {
   /** Looks at what services use, and ends what uses too much. Answers how long to wait, ms. */
   async sample(): Promise<number> {
     this.host.reap();
-    await this.#sampler.look(this.supervisor.instances);
+    await this.#usage.look(this.supervisor.instances);
     if (!this.host.abilities.enforces.memory) {
       for (const instance of this.supervisor.instances) this.#checkMemory(instance);
     }
@@ -209,7 +209,7 @@ export class Supervision {
 
   #checkMemory(instance: Instance): void {
     const { memoryBytes } = instance.definition.limits;
-    const { usage } = this.#sampler.of(instance.run?.run);
+    const { usage } = this.#usage.of(instance.run?.run);
     if (memoryBytes === null || usage === null || usage.residentBytes <= memoryBytes) return;
     const [used, allowed] = [usage.residentBytes, memoryBytes].map((bytes) => Math.round(bytes / 1024 ** 2));
     instance.apply({ kind: "unwell", why: { kind: "memory", detail: `${used} MiB of ${allowed} MiB` } });
