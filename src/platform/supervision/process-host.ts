@@ -21,7 +21,7 @@ async function openLinuxHost(helper: readonly string[]): Promise<ProcessHost> {
   const enforces = groups?.enforces ?? { memory: false, cpus: false, pids: false };
   const missing = Object.entries(enforces).flatMap(([name, isKept]) => (isKept ? [] : [name]));
   if (groups !== null && missing.length > 0) {
-    notes.push(`The control group has no controller for ${missing.join(", ")}`);
+    notes.push(`The control group does not limit ${missing.join(", ")}: ${groups.reason}`);
   }
   const abilities = {
     containment: groups === null ? ("process-group" as const) : ("cgroup" as const),
@@ -38,7 +38,8 @@ async function openCalls(notes: string[]): Promise<LinuxCalls | null> {
     return openLinuxCalls();
   } catch (thrown) {
     notes.push(
-      `No calls of the system (${messageOf(thrown)}): how an adopted process ended is known only while it is a zombie`,
+      `No calls of the system (${messageOf(thrown)}): services cannot run as other users or get sockets, ` +
+        "and how an adopted process ended is known only while it is a zombie",
     );
     return null;
   }
