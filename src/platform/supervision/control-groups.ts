@@ -59,17 +59,17 @@ type AskAttribute = (path: string, name: string) => string | null;
 /** Opens the control groups, or says why there are none. `attribute` null: it cannot be asked. */
 export function openControlGroups(
   attribute: AskAttribute | null,
-): ControlGroups | { readonly reason: string } {
+): ControlGroups | { readonly unavailable: string } {
   const current = currentFolder();
-  if (current === null) return { reason: "there are no control groups of version 2 here" };
+  if (current === null) return { unavailable: "there are no control groups of version 2 here" };
   const lent = hasManager() ? lentFolder(current, attribute) : outOf(current);
-  if (lent === null) return { reason: "systemd lends none (Delegate=yes)" };
+  if (lent === null) return { unavailable: "systemd lends none (Delegate=yes)" };
   const root = join(lent, SERVICES);
   try {
     accessSync(join(lent, "cgroup.procs"), constants.W_OK);
     mkdirSync(root, { recursive: true });
   } catch (thrown) {
-    return { reason: `the own one cannot be written: ${messageOf(thrown)}` };
+    return { unavailable: `the own one cannot be written: ${messageOf(thrown)}` };
   }
   return below(lent, root, !hasManager() || lent !== current);
 }

@@ -28,7 +28,8 @@ import {
   readProcess,
   startText,
 } from "./linux-processes.ts";
-import { areOfRun, markOfRun, RUN_VARIABLE, signsOf, TreeFinder, TreeView } from "./linux-tree.ts";
+import { areOfRun, markOfRun, signsOf, TreeFinder, TreeView } from "./linux-tree.ts";
+import { RUN_VARIABLE } from "./run-variable.ts";
 import { checkProgram, childEnvironment } from "./spawn-checks.ts";
 import { type SpawnPlace, type Started, spawnDirectly } from "./spawn-direct.ts";
 import { needsHelper, spawnThroughHelper } from "./spawn-helper.ts";

@@ -13,9 +13,7 @@ import {
   ticksOf,
   variableOf,
 } from "./linux-processes.ts";
-
-/** The variable that tells the processes of one start from all others. */
-export const RUN_VARIABLE = "FLEETD_SERVICE_RUN";
+import { RUN_VARIABLE } from "./run-variable.ts";
 
 /** Far beyond any time that a process could use up (the limit counts microseconds): 2^62, and 60 bits of the run. */
 const MARK_BASE = 2n ** 62n;

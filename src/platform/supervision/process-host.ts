@@ -6,9 +6,13 @@ import type { LinuxCalls } from "./linux-calls.ts";
 import { LinuxHost } from "./linux-host.ts";
 
 /** Opens the host of supervised processes; one per process. `helper`: the words that start fleetd, if not this program. */
-export function openProcessHost(options: { readonly helper?: readonly string[] } = {}): Promise<ProcessHost> {
+export async function openProcessHost(
+  options: { readonly helper?: readonly string[] } = {},
+): Promise<ProcessHost> {
   const helper = options.helper ?? ownCommand();
-  return openLinuxHost(helper);
+  if (process.platform === "linux") return openLinuxHost(helper);
+  if (process.platform !== "win32") return new (await import("./posix-host.ts")).PosixHost();
+  return new (await import("./windows-host.ts")).WindowsHost(helper);
 }
 
 async function openLinuxHost(helper: readonly string[]): Promise<ProcessHost> {
@@ -16,8 +20,8 @@ async function openLinuxHost(helper: readonly string[]): Promise<ProcessHost> {
   const calls = await openCalls(notes);
   calls?.adoptOrphans();
   const found = openControlGroups(calls === null ? null : calls.attribute);
-  if ("reason" in found) notes.push(`No control groups: ${found.reason}`);
-  const groups: ControlGroups | null = "reason" in found ? null : found;
+  if ("unavailable" in found) notes.push(`No control groups: ${found.unavailable}`);
+  const groups: ControlGroups | null = "unavailable" in found ? null : found;
   const enforces = groups?.enforces ?? { memory: false, cpus: false, pids: false };
   const missing = Object.entries(enforces).flatMap(([name, isKept]) => (isKept ? [] : [name]));
   if (groups !== null && missing.length > 0) {

@@ -40,8 +40,8 @@ export const wide = (text: string): Uint16Array =>
   );
 
 /** What a call that makes a handle answers when it could not. */
-export const isHandle = (handle: Pointer | null): handle is Pointer =>
-  handle !== null && Number(handle) !== 0 && Number(handle) !== -1 && BigInt(handle) !== 2n ** 64n - 1n;
+export const isHandle = (handle: Pointer | bigint | null): handle is Pointer =>
+  typeof handle === "number" && handle !== 0 && handle !== -1;
 
 /** The address of what a handle list or a structure points to. */
 export const addressOf = (view: NodeJS.TypedArray): bigint => BigInt(ptr(view));
