@@ -138,6 +138,7 @@ export class PosixHost implements ProcessHost {
         return { child: started, identity: { pid: started.pid, start: row?.start ?? "" } };
       },
     });
+    this.#look = null;
     this.#children.add(child);
     const exited = exitOfChild(child).finally(() => {
       this.#children.delete(child);
