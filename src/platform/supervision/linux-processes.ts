@@ -63,9 +63,13 @@ export const pidsNewestFirst = (): number[] =>
 /** The id that was given away last: the same twice, and nothing was started between. */
 export const newestPid = (): string => readOrNull("/proc/loadavg")?.trim().split(" ").at(-1) ?? "";
 
-/** Whether it was started with the variable `assignment` ("NAME=value"). False for what may not be looked into. */
-export const wasStartedWith = (pid: number, assignment: string): boolean =>
-  (readOrNull(`/proc/${pid}/environ`) ?? "").split("\0").includes(assignment);
+/** The value of a variable that it was started with; null where it has none, or may not be looked into. */
+export function variableOf(pid: number, name: string): string | null {
+  const found = (readOrNull(`/proc/${pid}/environ`) ?? "")
+    .split("\0")
+    .find((line) => line.startsWith(`${name}=`));
+  return found?.slice(name.length + 1) ?? null;
+}
 
 /** The mark that `LinuxCalls.marked` left on it, or on what it came of; null where there is none. */
 export function markOf(pid: number): string | null {

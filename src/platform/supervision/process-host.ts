@@ -6,9 +6,13 @@ import type { LinuxCalls } from "./linux-calls.ts";
 import { LinuxHost } from "./linux-host.ts";
 
 /** Opens the host of supervised processes; one per process. `helper`: the words that start fleetd, if not this program. */
-export function openProcessHost(options: { readonly helper?: readonly string[] } = {}): Promise<ProcessHost> {
+export async function openProcessHost(
+  options: { readonly helper?: readonly string[] } = {},
+): Promise<ProcessHost> {
   const helper = options.helper ?? ownCommand();
-  return openLinuxHost(helper);
+  if (process.platform === "linux") return openLinuxHost(helper);
+  if (process.platform !== "win32") return new (await import("./posix-host.ts")).PosixHost();
+  return new (await import("./windows-host.ts")).WindowsHost(helper);
 }
 
 async function openLinuxHost(helper: readonly string[]): Promise<ProcessHost> {
@@ -16,12 +20,12 @@ async function openLinuxHost(helper: readonly string[]): Promise<ProcessHost> {
   const calls = await openCalls(notes);
   calls?.adoptOrphans();
   const found = openControlGroups(calls === null ? null : calls.attribute);
-  if ("reason" in found) notes.push(`No control groups: ${found.reason}`);
-  const groups: ControlGroups | null = "reason" in found ? null : found;
+  if ("unavailable" in found) notes.push(`No control groups: ${found.unavailable}`);
+  const groups: ControlGroups | null = "unavailable" in found ? null : found;
   const enforces = groups?.enforces ?? { memory: false, cpus: false, pids: false };
   const missing = Object.entries(enforces).flatMap(([name, isKept]) => (isKept ? [] : [name]));
   if (groups !== null && missing.length > 0) {
-    notes.push(`The control group has no controller for ${missing.join(", ")}`);
+    notes.push(`The control group does not limit ${missing.join(", ")}: ${groups.reason}`);
   }
   const abilities = {
     containment: groups === null ? ("process-group" as const) : ("cgroup" as const),
@@ -38,7 +42,8 @@ async function openCalls(notes: string[]): Promise<LinuxCalls | null> {
     return openLinuxCalls();
   } catch (thrown) {
     notes.push(
-      `No calls of the system (${messageOf(thrown)}): how an adopted process ended is known only while it is a zombie`,
+      `No calls of the system (${messageOf(thrown)}): services cannot run as other users or get sockets, ` +
+        "and how an adopted process ended is known only while it is a zombie",
     );
     return null;
   }
