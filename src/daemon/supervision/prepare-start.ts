@@ -1,6 +1,6 @@
 /** What a service is started with: its words, its folder, its environment, looked up anew at each start. */
 import { homedir } from "node:os";
-import { FleetError, requireOk } from "../../base/errors.ts";
+import { causedBy, FleetError, messageOf, requireOk } from "../../base/errors.ts";
 import { type Account, composeEnvironment } from "../../fleet/supervisor/compose-environment.ts";
 import { ENV_FILE_BYTES_MAX, parseEnvFile } from "../../fleet/supervisor/env-file.ts";
 import type { PreparedStart } from "../../fleet/supervisor/instance-world.ts";
@@ -8,6 +8,7 @@ import type { ServiceCommand, ServiceDefinition } from "../../fleet/supervisor/m
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { watchdogMs } from "../../fleet/supervisor/watch-probes.ts";
 import { readFileUpTo } from "../../platform/files.ts";
+import { ownEnvironment } from "../../platform/own-process.ts";
 import { resolveReference } from "../../platform/secret-reference.ts";
 import { findLogin } from "../../platform/supervision/accounts.ts";
 
@@ -40,12 +41,13 @@ export async function prepareStart(
 export async function surroundingsOf(definition: ServiceDefinition, key: InstanceKey): Promise<Surroundings> {
   const { user, env, envFiles, name, cwd } = definition;
   const account: Account | null = user === null ? null : await findLogin(user);
+  const own = ownEnvironment();
   const environment = composeEnvironment({
-    own: process.env,
+    own,
     account,
     files: envFiles.map((path) => readVariables(path, name)),
     env: Object.fromEntries(
-      Object.entries(env).map(([variable, value]) => [variable, resolveReference(value, process.env)]),
+      Object.entries(env).map(([variable, value]) => [variable, resolveReference(value, own)]),
     ),
     service: name,
     instance: key.number,
@@ -68,7 +70,7 @@ function readVariables(path: string, service: string): Readonly<Record<string, s
   try {
     bytes = readFileUpTo(path, ENV_FILE_BYTES_MAX + 1);
   } catch (thrown) {
-    throw new FleetError("CONFIG", `Cannot start "${service}": cannot read "${path}"`, { cause: thrown });
+    throw causedBy("CONFIG", `Cannot start "${service}": ${messageOf(thrown)}`, thrown);
   }
   const parsed = parseEnvFile(new TextDecoder().decode(bytes));
   if (parsed.ok) return parsed.value.variables;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Database } from "../../base/ports/database.ts";
-import type { NotifyReceiver } from "../../base/ports/prober.ts";
+import type { NotifyReceiver, ProbeAnswer } from "../../base/ports/prober.ts";
 import type { ProcessHost } from "../../base/ports/process-host.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
@@ -22,8 +22,10 @@ import { openNotifyReceiver } from "../../platform/prober/notify-sockets.ts";
 import { systemProber } from "../../platform/prober/prober.ts";
 import { openProcessTable } from "../../platform/processes/process-table.ts";
 import { openDatabase } from "../../platform/sqlite-database.ts";
+import { findAccount } from "../../platform/supervision/accounts.ts";
 import { openProcessHost } from "../../platform/supervision/process-host.ts";
 import type { Report } from "../events.ts";
+import { askProgram, type ProgramQuestion } from "./ask-program.ts";
 import { knownServices } from "./known-services.ts";
 import { prepareStart, surroundingsOf, wordsOf } from "./prepare-start.ts";
 import { ServiceUsage } from "./sample-usage.ts";
@@ -164,8 +166,12 @@ export class Supervision {
       prepare: prepareStart,
       spool: (key, run) => this.#logs.spool(key, run),
       runStopCommand: (...of) => this.#runStopCommand(...of),
-      openNotify: ({ probes }, run) =>
-        notify !== null && needsNotify(probes) ? notify.open({ run, userId: null }) : null,
+      openNotify: async ({ probes, user, group }, run) => {
+        if (notify === null || !needsNotify(probes)) return null;
+        const account = await findAccount(user, group);
+        return notify.open({ run, userId: account?.uid ?? null });
+      },
+      endNotify: (run) => notify?.end(run),
       watchProbes: (watch: ProbeWatch) => watchProbes(this.#probeWorld(), watch),
       report: (instance: Instance, what: InstanceReport) =>
         report({ kind: "service", name: nameOf(instance), report: what }),
@@ -178,14 +184,14 @@ export class Supervision {
   ): Promise<void> {
     try {
       const { cwd, environment } = await surroundingsOf(definition, key);
-      const words = {
-        command: wordsOf(command),
-        cwd,
-        environment: { ...environment, MAINPID: String(mainPid) },
-      };
-      const { isWell, detail } = await systemProber.ask(
-        { kind: "exec", ...words },
-        definition.stop.timeoutMs,
+      const { isWell, detail } = await this.#ask(
+        {
+          definition,
+          command: wordsOf(command),
+          cwd,
+          environment: { ...environment, MAINPID: String(mainPid) },
+          timeoutMs: definition.stop.timeoutMs,
+        },
         signal,
       );
       if (!isWell) this.#notice(`the stop command of "${definition.name}" failed: ${detail}`);
@@ -195,14 +201,21 @@ export class Supervision {
     }
   }
 
+  #ask(question: ProgramQuestion, signal: AbortSignal): Promise<ProbeAnswer> {
+    return askProgram(this.host, this.#options.paths.services, question, signal);
+  }
+
   #probeWorld(): ProbeWorld {
     return {
       clock: this.#options.clock,
       random: Math.random,
       prober: systemProber,
       notify: this.#notify,
-      surroundings: ({ definition, key }) => surroundingsOf(definition, key),
-      isMember: ({ tree }, pid) => this.host.members(tree).some((member) => member.pid === pid),
+      askProgram: async ({ definition, key }, question, signal) =>
+        this.#ask({ definition, ...(await surroundingsOf(definition, key)), ...question }, signal),
+      // Most say it themselves, and looking at all processes takes milliseconds.
+      isMember: ({ tree }, pid) =>
+        pid === tree.identity.pid || this.host.members(tree).some((member) => member.pid === pid),
       onStatus: () => this.#options.onChanged(),
     };
   }
