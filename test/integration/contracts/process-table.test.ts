@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startOfProcess } from "../../../src/platform/process-identity.ts";
 import { liveProcesses } from "../../../src/platform/processes/linux-table.ts";
-import { openProcessTable } from "../../../src/platform/processes/process-table.ts";
+import { openProcessTable, openUsageSource } from "../../../src/platform/processes/process-table.ts";
 import { Holders } from "../../helpers/listening.ts";
 import { untilHolds } from "../../helpers/temp-git.ts";
 import { processTableContract } from "./process-table.contract.ts";
@@ -42,6 +42,26 @@ describe.skipIf(!isLinux)("Linux", () => {
       session: child.pid,
     });
     expect((await table.details(child.pid))?.commandLine).toEqual([sleep, "60"]);
+  });
+
+  test("a usage source says the same at each look, also of an id whose process ended", async () => {
+    const source = await openUsageSource();
+    try {
+      const [first, second] = [holders.spawn([sleep, "60"]), holders.spawn([sleep, "60"])];
+      const pids = async (...asked: number[]) => (await source.pick(asked)).map(({ pid }) => pid);
+      for (const _ of [1, 2, 3]) expect(await pids(first.pid, second.pid)).toEqual([first.pid, second.pid]);
+      const table = await openProcessTable();
+      expect((await source.pick([first.pid]))[0]?.start).toBe(
+        (await table.pick([first.pid]))[0]?.start ?? "",
+      );
+      first.kill("SIGKILL");
+      await first.exited;
+      expect(await pids(first.pid, second.pid)).toEqual([second.pid]);
+      expect(await pids()).toEqual([]);
+      expect((await source.list()).some(({ pid }) => pid === second.pid)).toBe(true);
+    } finally {
+      source.close();
+    }
   });
 
   test.each(["a) R 1 (b", "two words", "ümläut"])("a name may be %p", async (name) => {
