@@ -5,7 +5,12 @@ import { formatIpv6 } from "../../../src/platform/processes/format-address.ts";
 import { joinEqual } from "../../../src/platform/processes/join-listeners.ts";
 import { parseSockets, readListening } from "../../../src/platform/processes/linux-sockets.ts";
 import { parseStat } from "../../../src/platform/processes/linux-stat.ts";
-import { addUnowned, parseLsof, parseNetstat } from "../../../src/platform/processes/lsof-output.ts";
+import {
+  addUnowned,
+  LSOF_FIELDS,
+  parseLsof,
+  parseNetstat,
+} from "../../../src/platform/processes/lsof-output.ts";
 import { PS_COLUMNS, parseCpuTime, parsePs } from "../../../src/platform/processes/ps-output.ts";
 import { runTool } from "../../../src/platform/processes/run-tool.ts";
 import {
@@ -73,9 +78,11 @@ describe("lsof and netstat", () => {
         await holders.start({ address: "::" }),
       ];
       const udp = await holders.start({ protocol: "udp" });
-      const found = parseLsof(
-        await runTool(["lsof", "-nP", "-iTCP", "-sTCP:LISTEN", "-iUDP", "-F", "pcLtPn"]),
-      );
+      const [tcp, udpText] = [
+        await runTool(["lsof", "-nP", "-iTCP", "-sTCP:LISTEN", "-F", LSOF_FIELDS]),
+        await runTool(["lsof", "-nP", "-iUDP", "-F", LSOF_FIELDS]),
+      ];
+      const found = [...parseLsof(tcp), ...parseLsof(udpText)];
       const byPid = (pid: number) => found.find(({ owners }) => owners[0]?.pid === pid);
       expect(byPid(holder.pid)).toMatchObject({ protocol: "tcp", address: "127.0.0.2", port: holder.port });
       expect(byPid(four.pid)).toMatchObject({ address: "0.0.0.0", port: four.port });
