@@ -39,7 +39,7 @@ const RESIDENT_PAGES = 21;
 export function parseStat(line: string): LinuxStat | null {
   const [open, close] = [line.indexOf("("), line.lastIndexOf(")")];
   if (open === -1 || close < open) return null;
-  const fields = line.slice(close + 2).split(" ");
+  const fields = line.slice(close + 2).split(" ", RESIDENT_PAGES + 1);
   const startTicks = fields[START];
   if (startTicks === undefined) return null;
   return {

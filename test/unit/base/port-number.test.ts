@@ -10,9 +10,22 @@ test.each([
   expect(parsePort(text)).toEqual({ ok: true, value: port });
 });
 
-test.each(["", "0", "00", "65536", "99999", "100000", "-1", "+80", "8080.5", "80a", " 80", "0x50", "1e3", "http", "８０"])(
-  "parsePort() refuses %p",
-  (text) => {
-    expect(parsePort(text)).toMatchObject({ ok: false, error: expect.stringContaining("from 1 to 65535") });
-  },
-);
+test.each([
+  "",
+  "0",
+  "00",
+  "65536",
+  "99999",
+  "100000",
+  "-1",
+  "+80",
+  "8080.5",
+  "80a",
+  " 80",
+  "0x50",
+  "1e3",
+  "http",
+  "８０",
+])("parsePort() refuses %p", (text) => {
+  expect(parsePort(text)).toMatchObject({ ok: false, error: expect.stringContaining("from 1 to 65535") });
+});
