@@ -1,10 +1,9 @@
 /** What services use, looked at now and then: for limits that the system does not keep, and for those who look. */
 import type { Clock } from "../../base/ports/clock.ts";
-import type { ProcessTable } from "../../base/ports/process-table.ts";
+import type { UsageSource } from "../../base/ports/process-table.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { TreeUsage } from "../../fleet/supervisor/service-view.ts";
-import { sumTrees } from "../../fleet/supervisor/sum-usage.ts";
-import { UsageSampler } from "../../fleet/supervisor/usage-sampler.ts";
+import { sumTrees, type UsageLook, usageOf } from "../../fleet/supervisor/sum-usage.ts";
 
 /** So many looks back a trend goes: with the usual pace two minutes. */
 const TREND_MAX = 60;
@@ -20,11 +19,14 @@ const NOTHING: RunUsage = { usage: null, cpuTrend: [], memoryTrend: [] };
 
 /** See the head of this file. */
 export class ServiceUsage {
-  readonly #sampler: UsageSampler;
+  readonly #source: UsageSource;
+  readonly #clock: Clock;
+  #look: UsageLook | null = null;
   #runs = new Map<string, RunUsage>();
 
-  constructor(table: ProcessTable, clock: Clock) {
-    this.#sampler = new UsageSampler(table, clock);
+  constructor(source: UsageSource, clock: Clock) {
+    this.#source = source;
+    this.#clock = clock;
   }
 
   /** The last look's answer for a run. */
@@ -32,13 +34,18 @@ export class ServiceUsage {
     return (run === undefined ? undefined : this.#runs.get(run)) ?? NOTHING;
   }
 
-  /** Looks once at all processes; not at all where no service runs. */
+  /** Looks once at all processes. */
   async look(instances: readonly Instance[]): Promise<void> {
     const trees = instances.flatMap(({ tree }) => (tree === null ? [] : [tree]));
-    const sums = trees.length === 0 ? null : sumTrees(await this.#sampler.sample(null), trees);
+    if (trees.length === 0) {
+      this.#look = null;
+      this.#runs.clear();
+      return;
+    }
+    const look = sumTrees(await this.#source.list(), trees, this.#clock.monotonicMs());
     const runs = new Map<string, RunUsage>();
     for (const { run } of trees) {
-      const usage = sums?.get(run) ?? null;
+      const usage = usageOf(run, look, this.#look);
       const before = this.of(run);
       runs.set(run, {
         usage,
@@ -46,7 +53,12 @@ export class ServiceUsage {
         memoryTrend: grown(before.memoryTrend, usage?.residentBytes ?? null),
       });
     }
+    this.#look = look;
     this.#runs = runs;
+  }
+
+  close(): void {
+    this.#source.close();
   }
 }
 

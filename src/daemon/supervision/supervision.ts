@@ -20,7 +20,7 @@ import { makePrivateFolder } from "../../platform/files.ts";
 import type { MachinePaths } from "../../platform/paths.ts";
 import { openNotifyReceiver } from "../../platform/prober/notify-sockets.ts";
 import { systemProber } from "../../platform/prober/prober.ts";
-import { openProcessTable } from "../../platform/processes/process-table.ts";
+import { openUsageSource } from "../../platform/processes/process-table.ts";
 import { openDatabase } from "../../platform/sqlite-database.ts";
 import { findAccount } from "../../platform/supervision/accounts.ts";
 import { openProcessHost } from "../../platform/supervision/process-host.ts";
@@ -88,7 +88,7 @@ export class Supervision {
     try {
       prepareServices(database);
       const host = await openProcessHost();
-      const usage = new ServiceUsage(await openProcessTable(), options.clock);
+      const usage = new ServiceUsage(await openUsageSource(), options.clock);
       const supervision = new Supervision({ options, database, host, usage });
       supervision.#begin();
       return supervision;
@@ -140,6 +140,7 @@ export class Supervision {
     for (let calls = 0; calls < LAST_PUMPS_MAX && this.#logs.pump(); calls += 1);
     this.#logs.close();
     this.#notify?.close();
+    this.#usage.close();
     this.host.close();
     this.#database.close();
   }

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { sumTrees } from "../../../../src/fleet/supervisor/sum-usage.ts";
-import type { UsageRow } from "../../../../src/fleet/supervisor/usage-sampler.ts";
+import type { ProcessRow } from "../../../../src/base/ports/process-table.ts";
+import { sumTrees, usageOf } from "../../../../src/fleet/supervisor/sum-usage.ts";
 
-const row = (pid: number, parent: number, more: Partial<UsageRow> = {}): UsageRow => ({
+const row = (pid: number, parent: number, more: Partial<ProcessRow> = {}): ProcessRow => ({
   pid,
   parent,
   group: pid,
@@ -11,7 +11,6 @@ const row = (pid: number, parent: number, more: Partial<UsageRow> = {}): UsageRo
   name: "x",
   state: "sleeping",
   cpuMs: 100,
-  cpuPercent: 25,
   residentBytes: 1_000,
   ...more,
 });
@@ -28,34 +27,33 @@ test("sumTrees() counts a process, what came of it, and what is in its session",
     row(20, 1),
     row(30, 1),
   ];
-  const sums = sumTrees(rows, [tree(10), tree(20)]);
-  expect(sums.get("run10")).toEqual({ cpus: 1, cpuMs: 400, residentBytes: 4_000, processes: 4 });
-  expect(sums.get("run20")).toMatchObject({ processes: 1 });
-});
-
-test("sumTrees() counts no zombies, and passes over what is not told", () => {
-  const rows = [
-    row(10, 1, { cpuMs: null, cpuPercent: null, residentBytes: null }),
-    row(11, 10, { state: "dead" }),
-  ];
-  expect(sumTrees(rows, [tree(10)]).get("run10")).toEqual({
+  const look = sumTrees(rows, [tree(10), tree(20)], 0);
+  expect(usageOf("run10", look, null)).toEqual({
     cpus: null,
-    cpuMs: 0,
-    residentBytes: 0,
-    processes: 1,
+    cpuMs: 400,
+    residentBytes: 4_000,
+    processes: 4,
   });
+  expect(usageOf("run20", look, null)).toMatchObject({ processes: 1 });
 });
 
-test("sumTrees() takes a share that is not known yet for none beside those that are", () => {
-  const rows = [row(10, 1), row(11, 10, { cpuPercent: null })];
-  expect(sumTrees(rows, [tree(10)]).get("run10")?.cpus).toBe(0.25);
+test("sumTrees() counts no zombies, and passes over what the system does not tell", () => {
+  const rows = [row(10, 1, { cpuMs: null, residentBytes: null }), row(11, 10, { state: "dead" })];
+  const look = sumTrees(rows, [tree(10)], 0);
+  expect(usageOf("run10", look, null)).toEqual({ cpus: null, cpuMs: 0, residentBytes: 0, processes: 1 });
 });
 
 test("sumTrees() ends on a ring of parents, which a look at a moving picture may show", () => {
-  const sums = sumTrees([row(10, 1), row(11, 12), row(12, 11)], [tree(10)]);
-  expect(sums.get("run10")).toMatchObject({ processes: 1 });
+  const look = sumTrees([row(10, 1), row(11, 12), row(12, 11)], [tree(10)], 0);
+  expect(usageOf("run10", look, null)).toMatchObject({ processes: 1 });
 });
 
-test("sumTrees() leaves out a tree of which nothing lives", () => {
-  expect(sumTrees([row(11, 1)], [tree(10)]).size).toBe(0);
+test("usageOf() makes a rate of two looks, and a child that ended costs the others nothing", () => {
+  const before = sumTrees([row(10, 1, { cpuMs: 100 }), row(11, 10, { cpuMs: 900 })], [tree(10)], 1_000);
+  const after = sumTrees([row(10, 1, { cpuMs: 600 }), row(12, 10, { cpuMs: 250 })], [tree(10)], 2_000);
+  expect(usageOf("run10", after, before)?.cpus).toBe(0.75);
+});
+
+test("usageOf() knows nothing of a run that is gone", () => {
+  expect(usageOf("run10", sumTrees([], [tree(10)], 0), null)).toBeNull();
 });
