@@ -87,7 +87,8 @@ export class Supervision {
     const database = openDatabase(options.paths.state, { create: true, durability: "full" });
     try {
       prepareServices(database);
-      const host = await openProcessHost();
+      const { cgroup } = options.settings().supervisor;
+      const host = await openProcessHost({ usesControlGroups: cgroup === "auto" });
       const usage = new ServiceUsage(await openUsageSource(), options.clock);
       const supervision = new Supervision({ options, database, host, usage });
       supervision.#begin();

@@ -5,21 +5,26 @@ import { type ControlGroups, openControlGroups } from "./control-groups.ts";
 import type { LinuxCalls } from "./linux-calls.ts";
 import { LinuxHost } from "./linux-host.ts";
 
-/** Opens the host of supervised processes; one per process. `helper`: the words that start fleetd, if not this program. */
+/**
+ * Opens the host of supervised processes; one per process. `helper`: the words that start fleetd, if not this program.
+ * `usesControlGroups` false: also where there are some.
+ */
 export async function openProcessHost(
-  options: { readonly helper?: readonly string[] } = {},
+  options: { readonly helper?: readonly string[]; readonly usesControlGroups?: boolean } = {},
 ): Promise<ProcessHost> {
   const helper = options.helper ?? ownCommand();
-  if (process.platform === "linux") return openLinuxHost(helper);
+  if (process.platform === "linux") return openLinuxHost(helper, options.usesControlGroups ?? true);
   if (process.platform !== "win32") return new (await import("./posix-host.ts")).PosixHost();
   return new (await import("./windows-host.ts")).WindowsHost(helper);
 }
 
-async function openLinuxHost(helper: readonly string[]): Promise<ProcessHost> {
+async function openLinuxHost(helper: readonly string[], usesGroups: boolean): Promise<ProcessHost> {
   const notes: string[] = [];
   const calls = await openCalls(notes);
   calls?.adoptOrphans();
-  const found = openControlGroups(calls === null ? null : calls.attribute);
+  const found = usesGroups
+    ? openControlGroups(calls === null ? null : calls.attribute)
+    : { unavailable: "the configuration says so (supervisor.cgroup)" };
   if ("unavailable" in found) notes.push(`No control groups: ${found.unavailable}`);
   const groups: ControlGroups | null = "unavailable" in found ? null : found;
   const enforces = groups?.enforces ?? { memory: false, cpus: false, pids: false };
