@@ -170,6 +170,7 @@ export class LinuxHost implements ProcessHost {
 
   close(): void {
     this.#exits.close();
+    this.#parts.calls?.adoptOrphans(false);
     for (const child of this.#children.values()) child.unref();
   }
 

@@ -21,7 +21,7 @@ export async function openProcessHost(
 async function openLinuxHost(helper: readonly string[], usesGroups: boolean): Promise<ProcessHost> {
   const notes: string[] = [];
   const calls = await openCalls(notes);
-  calls?.adoptOrphans();
+  calls?.adoptOrphans(true);
   const found = usesGroups
     ? openControlGroups(calls === null ? null : calls.attribute)
     : { unavailable: "the configuration says so (supervisor.cgroup)" };
