@@ -70,7 +70,11 @@ function readVariables(path: string, service: string): Readonly<Record<string, s
   try {
     bytes = readFileUpTo(path, ENV_FILE_BYTES_MAX + 1);
   } catch (thrown) {
-    throw causedBy("CONFIG", `Cannot start "${service}": ${messageOf(thrown)}`, thrown);
+    throw causedBy(
+      "CONFIG",
+      `Cannot start "${service}": cannot read "${path}": ${messageOf(thrown)}`,
+      thrown,
+    );
   }
   const parsed = parseEnvFile(new TextDecoder().decode(bytes));
   if (parsed.ok) return parsed.value.variables;
