@@ -1,14 +1,15 @@
 import { dlopen, type FFIFunction, type Library } from "bun:ffi";
+import { readFileSync } from "node:fs";
 
-/** Opens functions of the C library of this Linux, GNU's or musl. @throws where calls of foreign code are not possible */
+/**
+ * Opens functions of the C library that this process runs on; Linux only. By its path: a mere name that is not found would be
+ * looked for in the current folder too.
+ * @throws where calls of foreign code are not possible
+ */
 export function openLibc<Functions extends Record<string, FFIFunction>>(
   functions: Functions,
 ): Library<Functions>["symbols"] {
-  try {
-    return dlopen("libc.so.6", functions).symbols;
-  } catch {
-    // Not the GNU one.
-    const architecture = process.arch === "arm64" ? "aarch64" : "x86_64";
-    return dlopen(`libc.musl-${architecture}.so.1`, functions).symbols;
-  }
+  // musl answers to this name by itself, without looking anywhere.
+  const path = /\S*\/libc\.so\.6$/m.exec(readFileSync("/proc/self/maps", "latin1"))?.[0] ?? "libc.so";
+  return dlopen(path, functions).symbols;
 }

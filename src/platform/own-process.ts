@@ -11,6 +11,9 @@ export interface Background {
   exitCode(): number | null;
 }
 
+/** The variables of this process. */
+export const ownEnvironment = (): Readonly<Record<string, string | undefined>> => process.env;
+
 /** The words that start this program again: the executable, or Bun with the script it runs. */
 export function ownCommand(): readonly string[] {
   const script = process.argv[1];

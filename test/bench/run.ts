@@ -16,6 +16,7 @@ import { flush } from "./flush.ts";
 import { idle } from "./idle.ts";
 import { LargeRemotes } from "./large-remote.ts";
 import { million } from "./million.ts";
+import { processes } from "./processes.ts";
 import { catchUp, poll } from "./receive.ts";
 import { renderTable } from "./render.ts";
 import { reply } from "./reply.ts";
@@ -37,6 +38,7 @@ const BENCHES: readonly Bench[] = [
   idle,
   day,
   million,
+  processes,
 ];
 const QUICK_DIVISOR = 3;
 const EXIT_USAGE = 64;

@@ -94,7 +94,8 @@ export class MemorySupervisor {
         this.told.push("stop command");
         return Promise.resolve();
       },
-      openNotify: () => null,
+      openNotify: () => Promise.resolve(null),
+      endNotify: () => undefined,
       watchProbes: (watch) => {
         const { service, number, successor } = watch.key;
         const name = `${service}${number === 1 ? "" : `:${number}`}${successor ? "'" : ""}`;

@@ -82,12 +82,14 @@ export function processesOfGroup(group: number): { pid: number; state: string }[
   return allProcesses().filter((process) => process.group === group);
 }
 
-/** Living or dead children of this process that nobody waited for. */
+/** Dead children of this process, of the program git, that nobody waited for. */
 export function zombieChildren(): number[] {
-  return allProcesses().flatMap((entry) =>
-    entry.parent === process.pid && entry.state === "Z" ? [entry.pid] : [],
+  return allProcesses().flatMap(({ pid, parent, state }) =>
+    parent === process.pid && state === "Z" && nameOf(pid) === "git" ? [pid] : [],
   );
 }
+
+const nameOf = (pid: number): string => /^\d+ \((.*)\)/.exec(readOrEmpty(`/proc/${pid}/stat`))?.[1] ?? "git";
 
 /** Processes that have `text` among their words, for instance the port of a server. */
 export function processesWith(text: string): number[] {

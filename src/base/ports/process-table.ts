@@ -79,3 +79,11 @@ export interface ProcessTable {
   /** Sends a signal to one process, if it is still the one that is meant: looked at immediately before. */
   signal(identity: ProcessIdentity, signal: "SIGTERM" | "SIGKILL"): Promise<SignalOutcome>;
 }
+
+/** Looks at the same processes again and again, and keeps what makes the next look cheap. */
+export interface UsageSource {
+  list(): Promise<readonly ProcessRow[]>;
+  /** As `ProcessTable.pick`; keeps something of those that were named last. */
+  pick(pids: readonly number[]): Promise<readonly ProcessRow[]>;
+  close(): void;
+}

@@ -1,4 +1,4 @@
-import { EXIT_CODES, FleetError } from "../../base/errors.ts";
+import { FleetError } from "../../base/errors.ts";
 import { killByPort } from "../../daemon/kill-process.ts";
 import type { FreePortAnswer } from "../../fleet/supervisor/end-process.ts";
 import { commandSignal } from "../command-signal.ts";
@@ -71,6 +71,6 @@ function failureOf(port: number, { outcome, owners, left }: FreePortAnswer): Fle
   const who = left.flatMap((one) => one.owners?.map(({ pid, name }) => `${pid} (${name})`) ?? ["unknown"]);
   const now = who.length === 0 ? "somebody" : [...new Set(who)].join(", ");
   return new FleetError("NOT_YET", `Cannot free port ${port}: ${now} listens on it now`, {
-    hint: `exit code ${EXIT_CODES.NOT_YET}: something may start it anew; stop that first`,
+    hint: "Something may start it anew: stop that first",
   });
 }

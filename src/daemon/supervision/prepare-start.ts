@@ -1,6 +1,6 @@
 /** What a service is started with: its words, its folder, its environment, looked up anew at each start. */
 import { homedir } from "node:os";
-import { FleetError, requireOk } from "../../base/errors.ts";
+import { causedBy, FleetError, messageOf, requireOk } from "../../base/errors.ts";
 import { type Account, composeEnvironment } from "../../fleet/supervisor/compose-environment.ts";
 import { ENV_FILE_BYTES_MAX, parseEnvFile } from "../../fleet/supervisor/env-file.ts";
 import type { PreparedStart } from "../../fleet/supervisor/instance-world.ts";
@@ -8,6 +8,7 @@ import type { ContainerPlan, ServiceCommand, ServiceDefinition } from "../../fle
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { watchdogMs } from "../../fleet/supervisor/watch-probes.ts";
 import { readFileUpTo } from "../../platform/files.ts";
+import { ownEnvironment } from "../../platform/own-process.ts";
 import { resolveReference } from "../../platform/secret-reference.ts";
 import { findLogin } from "../../platform/supervision/accounts.ts";
 
@@ -59,16 +60,17 @@ async function prepareContainer(
 export async function surroundingsOf(
   definition: ServiceDefinition,
   key: InstanceKey,
-  own: Readonly<Record<string, string | undefined>> = process.env,
+  base: Readonly<Record<string, string | undefined>> = ownEnvironment(),
 ): Promise<Surroundings> {
   const { user, env, envFiles, name, cwd } = definition;
   const account: Account | null = user === null ? null : await findLogin(user);
+  const own = ownEnvironment();
   const environment = composeEnvironment({
-    own,
+    own: base,
     account,
     files: envFiles.map((path) => readVariables(path, name)),
     env: Object.fromEntries(
-      Object.entries(env).map(([variable, value]) => [variable, resolveReference(value, process.env)]),
+      Object.entries(env).map(([variable, value]) => [variable, resolveReference(value, own)]),
     ),
     service: name,
     instance: key.number,
@@ -91,7 +93,11 @@ function readVariables(path: string, service: string): Readonly<Record<string, s
   try {
     bytes = readFileUpTo(path, ENV_FILE_BYTES_MAX + 1);
   } catch (thrown) {
-    throw new FleetError("CONFIG", `Cannot start "${service}": cannot read "${path}"`, { cause: thrown });
+    throw causedBy(
+      "CONFIG",
+      `Cannot start "${service}": cannot read "${path}": ${messageOf(thrown)}`,
+      thrown,
+    );
   }
   const parsed = parseEnvFile(new TextDecoder().decode(bytes));
   if (parsed.ok) return parsed.value.variables;

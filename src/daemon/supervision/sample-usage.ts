@@ -1,6 +1,6 @@
 /** What services use, looked at now and then: for limits that the system does not keep, and for those who look. */
 import type { Clock } from "../../base/ports/clock.ts";
-import type { ProcessTable } from "../../base/ports/process-table.ts";
+import type { UsageSource } from "../../base/ports/process-table.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { TreeUsage } from "../../fleet/supervisor/service-view.ts";
 import { sumTrees, type UsageLook, usageOf } from "../../fleet/supervisor/sum-usage.ts";
@@ -18,14 +18,14 @@ export interface RunUsage {
 const NOTHING: RunUsage = { usage: null, cpuTrend: [], memoryTrend: [] };
 
 /** See the head of this file. */
-export class UsageSampler {
-  readonly #table: ProcessTable;
+export class ServiceUsage {
+  readonly #source: UsageSource;
   readonly #clock: Clock;
   #look: UsageLook | null = null;
   #runs = new Map<string, RunUsage>();
 
-  constructor(table: ProcessTable, clock: Clock) {
-    this.#table = table;
+  constructor(source: UsageSource, clock: Clock) {
+    this.#source = source;
     this.#clock = clock;
   }
 
@@ -42,7 +42,7 @@ export class UsageSampler {
       this.#runs.clear();
       return;
     }
-    const look = sumTrees(await this.#table.list(), trees, this.#clock.monotonicMs());
+    const look = sumTrees(await this.#source.list(), trees, this.#clock.monotonicMs());
     const runs = new Map<string, RunUsage>();
     for (const { run } of trees) {
       const usage = usageOf(run, look, this.#look);
@@ -55,6 +55,10 @@ export class UsageSampler {
     }
     this.#look = look;
     this.#runs = runs;
+  }
+
+  close(): void {
+    this.#source.close();
   }
 }
 

@@ -3,8 +3,10 @@ import { FleetError, messageOf } from "../../base/errors.ts";
 import { readBoot } from "../../platform/boot.ts";
 import { machinePaths } from "../../platform/paths.ts";
 import { readHolder, writeHolder } from "../../platform/process-lock.ts";
+import type { MonitorEvent } from "../events.ts";
 import { Bell, runLoop } from "../loop.ts";
 import type { MonitorContext } from "../monitor-context.ts";
+import { alarmFleet } from "./crash-alarm.ts";
 import { Supervision } from "./supervision.ts";
 
 /** What supervision needs of the monitor. */
@@ -75,6 +77,17 @@ export class MachineSupervision {
     this.#open = null;
   }
 
+  /** Services go on whatever becomes of the message about them. */
+  #report(event: MonitorEvent): void {
+    const { report } = this.#context.options;
+    report(event);
+    try {
+      alarmFleet(this.#context, event);
+    } catch (thrown) {
+      report({ kind: "failed", detail: messageOf(thrown) });
+    }
+  }
+
   async #take(): Promise<number> {
     const { machine, mailbox, daemon, options, sendPorts } = this.#context;
     if (this.#open !== null || !machine.holds()) return LOOK_MS;
@@ -89,7 +102,7 @@ export class MachineSupervision {
       clock: sendPorts.clock,
       boot: readBoot().id,
       settings: options.settings,
-      report: options.report,
+      report: (event) => this.#report(event),
       onChanged: () => daemon.bump(),
     });
     daemon.bump();

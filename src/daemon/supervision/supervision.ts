@@ -7,35 +7,31 @@ import { messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { ListeningSockets } from "../../base/ports/listening-sockets.ts";
-import type { NotifyReceiver } from "../../base/ports/prober.ts";
+import type { NotifyReceiver, ProbeAnswer } from "../../base/ports/prober.ts";
 import type { ProcessHost } from "../../base/ports/process-host.ts";
-import type { ProcessTable } from "../../base/ports/process-table.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { InstanceReport } from "../../fleet/supervisor/instance-model.ts";
 import type { InstanceWorld, ProbeWatch } from "../../fleet/supervisor/instance-world.ts";
-import { folderOfKey } from "../../fleet/supervisor/model.ts";
 import { prepareServices, ServiceStore } from "../../fleet/supervisor/service-store.ts";
 import { nameOf, type ServiceView, viewOf } from "../../fleet/supervisor/service-view.ts";
 import { Supervisor, type SupervisorWorld } from "../../fleet/supervisor/supervisor.ts";
 import { needsNotify, type ProbeWorld, watchProbes } from "../../fleet/supervisor/watch-probes.ts";
-import { ContainerHost } from "../../platform/containers/container-host.ts";
-import { Engine, engineSocket } from "../../platform/containers/engine.ts";
-import { withContainers } from "../../platform/containers/with-containers.ts";
 import { makePrivateFolder } from "../../platform/files.ts";
 import { openListeningSockets } from "../../platform/listeners/listening-sockets.ts";
 import type { MachinePaths } from "../../platform/paths.ts";
 import { openNotifyReceiver } from "../../platform/prober/notify-sockets.ts";
 import { systemProber } from "../../platform/prober/prober.ts";
-import { openProcessTable } from "../../platform/processes/process-table.ts";
-import { spoolPath } from "../../platform/service-log/spool-names.ts";
+import { openProcessTable, openUsageSource } from "../../platform/processes/process-table.ts";
 import { openDatabase } from "../../platform/sqlite-database.ts";
-import { openProcessHost } from "../../platform/supervision/process-host.ts";
+import { findAccount } from "../../platform/supervision/accounts.ts";
 import { systemFileWatcher } from "../../platform/watch-tree.ts";
 import type { Report } from "../events.ts";
+import { askProgram, type ProgramQuestion } from "./ask-program.ts";
 import { knownServices } from "./known-services.ts";
+import { openHost } from "./open-host.ts";
 import { prepareStart, surroundingsOf, wordsOf } from "./prepare-start.ts";
-import { UsageSampler } from "./sample-usage.ts";
+import { ServiceUsage } from "./sample-usage.ts";
 import { ServiceListeners } from "./service-listeners.ts";
 import { ServiceLogs } from "./service-logs.ts";
 import { WatchFiles } from "./watch-files.ts";
@@ -64,7 +60,7 @@ export class Supervision {
   readonly #database: Database;
   readonly #logs: ServiceLogs;
   readonly #notify: NotifyReceiver | null;
-  readonly #sampler: UsageSampler;
+  readonly #usage: ServiceUsage;
   readonly #listeners: ServiceListeners;
   readonly #files: WatchFiles;
 
@@ -72,14 +68,14 @@ export class Supervision {
     options: SupervisionOptions;
     database: Database;
     host: ProcessHost;
-    table: ProcessTable;
+    usage: ServiceUsage;
     sockets: ListeningSockets;
   }) {
-    const { options, database, host, table, sockets } = parts;
+    const { options, database, host, usage, sockets } = parts;
     this.host = host;
     this.#options = options;
     this.#database = database;
-    this.#sampler = new UsageSampler(table, options.clock);
+    this.#usage = usage;
     this.store = new ServiceStore(database, options.boot);
     this.#notify = openNotifyReceiver(join(options.paths.services, ".notify"));
     this.#logs = new ServiceLogs({
@@ -93,7 +89,7 @@ export class Supervision {
     this.#listeners = new ServiceListeners({
       sockets,
       members: (tree) => host.members(tree),
-      listeners: (port) => table.listeners(port),
+      listeners: async (port) => (await openProcessTable()).listeners(port),
       instances: () => this.supervisor.instances,
       notice: (text) => this.#notice(text),
     });
@@ -114,9 +110,11 @@ export class Supervision {
     try {
       prepareServices(database);
       const store = new ServiceStore(database, options.boot);
-      const host = await openHost(options.paths.services, store);
-      const [table, sockets] = await Promise.all([openProcessTable(), openListeningSockets()]);
-      const supervision = new Supervision({ options, database, host, table, sockets });
+      const { cgroup } = options.settings().supervisor;
+      const host = await openHost({ ...options.paths, store, usesControlGroups: cgroup === "auto" });
+      const [source, sockets] = await Promise.all([openUsageSource(), openListeningSockets()]);
+      const usage = new ServiceUsage(source, options.clock);
+      const supervision = new Supervision({ options, database, host, usage, sockets });
       supervision.#begin();
       return supervision;
     } catch (thrown) {
@@ -138,7 +136,7 @@ export class Supervision {
       viewOf(instance, {
         nowMonoMs,
         origin: this.supervisor.originOf(instance),
-        ...this.#sampler.of(instance.run?.run),
+        ...this.#usage.of(instance.run?.run),
       }),
     );
   }
@@ -151,7 +149,7 @@ export class Supervision {
   /** Looks at what services use, and ends what uses too much. Answers how long to wait, ms. */
   async sample(): Promise<number> {
     this.host.reap();
-    await this.#sampler.look(this.supervisor.instances);
+    await this.#usage.look(this.supervisor.instances);
     if (!this.host.abilities.enforces.memory) {
       for (const instance of this.supervisor.instances) this.#checkMemory(instance);
     }
@@ -169,6 +167,7 @@ export class Supervision {
     this.#logs.close();
     this.#notify?.close();
     this.#listeners.close();
+    this.#usage.close();
     this.host.close();
     this.#database.close();
   }
@@ -200,8 +199,12 @@ export class Supervision {
       }),
       spool: (key, run) => this.#logs.spool(key, run),
       runStopCommand: (...of) => this.#runStopCommand(...of),
-      openNotify: ({ probes }, run) =>
-        notify !== null && needsNotify(probes) ? notify.open({ run, userId: null }) : null,
+      openNotify: async ({ probes, user, group }, run) => {
+        if (notify === null || !needsNotify(probes)) return null;
+        const account = await findAccount(user, group);
+        return notify.open({ run, userId: account?.uid ?? null });
+      },
+      endNotify: (run) => notify?.end(run),
       watchProbes: (watch: ProbeWatch) => watchProbes(this.#probeWorld(), watch),
       report: (instance: Instance, what: InstanceReport) =>
         report({ kind: "service", name: nameOf(instance), report: what }),
@@ -214,14 +217,14 @@ export class Supervision {
   ): Promise<void> {
     try {
       const { cwd, environment } = await surroundingsOf(definition, key);
-      const words = {
-        command: wordsOf(command),
-        cwd,
-        environment: { ...environment, MAINPID: String(mainPid) },
-      };
-      const { isWell, detail } = await systemProber.ask(
-        { kind: "exec", ...words },
-        definition.stop.timeoutMs,
+      const { isWell, detail } = await this.#ask(
+        {
+          definition,
+          command: wordsOf(command),
+          cwd,
+          environment: { ...environment, MAINPID: String(mainPid) },
+          timeoutMs: definition.stop.timeoutMs,
+        },
         signal,
       );
       if (!isWell) this.#notice(`the stop command of "${definition.name}" failed: ${detail}`);
@@ -231,21 +234,28 @@ export class Supervision {
     }
   }
 
+  #ask(question: ProgramQuestion, signal: AbortSignal): Promise<ProbeAnswer> {
+    return askProgram(this.host, this.#options.paths.services, question, signal);
+  }
+
   #probeWorld(): ProbeWorld {
     return {
       clock: this.#options.clock,
       random: Math.random,
       prober: systemProber,
       notify: this.#notify,
-      surroundings: ({ definition, key }) => surroundingsOf(definition, key),
-      isMember: ({ tree }, pid) => this.host.members(tree).some((member) => member.pid === pid),
+      askProgram: async ({ definition, key }, question, signal) =>
+        this.#ask({ definition, ...(await surroundingsOf(definition, key)), ...question }, signal),
+      // Most say it themselves, and looking at all processes takes milliseconds.
+      isMember: ({ tree }, pid) =>
+        pid === tree.identity.pid || this.host.members(tree).some((member) => member.pid === pid),
       onStatus: () => this.#options.onChanged(),
     };
   }
 
   #checkMemory(instance: Instance): void {
     const { memoryBytes } = instance.definition.limits;
-    const { usage } = this.#sampler.of(instance.run?.run);
+    const { usage } = this.#usage.of(instance.run?.run);
     if (memoryBytes === null || usage === null || usage.residentBytes <= memoryBytes) return;
     const [used, allowed] = [usage.residentBytes, memoryBytes].map((bytes) => Math.round(bytes / 1024 ** 2));
     instance.apply({ kind: "unwell", why: { kind: "memory", detail: `${used} MiB of ${allowed} MiB` } });
@@ -269,17 +279,3 @@ export class Supervision {
 }
 
 const LAST_PUMPS_MAX = 200;
-
-/** Processes and containers; those of an earlier daemon are looked for. */
-async function openHost(folder: string, store: ServiceStore): Promise<ProcessHost> {
-  const containers = new ContainerHost({
-    engine: new Engine(() => engineSocket()),
-    home: folder,
-    spoolOf: (run) => {
-      const noted = store.instances().find((one) => one.run?.run === run);
-      return noted === undefined ? null : spoolPath(join(folder, folderOfKey(noted.key)), run);
-    },
-  });
-  const [processes] = await Promise.all([openProcessHost(), containers.look()]);
-  return withContainers(processes, containers);
-}

@@ -111,9 +111,19 @@ export const absolutePath = v.pipe(
 /** Whether a path is absolute here or on Windows. */
 export const isAbsolutePath = (path: string): boolean => /^(?:\/|[A-Za-z]:[\\/])/.test(path);
 
+/** A word of a command. A whole number is what it looks like; of 1.10 YAML makes 1.1, which nobody wrote. */
+const word = v.pipe(
+  v.union(
+    [v.string(), v.pipe(v.number(), v.safeInteger("need text: put it in quotes"))],
+    "need text: put it in quotes",
+  ),
+  v.transform(String),
+  plainText,
+);
+
 /** A program and its words, for the system and never for a shell. */
 export const argv = v.pipe(
-  v.array(plainText, "need a list: program, then its arguments"),
+  v.array(word, "need a list: program, then its arguments"),
   v.minLength(1, "need a program"),
   v.maxLength(1_000, "need at most 1000 words"),
   v.check(

@@ -58,9 +58,14 @@ const serviceName = v.pipe(
   }),
 );
 
-const command = v.union(
-  [argv, plainText],
-  "need a list: program, then its arguments; or a text, with shell: true",
+const commandText = v.pipe(
+  v.string("need a list: program, then its arguments; or a text, with shell: true"),
+  plainText,
+);
+/** What is wrong in a list is told of the list. */
+const command = v.lazy(
+  (value): v.GenericSchema<unknown, readonly string[] | string> =>
+    Array.isArray(value) ? argv : commandText,
 );
 
 const env = freeTable({

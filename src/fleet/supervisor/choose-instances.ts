@@ -19,7 +19,9 @@ export function chooseInstances(
 ): Result<readonly string[], string> {
   const chosen = new Set<string>();
   for (const word of words) {
-    const meant = known.filter((name) => name === word || name.startsWith(`${word}:`));
+    // The first instance has the folder of the service, also when there are several.
+    const asked = word.endsWith(":1") ? word.slice(0, -":1".length) : word;
+    const meant = known.filter((name) => name === asked || (asked === word && name.startsWith(`${word}:`)));
     if (meant.length === 0) return fail(word);
     for (const name of meant.sort(byNumber)) chosen.add(name);
   }

@@ -52,7 +52,9 @@ export interface InstanceWorld {
     signal: AbortSignal,
   ) => Promise<void>;
   /** The socket of a run that says by itself that it is ready; null where its probes ask for none. */
-  readonly openNotify: (definition: ServiceDefinition, run: string) => string | null;
+  readonly openNotify: (definition: ServiceDefinition, run: string) => Promise<string | null>;
+  /** The run is over: its socket goes. */
+  readonly endNotify: (run: string) => void;
   readonly watchProbes: (watch: ProbeWatch) => RunningProbes;
   /** Whether everything that this service depends on is there. */
   readonly mayStart: (definition: ServiceDefinition) => boolean;

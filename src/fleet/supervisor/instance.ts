@@ -190,13 +190,13 @@ export class Instance {
   }
 
   async #spawn(): Promise<void> {
-    const { store, host, newRun, clock, spool, openNotify, prepare } = this.#world;
+    const { store, host, newRun, clock, spool, openNotify, endNotify, prepare } = this.#world;
     const definition = this.#definition;
     const run = { run: newRun(), digest: this.#digest, startedWallMs: clock.wallMs() };
     this.#run = run;
     let hosted: HostedProcess;
     try {
-      const prepared = await prepare(definition, this.#key, openNotify(definition, run.run));
+      const prepared = await prepare(definition, this.#key, await openNotify(definition, run.run));
       store.noteRun(this.#key, run);
       hosted = await host.spawn({
         ...prepared,
@@ -207,6 +207,7 @@ export class Instance {
       });
       store.noteProcess(this.#key, hosted.tree);
     } catch (thrown) {
+      endNotify(run.run);
       this.#endedWallMs = clock.wallMs();
       this.apply({ kind: "spawn-failed", detail: messageOf(thrown) });
       return;
@@ -281,7 +282,7 @@ export class Instance {
   }
 
   async #end(tree: ProcessTree, gently: boolean): Promise<void> {
-    const { host, clock, runStopCommand, onTrouble } = this.#world;
+    const { host, clock, runStopCommand, endNotify, onTrouble } = this.#world;
     this.#probes?.stop();
     this.#probes = null;
     this.#timer?.abort();
@@ -301,6 +302,7 @@ export class Instance {
       },
       hurry.signal,
     );
+    endNotify(tree.run);
     if (this.#isDetached) return;
     this.#hurry = null;
     this.#endedWallMs = clock.wallMs();

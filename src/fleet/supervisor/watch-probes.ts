@@ -29,10 +29,12 @@ export interface ProbeWorld {
   readonly prober: Prober;
   /** Null where the system has no such sockets. */
   readonly notify: NotifyReceiver | null;
-  /** Where a program that asks runs, and with what; as the service itself. */
-  readonly surroundings: (
+  /** Runs a program that asks, where and as whom the service itself runs. */
+  readonly askProgram: (
     watch: ProbeWatch,
-  ) => Promise<{ readonly cwd: string; readonly environment: Readonly<Record<string, string>> }>;
+    question: { readonly command: readonly string[]; readonly timeoutMs: number },
+    signal: AbortSignal,
+  ) => Promise<ProbeAnswer>;
   /** Whether a process came of a run. */
   readonly isMember: (watch: ProbeWatch, pid: number) => boolean;
   /** What the service says of itself, for people; hostile text. */
@@ -165,11 +167,10 @@ class Probing implements RunningProbes {
       return { isWell: lines?.isSeen === true, detail: lines?.detail ?? "" };
     }
     if (target.kind === "notify") return this.#notifyAnswer(name, probe);
-    const { prober, surroundings } = this.#world;
+    const { prober, askProgram } = this.#world;
     if (target.kind !== "exec") return await prober.ask(target, timeoutMs, this.#stopped.signal);
     try {
-      const place = await surroundings(this.#watch);
-      return await prober.ask({ ...target, ...place }, timeoutMs, this.#stopped.signal);
+      return await askProgram(this.#watch, { command: target.command, timeoutMs }, this.#stopped.signal);
     } catch (thrown) {
       // The folder or a file of variables is gone: the service cannot be asked, which is an answer.
       return { isWell: false, detail: messageOf(thrown) };

@@ -3,7 +3,8 @@ import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
 import { formatHostPort, type HostPort } from "../../base/host-port.ts";
 import type { ListeningSockets } from "../../base/ports/listening-sockets.ts";
 import { hasCode, isDenied } from "../io-error.ts";
-import { readListening } from "../processes/linux-sockets.ts";
+import { parseSockets } from "../processes/linux-sockets.ts";
+import { readFileOrNull } from "../processes/linux-table.ts";
 import type { SocketCalls } from "./socket-calls.ts";
 
 /** Opens what listens for services; where the system cannot hand sockets on, every call says so. */
@@ -57,7 +58,7 @@ function copyOf(calls: SocketCalls, pid: number, descriptor: number): number | "
 
 /** Descriptors of a process that are sockets which listen on `port`. */
 function listeningDescriptors(pid: number, port: number): number[] {
-  const inodes = new Set(readListening(port, "tcp").map(({ inode }) => `socket:[${inode}]`));
+  const inodes = new Set(["tcp", "tcp6"].flatMap((file) => inodesIn(`/proc/net/${file}`, port)));
   if (inodes.size === 0) return [];
   try {
     return readdirSync(`/proc/${pid}/fd`)
@@ -68,6 +69,12 @@ function listeningDescriptors(pid: number, port: number): number[] {
     throw thrown;
   }
 }
+
+/** Of the sockets that listen on `port`, as links of open files name them. */
+const inodesIn = (file: string, port: number): string[] =>
+  parseSockets(readFileOrNull(file)?.toString("latin1") ?? "", "tcp", port).map(
+    ({ inode }) => `socket:[${inode}]`,
+  );
 
 function readLink(path: string): string {
   try {

@@ -5,7 +5,7 @@
 import type { Listener, ProcessTable } from "../../base/ports/process-table.ts";
 import { startOfProcess } from "../process-identity.ts";
 import { joinEqual } from "./join-listeners.ts";
-import { addUnowned, parseLsof, parseNetstat } from "./lsof-output.ts";
+import { addUnowned, LSOF_FIELDS, parseLsof, parseNetstat } from "./lsof-output.ts";
 import { PS_COLUMNS, parsePs } from "./ps-output.ts";
 import { runTool } from "./run-tool.ts";
 import { sendSignal } from "./send-signal.ts";
@@ -36,9 +36,14 @@ export const darwinTable: ProcessTable = {
 
 async function findListeners(port: number | null): Promise<Listener[]> {
   const which = port === null ? "" : `:${port}`;
-  const words = ["lsof", "-nP", `-iTCP${which}`, "-sTCP:LISTEN", `-iUDP${which}`, "-F", "pcLtPn"];
-  const [held, sockets] = await Promise.all([runTool(words), listSockets(port)]);
-  const found = parseLsof(held).filter((one) => port === null || one.port === port);
+  const [tcp, udp, sockets] = await Promise.all([
+    runTool(["lsof", "-nP", `-iTCP${which}`, "-sTCP:LISTEN", "-F", LSOF_FIELDS]),
+    // Apart: asked together, the state that is wanted of TCP leaves out all of UDP (lsof 4.95).
+    runTool(["lsof", "-nP", `-iUDP${which}`, "-F", LSOF_FIELDS]),
+    listSockets(port),
+  ]);
+  const held = [...parseLsof(tcp), ...parseLsof(udp)];
+  const found = held.filter((one) => port === null || one.port === port);
   const rows = await darwinTable.pick([
     ...new Set(found.flatMap(({ owners }) => owners.map(({ pid }) => pid))),
   ]);

@@ -9,8 +9,8 @@ import { listPids, readRow } from "./linux-table.ts";
 import { userName } from "./users.ts";
 
 /** Who listens on exactly `port`, or (null) anywhere. */
-export function findLinuxListeners(port: number | null): Listener[] {
-  const sockets = readListening(port);
+export async function findLinuxListeners(port: number | null): Promise<Listener[]> {
+  const sockets = await readListening(port);
   if (sockets.length === 0) return [];
   const holders = findHolders(new Set(sockets.map(({ inode }) => inode)));
   const owners = new Map<number, ListenerOwner | null>();

@@ -1,8 +1,9 @@
-/** Sockets that somebody listens on, as /proc/net has them: only those of this network namespace. */
+/** Sockets that somebody listens on, as the kernel or its /proc/net has them: only those of this network namespace. */
 import { readFileSync } from "node:fs";
 import type { SocketProtocol } from "../../base/ports/process-table.ts";
 import { hasCode } from "../io-error.ts";
 import { formatIpv4, formatIpv6 } from "./format-address.ts";
+import { askTcpListeners } from "./tcp-listeners.ts";
 
 /** One listening socket. */
 export interface ListeningSocket {
@@ -14,22 +15,25 @@ export interface ListeningSocket {
   readonly inode: string;
 }
 
-const FILES: readonly (readonly [file: string, protocol: SocketProtocol])[] = [
-  ["tcp", "tcp"],
-  ["tcp6", "tcp"],
-  ["udp", "udp"],
-  ["udp6", "udp"],
-];
-
 /** The state of a socket that waits for others: TCP_LISTEN, and for UDP, which knows no listening, "not connected". */
 const WAITING = { tcp: "0A", udp: "07" } as const;
 
-/** Sockets that listen on exactly `port`, or (null) on any. A system without IPv6 has no files for it. */
-export function readListening(port: number | null, only: SocketProtocol | null = null): ListeningSocket[] {
-  return FILES.flatMap(([file, protocol]) =>
-    only === null || only === protocol ? parseSockets(readOrEmpty(`/proc/net/${file}`), protocol, port) : [],
-  );
+/** Sockets that listen on exactly `port`, or (null) on any. */
+export async function readListening(
+  port: number | null,
+  only: SocketProtocol | null = null,
+  askKernel: () => Promise<ListeningSocket[] | null> = askTcpListeners,
+): Promise<ListeningSocket[]> {
+  const asked = only === "udp" ? [] : await askKernel();
+  const tcp = asked?.filter((socket) => port === null || socket.port === port) ?? readFiles("tcp", port);
+  return only === "tcp" ? tcp : [...tcp, ...readFiles("udp", port)];
 }
+
+/** A system without IPv6 has no files for it. */
+const readFiles = (protocol: SocketProtocol, port: number | null): ListeningSocket[] =>
+  [protocol, `${protocol}6`].flatMap((file) =>
+    parseSockets(readOrEmpty(`/proc/net/${file}`), protocol, port),
+  );
 
 /** Those of `port` in the text of one such file. */
 export function parseSockets(text: string, protocol: SocketProtocol, port: number | null): ListeningSocket[] {

@@ -20,6 +20,8 @@ export interface LinuxStat {
   /** Ticks since the boot, as text. */
   readonly startTicks: string;
   readonly residentPages: number;
+  /** The wait status of a zombie; 0 for what runs, and for whom this process may not look into. */
+  readonly exitStatus: number;
 }
 
 /** A zombie, or what is about to be gone: it holds no file and does nothing. */
@@ -34,24 +36,30 @@ const USER_TICKS = 11;
 const SYSTEM_TICKS = 12;
 const START = 19;
 const RESIDENT_PAGES = 21;
+const EXIT_STATUS = 49;
 
 /** Understands the line; null for anything else. */
 export function parseStat(line: string): LinuxStat | null {
   const [open, close] = [line.indexOf("("), line.lastIndexOf(")")];
   if (open === -1 || close < open) return null;
-  const fields = line.slice(close + 2).split(" ");
+  const fields = line.slice(close + 2).split(" ", RESIDENT_PAGES + 1);
   const startTicks = fields[START];
   if (startTicks === undefined) return null;
+  const state = fields[STATE] ?? "";
   return {
     pid: Number.parseInt(line, 10),
     name: decodeName(line.slice(open + 1, close)),
-    state: fields[STATE] ?? "",
+    state,
     parent: Number(fields[PARENT]),
     group: Number(fields[GROUP]),
     session: Number(fields[SESSION]),
     cpuMs: (Number(fields[USER_TICKS]) + Number(fields[SYSTEM_TICKS])) * TICK_MS,
     startTicks,
     residentPages: Number(fields[RESIDENT_PAGES]),
+    // Far behind the others, and of no interest while it runs.
+    exitStatus: isDeadState(state)
+      ? Number(line.slice(close + 2).split(" ", EXIT_STATUS + 1)[EXIT_STATUS])
+      : 0,
   };
 }
 

@@ -32,7 +32,8 @@ export function readRow(pid: number | string): ProcessRow | null {
   return stat === null ? null : toRow(stat);
 }
 
-function toRow(stat: LinuxStat): ProcessRow {
+/** The same in the words of the table. */
+export function toRow(stat: LinuxStat): ProcessRow {
   const { pid, parent, group, session, name, cpuMs } = stat;
   return {
     pid,

@@ -12,8 +12,8 @@ export const linuxTable: ProcessTable = {
   list: () => Promise.resolve(listRows()),
   pick: (pids) => Promise.resolve(pids.flatMap((pid) => readRow(pid) ?? [])),
   details: (pid) => Promise.resolve(detailsOf(pid)),
-  listeners: (port) => Promise.resolve(findLinuxListeners(port)),
-  isListened: (port, protocol) => Promise.resolve(readListening(port, protocol).length > 0),
+  listeners: findLinuxListeners,
+  isListened: async (port, protocol) => (await readListening(port, protocol)).length > 0,
   isOurs: (pid) => Promise.resolve(hasServiceRun(pid)),
   signal: (identity, signal) =>
     Promise.resolve(sendSignal(identity, signal, (pid) => readRow(pid)?.start ?? null)),

@@ -6,6 +6,9 @@ export interface OwnedListener extends Listener {
   readonly owners: readonly ListenerOwner[];
 }
 
+/** Process, command, user, type, protocol and name: what `parseLsof` reads. */
+export const LSOF_FIELDS = "pcLtPn";
+
 /** One entry per socket of `lsof -nP -i... -F pcLtPn`, whose lines are a letter and a value; owners have no start yet. */
 export function parseLsof(text: string): OwnedListener[] {
   const found: OwnedListener[] = [];

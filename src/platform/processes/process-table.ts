@@ -1,5 +1,5 @@
 import { FleetError } from "../../base/errors.ts";
-import type { ProcessTable } from "../../base/ports/process-table.ts";
+import type { ProcessTable, UsageSource } from "../../base/ports/process-table.ts";
 
 /** The table of this system's processes. @throws FleetError FAILED where fleetd knows none */
 export async function openProcessTable(): Promise<ProcessTable> {
@@ -16,4 +16,11 @@ export async function openProcessTable(): Promise<ProcessTable> {
         `Cannot look at processes: found "${process.platform}", need Linux, macOS or Windows`,
       );
   }
+}
+
+/** The same for whoever asks each second what processes use. Close it. */
+export async function openUsageSource(): Promise<UsageSource> {
+  if (process.platform === "linux") return new (await import("./stat-files.ts")).StatFiles();
+  const { list, pick } = await openProcessTable();
+  return { list, pick, close: () => undefined };
 }

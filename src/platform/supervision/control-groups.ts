@@ -35,6 +35,8 @@ const CONTROLLERS = { memory: "memory", cpus: "cpu", pids: "pids" } as const;
 export interface ControlGroups {
   /** Limits that the kernel keeps here. */
   readonly enforces: { readonly memory: boolean; readonly cpus: boolean; readonly pids: boolean };
+  /** Why it is not all of them. */
+  readonly reason: string;
   /** Makes a folder for one start. @throws FleetError FAILED */
   create(name: string, limits: ProcessLimits): string;
   /** Ids of all processes in it. */
@@ -51,27 +53,46 @@ export interface ControlGroups {
   find(suffix: string): string | null;
 }
 
-/** Opens the control groups, or says why there are none. `attribute`: see `LinuxCalls`; null where it cannot be asked. */
+/** Asks for an attribute of a file; see `LinuxCalls`. */
+type AskAttribute = (path: string, name: string) => string | null;
+
+/** Opens the control groups, or says why there are none. `attribute` null: it cannot be asked. */
 export function openControlGroups(
-  attribute: ((path: string, name: string) => string | null) | null,
-): ControlGroups | { readonly reason: string } {
-  const own = ownFolder();
-  if (own === null) return { reason: "there are no control groups of version 2 here" };
-  if (existsSync("/run/systemd/system") && !isDelegated(own, attribute)) {
-    return { reason: "systemd lends no control group (Delegate=yes)" };
-  }
-  const root = join(own, SERVICES);
+  attribute: AskAttribute | null,
+): ControlGroups | { readonly unavailable: string } {
+  const current = currentFolder();
+  if (current === null) return { unavailable: "there are no control groups of version 2 here" };
+  const lent = hasManager() ? lentFolder(current, attribute) : outOf(current);
+  if (lent === null) return { unavailable: "systemd lends none (Delegate=yes)" };
+  const root = join(lent, SERVICES);
   try {
-    accessSync(join(own, "cgroup.procs"), constants.W_OK);
+    accessSync(join(lent, "cgroup.procs"), constants.W_OK);
     mkdirSync(root, { recursive: true });
   } catch (thrown) {
-    return { reason: `the own control group cannot be written: ${messageOf(thrown)}` };
+    return { unavailable: `the own one cannot be written: ${messageOf(thrown)}` };
   }
-  return below(own, root);
+  return below(lent, root, !hasManager() || lent !== current);
 }
 
-function below(own: string, root: string): ControlGroups {
-  const offered = words(join(own, "cgroup.controllers"));
+/** Whether systemd runs here: all control groups are its, but for what it lends. */
+const hasManager = (): boolean => existsSync("/run/systemd/system");
+
+/** systemd notes on the folder what it lent: this one, or the one above (`DelegateSubgroup=`). */
+function lentFolder(current: string, attribute: AskAttribute | null): string | null {
+  const isLent = (folder: string): boolean =>
+    attribute?.(folder, "trusted.delegate") === "1" || attribute?.(folder, "user.delegate") === "1";
+  return [current, join(current, "..")].find(isLent) ?? null;
+}
+
+/** The folder that this process made room in before, if it did. */
+const outOf = (current: string): string => (basename(current) === DAEMON ? join(current, "..") : current);
+
+/**
+ * `mayLimit`: systemd puts a daemon that it starts again into the folder that it lent. With controllers turned on below, and a
+ * child still there, the kernel refuses that (measured with systemd 252: "status=219/CGROUP"), so there are no limits then.
+ */
+function below(own: string, root: string, mayLimit: boolean): ControlGroups {
+  const offered = mayLimit ? words(join(own, "cgroup.controllers")) : [];
   const enforces = {
     memory: offered.includes(CONTROLLERS.memory),
     cpus: offered.includes(CONTROLLERS.cpus),
@@ -79,6 +100,9 @@ function below(own: string, root: string): ControlGroups {
   };
   return {
     enforces,
+    reason: mayLimit
+      ? "its controllers are not there"
+      : "systemd could not start the daemon again beside limited children (DelegateSubgroup= would let it)",
     create(name, limits) {
       const folder = join(root, name);
       try {
@@ -121,7 +145,7 @@ function below(own: string, root: string): ControlGroups {
 }
 
 /** The folder of the control group that this process is in; null where it is in none of version 2. */
-function ownFolder(): string | null {
+function currentFolder(): string | null {
   const place = /^0::(\/.*)$/m.exec(readOrEmpty("/proc/self/cgroup"))?.[1];
   // "<id> <parent> <device> <root> <mount point> <options> ... - cgroup2 ..."
   const mount = /^\S+ \S+ \S+ (\S+) (\S+) .* - cgroup2 /m.exec(readOrEmpty("/proc/self/mountinfo"));
@@ -129,18 +153,7 @@ function ownFolder(): string | null {
   const [, root, mountPoint] = mount;
   if (root !== "/" && place !== root && !place.startsWith(`${root}/`)) return null;
   const folder = join(mountPoint, root === "/" ? place : place.slice(root.length));
-  const own = basename(folder) === DAEMON ? join(folder, "..") : folder;
-  return existsSync(join(own, "cgroup.procs")) ? own : null;
-}
-
-/** systemd notes on the folder what it lent; other users than root can only write into what was lent. */
-function isDelegated(
-  own: string,
-  attribute: ((path: string, name: string) => string | null) | null,
-): boolean {
-  if (process.geteuid?.() !== 0) return true;
-  const isSo = (name: string): boolean => attribute?.(own, name) === "1";
-  return isSo("trusted.delegate") || isSo("user.delegate");
+  return existsSync(join(folder, "cgroup.procs")) ? folder : null;
 }
 
 function settingsOf(limits: ProcessLimits, enforces: ControlGroups["enforces"]): [string, string][] {

@@ -7,40 +7,51 @@ import type { ProcessIdentity } from "../../base/ports/process-host.ts";
 /** Between two rounds. Chosen: a killed process is gone within a millisecond or two. */
 const PAUSE_MS = 10;
 
+/** How old the first look may be. */
+const LOOK_AGE_MS = 50;
+
 /** On a machine where others fork all the time: so many looks in a row that find nothing are believed. Chosen, not measured. */
 const EMPTY_LOOKS_MAX = 10;
 
+/** Members of a tree, and whether nothing was started on this machine since they were looked up. */
+export interface KillLook {
+  readonly members: readonly ProcessIdentity[];
+  isComplete(): boolean;
+}
+
 /** What killing takes. */
 export interface KillMeans {
-  /** The process id that was given away last: the same twice, and nothing was started between. */
-  newest(): string;
   /** Kills all at once, where the system can. */
   killGroup(): void;
-  /** All living members, looked up anew. */
-  members(): readonly ProcessIdentity[];
+  /** All living members, looked up at `sinceMs` (of `performance.now()`) or later. */
+  look(sinceMs: number): KillLook;
   kill(identity: ProcessIdentity): void;
   /** Kills each member in the moment it is found, newest first; false when there was none. */
   strikeNewest(): boolean;
 }
 
-/** Returns what is still there after `withinMs`. */
+/** Returns what is still there after `withinMs`. Many trees that are killed together share their looks. */
 export async function killTree(withinMs: number, means: KillMeans): Promise<readonly ProcessIdentity[]> {
-  const deadlineMs = performance.now() + withinMs;
+  const beganMs = performance.now();
+  const deadlineMs = beganMs + withinMs;
+  // A look of a moment before is good enough to begin with.
+  let actedMs = beganMs - LOOK_AGE_MS;
   const isLate = (): boolean => performance.now() >= deadlineMs;
   for (let emptyLooks = 0; emptyLooks < EMPTY_LOOKS_MAX; ) {
     means.killGroup();
-    const newest = means.newest();
-    const left = means.members();
-    if (left.length > 0) {
-      if (isLate()) return left;
-      for (const identity of left) means.kill(identity);
+    const look = means.look(actedMs);
+    if (look.members.length > 0) {
+      if (isLate()) return look.members;
+      for (const identity of look.members) means.kill(identity);
       emptyLooks = 0;
+      actedMs = performance.now();
       await Bun.sleep(PAUSE_MS);
       continue;
     }
-    // Nobody forked while it was looked, so nobody was missed. Else what forks and ends at once may have been.
-    if (means.newest() === newest || isLate()) return [];
+    // Nobody forked since, so nobody was missed. Else what forks and ends at once may have been.
+    if (look.isComplete() || isLate()) return [];
     emptyLooks = means.strikeNewest() ? 0 : emptyLooks + 1;
+    actedMs = performance.now();
   }
   return [];
 }

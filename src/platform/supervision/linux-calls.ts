@@ -51,8 +51,8 @@ export interface LinuxCalls {
   statusOfCollected(handle: number): number | null;
   /** Collects a zombie among the children of this process. */
   collect(pid: number): void;
-  /** Makes this process the parent of the orphans among its descendants. */
-  adoptOrphans(): boolean;
+  /** Makes this process the parent of the orphans among its descendants, or lets the system have them again. */
+  adoptOrphans(value: boolean): void;
   /** Does `work` with a mark on this process that everything inherits that is started meanwhile. */
   marked<T>(mark: bigint, work: () => T): T;
   /** An attribute of a file, such as "trusted.delegate"; null where it has none. */
@@ -93,7 +93,7 @@ export function openLinuxCalls(): LinuxCalls {
       return isTold ? info.getInt32(INFO_EXIT_CODE_AT, true) : null;
     },
     collect: (pid) => void c.waitid(P_PID, pid, new Uint8Array(SIGINFO_BYTES), WNOHANG | WEXITED),
-    adoptOrphans: () => c.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) === 0,
+    adoptOrphans: (value) => void c.prctl(PR_SET_CHILD_SUBREAPER, Number(value), 0, 0, 0),
     marked(mark, work) {
       if (!canMark) return work();
       c.prlimit(0, RLIMIT_RTTIME, new BigUint64Array([mark, NO_LIMIT]), null);

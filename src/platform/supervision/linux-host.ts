@@ -26,10 +26,10 @@ import {
   newestPid,
   pidsNewestFirst,
   readProcess,
-  readProcesses,
   startText,
 } from "./linux-processes.ts";
-import { markOfRun, RUN_VARIABLE, runOf, TreeFinder, type TreeView } from "./linux-tree.ts";
+import { areOfRun, markOfRun, signsOf, TreeFinder, TreeView } from "./linux-tree.ts";
+import { RUN_VARIABLE } from "./run-variable.ts";
 import { checkProgram, childEnvironment } from "./spawn-checks.ts";
 import { type SpawnPlace, type Started, spawnDirectly } from "./spawn-direct.ts";
 import { needsHelper, spawnThroughHelper } from "./spawn-helper.ts";
@@ -66,7 +66,7 @@ export class LinuxHost implements ProcessHost {
   readonly #groupsInUse = new Set<string>();
   /** Foreign zombies, and when they were first seen. */
   readonly #zombies = new Map<string, number>();
-  #look: { readonly view: TreeView; readonly atMs: number } | null = null;
+  #look: TreeView | null = null;
 
   constructor(parts: LinuxHostParts) {
     this.#parts = parts;
@@ -97,10 +97,9 @@ export class LinuxHost implements ProcessHost {
   }
 
   findRun(run: string): ProcessTree | null {
-    const { processes, untouchable } = this.#lookAgain();
-    const isMember = runOf(run);
-    const rows = [...processes.values()].filter(
-      (row) => !(isDead(row) || untouchable.has(row.pid)) && isMember(row.pid),
+    const view = this.#lookAgain();
+    const rows = [...view.processes.values()].filter(
+      (row) => !(isDead(row) || view.untouchable.has(row.pid)) && areOfRun(view.signsOf(row.pid), run),
     );
     const [first] = rows.sort((left, right) => left.startTicks - right.startTicks || left.pid - right.pid);
     if (first === undefined) return null;
@@ -132,9 +131,12 @@ export class LinuxHost implements ProcessHost {
 
   kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
     return killTree(withinMs, {
-      newest: newestPid,
       killGroup: () => this.#killGroup(tree),
-      members: () => this.#finder.members(tree, this.#lookAgain()).map(toIdentity),
+      look: (sinceMs) => {
+        const view = this.#lookSince(sinceMs);
+        const members = this.#finder.members(tree, view).map(toIdentity);
+        return { members, isComplete: () => newestPid() === view.newest };
+      },
       kill: (identity) => void this.#sendTo(identity, KILL),
       strikeNewest: () => this.#strikeNewest(tree),
     });
@@ -168,6 +170,7 @@ export class LinuxHost implements ProcessHost {
 
   close(): void {
     this.#exits.close();
+    this.#parts.calls?.adoptOrphans(false);
     for (const child of this.#children.values()) child.unref();
   }
 
@@ -205,10 +208,10 @@ export class LinuxHost implements ProcessHost {
   /** Kills each member in the moment it is found, newest first; false when there was none. */
   #strikeNewest(tree: ProcessTree): boolean {
     const { untouchable } = this.#recentLook();
-    const isMember = runOf(tree.run);
     let isHit = false;
     for (const pid of pidsNewestFirst()) {
-      const row = untouchable.has(pid) || !isMember(pid) ? null : readProcess(pid);
+      const isMember = !untouchable.has(pid) && areOfRun(signsOf(pid), tree.run);
+      const row = isMember ? readProcess(pid) : null;
       if (row === null || isDead(row)) continue;
       isHit = true;
       this.#sendTo(toIdentity(row), KILL);
@@ -216,20 +219,20 @@ export class LinuxHost implements ProcessHost {
     return isHit;
   }
 
+  /** A look of now, or one of a moment ago since which nothing was done here. */
   #recentLook(): TreeView {
+    return this.#lookSince(performance.now() - LOOK_AGE_MS);
+  }
+
+  /** A look that began at `sinceMs` or later. */
+  #lookSince(sinceMs: number): TreeView {
     const look = this.#look;
-    return look !== null && performance.now() - look.atMs < LOOK_AGE_MS ? look.view : this.#lookAgain();
+    return look !== null && look.beganMs >= sinceMs ? look : this.#lookAgain();
   }
 
   #lookAgain(): TreeView {
-    const processes = readProcesses();
-    const { groups } = this.#parts;
-    const view: TreeView = {
-      processes,
-      untouchable: aboveOf(processes),
-      inControlGroup: (folder) => groups?.members(folder) ?? [],
-    };
-    this.#look = { view, atMs: performance.now() };
+    const view = new TreeView(this.#parts.groups);
+    this.#look = view;
     return view;
   }
 
@@ -269,14 +272,6 @@ const toIdentity = (row: LinuxProcess): ProcessIdentity => ({
   pid: row.pid,
   start: startText(row.startTicks),
 });
-
-/** This process, those above it, and PID 1. */
-function aboveOf(processes: ReadonlyMap<number, LinuxProcess>): Set<number> {
-  const found = new Set([1]);
-  for (let pid = process.pid; pid > 0 && !found.has(pid); pid = processes.get(pid)?.parent ?? 0)
-    found.add(pid);
-  return found;
-}
 
 const untouchableError = (pid: number): FleetError =>
   new FleetError("FAILED", `Cannot signal process ${pid}: it is this daemon, or one above it`);

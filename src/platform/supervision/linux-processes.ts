@@ -1,46 +1,21 @@
 /** One look at all processes of a Linux system, as far as it takes to tell which of them came of which start. */
 import { readdirSync, readFileSync } from "node:fs";
 import { readBoot } from "../boot.ts";
+import { isDeadState, type LinuxStat, readStat } from "../processes/linux-stat.ts";
 
-/** A process in /proc. */
-export interface LinuxProcess {
-  readonly pid: number;
-  readonly state: string;
-  readonly parent: number;
-  readonly group: number;
-  readonly session: number;
-  /** Ticks since the boot. */
-  readonly startTicks: number;
-  /** The wait status of a zombie; 0 for what runs, and for whom this process may not look into. */
-  readonly exitStatus: number;
-}
+/** A process in /proc. `startTicks`: ticks since the boot, as a number. */
+export type LinuxProcess = Pick<
+  LinuxStat,
+  "pid" | "state" | "parent" | "group" | "session" | "exitStatus"
+> & { readonly startTicks: number };
 
-/** A zombie, or what is about to be gone: it holds nothing and does nothing. */
-export const isDead = (row: LinuxProcess): boolean => row.state === "Z" || row.state === "X";
-
-// Places in what follows the name, which is in brackets and may hold anything: proc_pid_stat(5), counted from field 3.
-const STATE = 0;
-const PARENT = 1;
-const GROUP = 2;
-const SESSION = 3;
-const START = 19;
-const EXIT_STATUS = 49;
+/** A zombie, or what is about to be gone. */
+export const isDead = (row: LinuxProcess): boolean => isDeadState(row.state);
 
 /** The process with this id; null when there is none. */
 export function readProcess(pid: number): LinuxProcess | null {
-  const line = readOrNull(`/proc/${pid}/stat`);
-  if (line === null) return null;
-  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
-  const numberAt = (index: number): number => Number(fields[index]);
-  return {
-    pid,
-    state: fields[STATE] ?? "",
-    parent: numberAt(PARENT),
-    group: numberAt(GROUP),
-    session: numberAt(SESSION),
-    startTicks: numberAt(START),
-    exitStatus: numberAt(EXIT_STATUS),
-  };
+  const stat = readStat(pid);
+  return stat === null ? null : { ...stat, startTicks: Number(stat.startTicks) };
 }
 
 /** All processes. */
@@ -63,9 +38,13 @@ export const pidsNewestFirst = (): number[] =>
 /** The id that was given away last: the same twice, and nothing was started between. */
 export const newestPid = (): string => readOrNull("/proc/loadavg")?.trim().split(" ").at(-1) ?? "";
 
-/** Whether it was started with the variable `assignment` ("NAME=value"). False for what may not be looked into. */
-export const wasStartedWith = (pid: number, assignment: string): boolean =>
-  (readOrNull(`/proc/${pid}/environ`) ?? "").split("\0").includes(assignment);
+/** The value of a variable that it was started with; null where it has none, or may not be looked into. */
+export function variableOf(pid: number, name: string): string | null {
+  const found = (readOrNull(`/proc/${pid}/environ`) ?? "")
+    .split("\0")
+    .find((line) => line.startsWith(`${name}=`));
+  return found?.slice(name.length + 1) ?? null;
+}
 
 /** The mark that `LinuxCalls.marked` left on it, or on what it came of; null where there is none. */
 export function markOf(pid: number): string | null {

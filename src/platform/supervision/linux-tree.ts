@@ -4,10 +4,16 @@
  * Each of these is looked at, and what was once seen to belong is remembered.
  */
 import type { ProcessTree } from "../../base/ports/process-host.ts";
-import { isDead, type LinuxProcess, markOf, ticksOf, wasStartedWith } from "./linux-processes.ts";
-
-/** The variable that tells the processes of one start from all others. */
-export const RUN_VARIABLE = "FLEETD_SERVICE_RUN";
+import {
+  isDead,
+  type LinuxProcess,
+  markOf,
+  newestPid,
+  readProcesses,
+  ticksOf,
+  variableOf,
+} from "./linux-processes.ts";
+import { RUN_VARIABLE } from "./run-variable.ts";
 
 /** Far beyond any time that a process could use up (the limit counts microseconds): 2^62, and 60 bits of the run. */
 const MARK_BASE = 2n ** 62n;
@@ -17,20 +23,57 @@ const MARK_BITS = 60;
 export const markOfRun = (run: string): bigint =>
   MARK_BASE | BigInt.asUintN(MARK_BITS, Bun.hash.xxHash64(run));
 
-/** Tells by what a process cannot lose by accident whether it came of the start `run`. */
-export function runOf(run: string): (pid: number) => boolean {
-  const assignment = `${RUN_VARIABLE}=${run}`;
-  const mark = String(markOfRun(run));
-  return (pid) => markOf(pid) === mark || wasStartedWith(pid, assignment);
+/** What tells for certain of which start a process came. */
+export interface RunSigns {
+  readonly mark: string | null;
+  readonly run: string | null;
 }
 
-/** What is asked about trees, over the processes of one look. */
-export interface TreeView {
+/** The signs that a process has now. */
+export const signsOf = (pid: number): RunSigns => ({ mark: markOf(pid), run: variableOf(pid, RUN_VARIABLE) });
+
+/** Whether these are the signs of the start `run`. */
+export const areOfRun = (signs: RunSigns, run: string): boolean =>
+  signs.run === run || (signs.mark !== null && signs.mark === String(markOfRun(run)));
+
+/** One look at all processes. */
+export class TreeView {
   readonly processes: ReadonlyMap<number, LinuxProcess>;
-  /** This process, those above it, and PID 1: never members, whatever speaks for it. */
+  /** This process, those above it, and PID 1: never members, whatever speaks for them. */
   readonly untouchable: ReadonlySet<number>;
-  /** Process ids in its control group. */
-  inControlGroup(cgroup: string): readonly number[];
+  /** The id that was given away last when the look began. */
+  readonly newest: string;
+  readonly beganMs: number;
+  readonly #groups: { members(folder: string): readonly number[] } | null;
+  readonly #signs = new Map<number, RunSigns>();
+
+  constructor(groups: { members(folder: string): readonly number[] } | null) {
+    this.beganMs = performance.now();
+    this.newest = newestPid();
+    this.processes = readProcesses();
+    this.untouchable = aboveOf(this.processes);
+    this.#groups = groups;
+  }
+
+  /** Read when they are first asked for: many trees are asked about in one look. */
+  signsOf(pid: number): RunSigns {
+    const signs = this.#signs.get(pid) ?? signsOf(pid);
+    this.#signs.set(pid, signs);
+    return signs;
+  }
+
+  /** Process ids in a control group. */
+  inControlGroup(folder: string): readonly number[] {
+    return this.#groups?.members(folder) ?? [];
+  }
+}
+
+/** This process, those above it, and PID 1. */
+function aboveOf(processes: ReadonlyMap<number, LinuxProcess>): Set<number> {
+  const found = new Set([1]);
+  for (let pid = process.pid; pid > 0 && !found.has(pid); pid = processes.get(pid)?.parent ?? 0)
+    found.add(pid);
+  return found;
 }
 
 /** Finds members; remembers them until they are gone. */
@@ -86,11 +129,10 @@ function evidenceOf(tree: ProcessTree, view: TreeView): (row: LinuxProcess) => b
   const { pid, start } = tree.identity;
   const ticks = ticksOf(start);
   const leads = ticks !== null && view.processes.get(pid)?.startTicks === ticks;
-  const isOfRun = runOf(tree.run);
   return (row) => {
     if (ticks === null || row.startTicks < ticks || isDead(row)) return leads && row.pid === pid;
     if (leads && (row.pid === pid || row.session === pid || row.group === pid)) return true;
-    return isOfRun(row.pid);
+    return areOfRun(view.signsOf(row.pid), tree.run);
   };
 }
 

@@ -3,7 +3,7 @@ import { FleetError } from "../../base/errors.ts";
 import type { SpawnRequest } from "../../base/ports/process-host.ts";
 import { findAccount } from "./accounts.ts";
 import { type ExecFailure, type ExecPlan, HELPER_VARIABLE, HELPER_WORD, READY } from "./exec-plan.ts";
-import { RUN_VARIABLE } from "./linux-tree.ts";
+import { RUN_VARIABLE } from "./run-variable.ts";
 import { openOutput, spawnError } from "./spawn-checks.ts";
 import type { SpawnPlace, Started } from "./spawn-direct.ts";
 

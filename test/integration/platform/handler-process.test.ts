@@ -131,6 +131,7 @@ describe.skipIf(!isLinux)("openHandlerRunner().endLeft()", () => {
   /** A process as a daemon that died would have left it. */
   const leave = (token: string) =>
     Bun.spawn(["sleep", "600"], { env: { PATH: process.env["PATH"], FLEETD_RUN: token }, detached: true });
+  const environmentOf = (pid: number): string => readFileSync(`/proc/${pid}/environ`, "latin1");
   const startOf = (pid: number): string => startOfProcess(pid) ?? "";
 
   test("ends a process by token and id, with its folder", async () => {
@@ -147,7 +148,8 @@ describe.skipIf(!isLinux)("openHandlerRunner().endLeft()", () => {
 
   test("ends a process whose id the daemon could not note any more", async () => {
     const left = leave("token-b");
-    await eventually(() => startOf(left.pid) !== "", 20_000);
+    // A program that is just being loaded has no environment yet.
+    await eventually(() => environmentOf(left.pid).includes("FLEETD_RUN=token-b"), 20_000);
     expect(await runner.endLeft({ token: "token-b", pid: null, pidStarted: null })).toBe(true);
     await left.exited;
   });

@@ -8,6 +8,12 @@ const problemsOf = (service: Record<string, unknown>): string[] => {
 };
 
 describe("serviceSchema", () => {
+  test("serviceSchema takes a whole number for a word, and nothing that YAML may have changed", () => {
+    expect(read({ command: ["sleep", 1] })).toMatchObject({ ok: true, value: { command: ["sleep", "1"] } });
+    expect(problemsOf({ command: ["app", 1.1] })).toEqual(["web.command.1: need text: put it in quotes"]);
+    expect(problemsOf({ command: ["app", true] })).toEqual(["web.command.1: need text: put it in quotes"]);
+  });
+
   test("serviceSchema writes out what is said short", () => {
     const parsed = read({
       env: { PORT: 80, DEBUG: true, NAME: "a" },

@@ -2,15 +2,17 @@ import { expect, test } from "bun:test";
 import { chooseInstances, instanceOfFolder } from "../../../../src/fleet/supervisor/choose-instances.ts";
 import { folderOfInstance } from "../../../../src/fleet/supervisor/model.ts";
 
-const known = ["web:10", "web:2", "web:1", "db", "web-admin"];
+const known = ["web:10", "web:2", "web", "db", "web-admin"];
 
 test.each([
   [["db"], ["db"]],
-  [["web"], ["web:1", "web:2", "web:10"]],
+  [["web"], ["web", "web:2", "web:10"]],
+  // The first one keeps the folder of the service when there come to be several.
+  [["web:1"], ["web"]],
   [["web:2"], ["web:2"]],
   [
     ["web:2", "web", "db"],
-    ["web:2", "web:1", "web:10", "db"],
+    ["web:2", "web", "web:10", "db"],
   ],
   [[], []],
 ])("chooseInstances() of %j", (words, chosen) => {

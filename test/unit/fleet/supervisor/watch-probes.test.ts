@@ -44,9 +44,9 @@ class Scene {
         random: () => 0.5,
         prober: { ask: (question) => this.#answer(question) },
         notify,
-        surroundings: () =>
+        askProgram: (_watch, { command }) =>
           this.canAsk
-            ? Promise.resolve({ cwd: "/", environment: { A: "1" } })
+            ? this.#answer({ kind: "exec", command, cwd: "/", environment: { A: "1" } })
             : Promise.reject(new Error("no folder")),
         isMember: (_watch, pid) => pid === 7,
         onStatus: (_watch, status) => this.told.push(`status ${status}`),
