@@ -167,9 +167,10 @@ describe.skipIf(!isPossible)("a service that is a container", () => {
 
   test("is named as the owner of its port, and unknown where the engine may not be asked", async () => {
     await become("web", "running");
-    const { stdout } = await sandbox.run("code1", ["port", String(port)]);
+    const { stdout } = await sandbox.run("code1", ["port", String(port), "--json"]);
     const [one] = await containers("web");
-    expect(stdout).toContain(`(container ${one?.Names[0]?.slice(1)})`);
+    const container = { id: one?.Id, name: one?.Names[0]?.slice(1) };
+    expect(JSON.parse(stdout).listeners).toMatchObject([{ owners: [{ name: "docker-proxy", container }] }]);
     sandbox.variablesOf.set("code1", { DOCKER_HOST: "unix:///nowhere/docker.sock" });
     const unknown = await sandbox.run("code1", ["port", String(port)]);
     sandbox.variablesOf.clear();
