@@ -96,6 +96,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "Let the running monitor read its configuration again",
     load: () => import("./commands/reload.ts").then((m) => m.reload),
   },
+  reexec: {
+    group: "Daemon",
+    summary: "Let the running monitor become the program that was installed",
+    load: () => import("./commands/reexec.ts").then((m) => m.reexec),
+  },
   logs: {
     group: "Daemon",
     summary: "Show the log of services, or the monitor's own, newest lines last",

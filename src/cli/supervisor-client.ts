@@ -6,7 +6,7 @@ import type { ServicesAnswer } from "../http/service-protocol.ts";
 import { systemClock } from "../platform/clock.ts";
 import { machineLockPath, serverPaths } from "../platform/paths.ts";
 import { readHolder } from "../platform/process-lock.ts";
-import { askDaemon } from "./ask-daemon.ts";
+import { askReturningDaemon } from "./ask-returning-daemon.ts";
 import { commandSignal } from "./command-signal.ts";
 import type { SettingFlags } from "./setting-sources.ts";
 import { loadSettings, type Settings } from "./settings.ts";
@@ -31,11 +31,12 @@ export async function openSupervisor(flags: SettingFlags): Promise<SupervisorCli
     { hint: 'Start one with "fleetd monitor", after "fleetd init" made a server' },
   );
   if (holder?.server === undefined) throw none;
-  const { socket } = serverPaths(settings.root, holder.server);
+  const { socket, daemonLock } = serverPaths(settings.root, holder.server);
+  const place = { socket, lock: daemonLock };
   return {
     settings,
     async ask(call) {
-      const answer = await askDaemon(socket, async (daemon) => ({ value: await call(daemon) }));
+      const answer = await askReturningDaemon(place, async (daemon) => ({ value: await call(daemon) }));
       if (answer === null) throw none;
       return answer.value;
     },

@@ -39,6 +39,7 @@ export function openControl(context: MonitorContext): ControlServer {
     status: () => daemonStatus(context),
     send,
     reload: () => reloadConfiguration(context),
+    reexec: () => context.reexec.request(),
     mark: (call) => ({ changed: mark(context, call) }),
     push: () => {
       daemon.pushBell.ring();
@@ -89,6 +90,10 @@ export function daemonStatus(context: MonitorContext): DaemonStatus {
     holdsMachine: machine.holds(),
     health: daemon.health,
     clockJump: daemon.clockJump,
+    before:
+      options.inherited === null
+        ? null
+        : { version: options.inherited.from, failed: options.inherited.failed },
   };
 }
 

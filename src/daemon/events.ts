@@ -87,6 +87,10 @@ export type MonitorEvent =
     }
   /** What became of an instance of a service of this machine. */
   | { readonly kind: "service"; readonly name: string; readonly report: InstanceReport }
+  /** The monitor becomes another program in the same process; it has; it could not, and goes on as before. */
+  | { readonly kind: "reexec"; readonly state: "begins"; readonly from: string; readonly to: string }
+  | { readonly kind: "reexec"; readonly state: "done"; readonly from: string; readonly to: string }
+  | { readonly kind: "reexec"; readonly state: "failed"; readonly detail: string }
   | { readonly kind: "stopping" }
   /** The daemon ends because of a failure that no loop caught. */
   | { readonly kind: "crashed"; readonly detail: string };

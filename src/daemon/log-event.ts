@@ -78,6 +78,8 @@ export function describeEvent(event: MonitorEvent): LoggedEvent {
       return describeSecondInstance(event);
     case "service":
       return describeService(event);
+    case "reexec":
+      return describeReexec(event);
     case "stopping":
       return line("INFO", "stopping", {});
     case "crashed":
@@ -203,6 +205,15 @@ function describeSecondInstance({ pid, argv, cwd }: EventOf<"second-instance">):
     detail: `a second monitor was started: ${shown} (pid ${pid}, in ${cwd}); it ended, this one goes on`,
     metadata: { pid, argv, cwd },
   });
+}
+
+function describeReexec(event: EventOf<"reexec">): LoggedEvent {
+  if (event.state === "failed") {
+    return line("ERROR", "not replaced", { detail: `${event.detail}; the program before goes on` });
+  }
+  const { state, from, to } = event;
+  const title = state === "begins" ? "being replaced" : "replaced";
+  return line("INFO", title, { detail: `${from} by ${to}, in the same process`, metadata: { from, to } });
 }
 
 /** A line of a log should be one that can be read; the rest is in its metadata. Chosen. */

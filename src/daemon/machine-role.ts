@@ -8,11 +8,20 @@ import { tryKeepableLock } from "../platform/kept-lock.ts";
  */
 export class MachineRole {
   readonly #path: string;
-  #lock: KeepableLock | null = null;
+  #lock: KeepableLock | null;
 
-  /** `path`: the file of the machine lock. Nothing is taken before the first question. */
-  constructor(path: string) {
+  /**
+   * `path`: the file of the machine lock, which is not taken before the first question; `kept`: what the program before
+   * this one held.
+   */
+  constructor(path: string, kept: KeepableLock | null = null) {
     this.#path = path;
+    this.#lock = kept;
+  }
+
+  /** What is to be kept for the program after this one; null while another daemon has the role. */
+  get lock(): KeepableLock | null {
+    return this.#lock;
   }
 
   /** Whether this daemon has the role, taking it if it is free. */

@@ -1,10 +1,12 @@
 import type { ReceivePorts, SendPorts } from "../fleet/messaging/mailbox-ports.ts";
 import type { SettingChange } from "../fleet/settings/compare-settings.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
+import type { Inherited } from "../platform/kept-files.ts";
 import type { DaemonState } from "./daemon-state.ts";
 import type { Report } from "./events.ts";
 import type { MachineRole } from "./machine-role.ts";
 import type { Mailbox } from "./open-mailbox.ts";
+import type { Reexec } from "./reexec.ts";
 import type { RemoteGate } from "./remote-gate.ts";
 import type { MachineSupervision } from "./supervision/supervise.ts";
 
@@ -23,6 +25,10 @@ export interface MonitorOptions {
   readonly reload: () => Promise<Reloaded>;
   readonly report: Report;
   readonly signal: AbortSignal;
+  /** What the program before this one in the same process left; null for the first one. */
+  readonly inherited: Inherited | null;
+  /** The words that ask another program of fleetd whether it is content with the configuration of this monitor. */
+  readonly check: readonly string[];
 }
 
 /** What the parts of one running monitor share. */
@@ -32,6 +38,7 @@ export interface MonitorContext {
   readonly gate: RemoteGate;
   readonly machine: MachineRole;
   readonly supervision: MachineSupervision;
+  readonly reexec: Reexec;
   readonly sendPorts: SendPorts;
   readonly receivePorts: ReceivePorts;
   readonly options: MonitorOptions;

@@ -2,12 +2,7 @@
  * The daemon of one server: takes its lock, opens its socket, runs its loops, and stops in a written order
  * (listeners, loops, a last push, databases).
  */
-import { dirname } from "node:path";
 import { FleetError, messageOf } from "../base/errors.ts";
-import { ok } from "../base/result.ts";
-import type { AnswerSettings } from "../fleet/messaging/answer-messages.ts";
-import { replyBudgets } from "../fleet/messaging/decide-reply.ts";
-import { noteLook } from "../fleet/messaging/last-look.ts";
 import { setOwnGroups } from "../fleet/messaging/own-groups.ts";
 import { renewRun } from "../fleet/messaging/publish-card.ts";
 import { restoreObjects } from "../fleet/messaging/restore-objects.ts";
@@ -17,105 +12,78 @@ import { readBoot } from "../platform/boot.ts";
 import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
 import { openHandlerRunner } from "../platform/handler-process.ts";
 import { onHangup } from "../platform/hangup.ts";
-import { tryKeepableLock } from "../platform/kept-lock.ts";
+import type { Inherited } from "../platform/kept-files.ts";
 import { ownCall } from "../platform/own-process.ts";
-import { embeddedRemotePath } from "../platform/paths.ts";
 import { tryLock, writeHolder } from "../platform/process-lock.ts";
 import { clearSocket } from "../platform/socket.ts";
 import { auditRound } from "./audit-own-log.ts";
-import { daemonStatus, openControl } from "./control.ts";
+import { openControl } from "./control.ts";
 import { DaemonState } from "./daemon-state.ts";
 import type { MonitorEvent } from "./events.ts";
 import { findHolder } from "./find-holder.ts";
+import type { Successor } from "./find-successor.ts";
 import { handOver } from "./hand-over.ts";
-import { gatherHealth } from "./health-facts.ts";
 import { Bell, runLoop } from "./loop.ts";
+import { contextOf, healthContext, maintenanceContext, pushContext } from "./loop-contexts.ts";
 import { HandlerWork } from "./loops/handler-loop.ts";
-import { type HealthLoopContext, healthRound } from "./loops/health-loop.ts";
-import { type MaintenanceContext, maintenanceRound } from "./loops/maintenance-loop.ts";
-import { type PushLoopContext, pushRound } from "./loops/push-loop.ts";
+import { healthRound } from "./loops/health-loop.ts";
+import { maintenanceRound } from "./loops/maintenance-loop.ts";
+import { pushRound } from "./loops/push-loop.ts";
 import { receiveRound } from "./loops/receive-loop.ts";
-import { MachineRole } from "./machine-role.ts";
 import { type Mending, mendWhileRunning } from "./mend-while-running.ts";
 import type { MonitorContext, MonitorOptions } from "./monitor-context.ts";
+import { MonitorLocks } from "./monitor-locks.ts";
 import { type Observed, observe } from "./observe.ts";
 import { openGate } from "./open-gate.ts";
 import type { Mailbox } from "./open-mailbox.ts";
 import { settleKeysWhenDue } from "./own-keys.ts";
+import { answerLast, Reexec } from "./reexec.ts";
 import { reloadConfiguration } from "./reload-configuration.ts";
-import { serverFacts } from "./server-facts.ts";
-import { renderStatusReply } from "./status-reply.ts";
 import { MachineSupervision } from "./supervision/supervise.ts";
 import { createRemoteWatch } from "./watch-remote.ts";
+import { withGrace } from "./with-grace.ts";
 
 /** A push at the end is worth this much waiting. */
 const LAST_PUSH_TIMEOUT_MS = 5_000;
 
 /**
- * Runs the daemon until `signal` aborts.
+ * Runs the daemon until `signal` aborts, and answers null. Where it was to become another program and could not, it
+ * answers what the next monitor in this process has to be given; `mailbox` is closed then.
  * @throws FleetError UNAVAILABLE with the holder's pid and start when a daemon of this server runs already
  */
-export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promise<void> {
-  const lock = tryKeepableLock(mailbox.paths.daemonLock);
-  if (lock === null) throw await alreadyRunning(mailbox);
+export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promise<Inherited | null> {
+  const locks = MonitorLocks.take(mailbox.paths, given.inherited);
+  if (locks === null) throw await alreadyRunning(mailbox);
   const stop = new AbortController();
-  const machine = new MachineRole(mailbox.paths.machineLock);
   const signal = AbortSignal.any([given.signal, stop.signal]);
   let observed: Observed | null = null;
   let isReady = false;
+  let next: Inherited | null = null;
   try {
     observed = observe(mailbox, given);
     const mending = mendWhileRunning(mailbox, { signal, report: observed.report, end: () => stop.abort() });
     await mending.prepare();
-    const sendPorts = await mailbox.sendPorts();
     const options: MonitorOptions = { ...given, report: mending.report };
-    const daemon = new DaemonState(sendPorts.clock, options.settings);
-    // Another machine may have done what is still to do here: that is known after the first look.
-    daemon.mayAct = false;
-    const { settings, report } = options;
-    const check = mailbox.networkCheck();
-    const gate = openGate({ ports: sendPorts, daemon, check, boot: readBoot, settings, report });
-    machine.holds();
-    writeHolder(mailbox.paths.daemonLock, { pid: process.pid, startedWallMs: daemon.startedWallMs });
-    clearAbandonedLocks(mailbox.paths.store, daemon.startedWallMs);
-    restoreObjects(sendPorts);
-    mailbox.state.transaction(() => renewRun(sendPorts));
-    setOwnGroups(mailbox.state, options.settings().groups);
-    setTrustPolicy(mailbox.state, options.settings().trust);
-    await settleKeysWhenDue(mailbox);
-    const pushSignal = withGrace(signal, () => (daemon.trouble === null ? LAST_PUSH_TIMEOUT_MS : 0));
-    const supervision = new MachineSupervision({ mailbox, daemon, machine, options, sendPorts, signal });
-    const context: MonitorContext = {
-      mailbox,
-      daemon,
-      gate,
-      machine,
-      supervision,
-      sendPorts,
-      receivePorts: mailbox.receivePorts(),
-      options,
-      signal,
-      pushSignal,
-    };
+    const context = await openContext({ mailbox, options, locks, signal, stop: () => stop.abort() });
+    const { supervision, reexec } = context;
     await supervision.begin();
-    const control = openControl(context);
-    // What is wrong with the configuration is an event already.
-    const reload = (): void => void reloadConfiguration(context).catch(() => undefined);
-    const stopListening = onHangup({ reload, terminalClosed: () => stop.abort() });
-    try {
-      options.report(readyEvent(context));
+    // What nobody took by now was of a part that is not there any more.
+    given.inherited?.closeRest();
+    const onReady = (): void => {
       isReady = true;
-      daemon.wantCard(0);
-      await runLoops(context, mending);
-      options.report({ kind: "stopping" });
-    } finally {
-      stopListening();
-      await control.stop();
-      clearSocket(mailbox.paths.socket);
+    };
+    await serve(context, mending, { onReady, stop: () => stop.abort() });
+    if (reexec.successor !== null && !given.signal.aborted) {
+      mending.throwIfLost();
+      await mailbox.closeStore();
+      next = await becomeNext(context, observed, reexec.successor);
+      observed = null;
+      return next;
     }
     await supervision.close();
     mending.throwIfLost();
     await pushLast(context);
+    return null;
   } catch (thrown) {
     // What ends because it was told to is no crash, and what never began is the command's to tell.
     if (isReady && !signal.aborted) observed?.report({ kind: "crashed", detail: messageOf(thrown) });
@@ -123,9 +91,102 @@ export async function runMonitor(mailbox: Mailbox, given: MonitorOptions): Promi
   } finally {
     stop.abort();
     observed?.close();
-    machine.release();
-    lock.release();
+    if (next === null) locks.release();
   }
+}
+
+/** Puts this server in order and makes what the parts of its monitor share. */
+async function openContext(given: {
+  readonly mailbox: Mailbox;
+  readonly options: MonitorOptions;
+  readonly locks: MonitorLocks;
+  readonly signal: AbortSignal;
+  readonly stop: () => void;
+}): Promise<MonitorContext> {
+  const { mailbox, options, locks, signal, stop } = given;
+  const { paths, state } = mailbox;
+  const { settings, report, version, check } = options;
+  const { machine } = locks;
+  const sendPorts = await mailbox.sendPorts();
+  const daemon = new DaemonState(sendPorts.clock, settings);
+  // Another machine may have done what is still to do here: that is known after the first look.
+  daemon.mayAct = false;
+  const { startedWallMs } = daemon;
+  const network = mailbox.networkCheck();
+  const gate = openGate({ ports: sendPorts, daemon, check: network, boot: readBoot, settings, report });
+  machine.holds();
+  writeHolder(paths.daemonLock, { pid: process.pid, startedWallMs });
+  clearAbandonedLocks(paths.store, startedWallMs);
+  restoreObjects(sendPorts);
+  state.transaction(() => renewRun(sendPorts));
+  setOwnGroups(state, settings().groups);
+  setTrustPolicy(state, settings().trust);
+  await settleKeysWhenDue(mailbox);
+  return {
+    mailbox,
+    daemon,
+    gate,
+    machine,
+    supervision: new MachineSupervision({ mailbox, daemon, machine, options, sendPorts, signal }),
+    reexec: new Reexec({ version, startedWallMs, check, files: () => locks.files(), stop, signal }),
+    sendPorts,
+    receivePorts: mailbox.receivePorts(),
+    options,
+    signal,
+    pushSignal: withGrace(signal, () => (daemon.trouble === null ? LAST_PUSH_TIMEOUT_MS : 0)),
+  };
+}
+
+/** Listens and runs the loops until they are told to end. */
+async function serve(
+  context: MonitorContext,
+  mending: Mending,
+  { onReady, stop }: { readonly onReady: () => void; readonly stop: () => void },
+): Promise<void> {
+  const { mailbox, daemon, options, reexec } = context;
+  const control = openControl(context);
+  // What is wrong with the configuration is an event already.
+  const reload = (): void => void reloadConfiguration(context).catch(() => undefined);
+  const stopListening = onHangup({ reload, terminalClosed: stop });
+  try {
+    for (const event of beginning(context)) options.report(event);
+    onReady();
+    daemon.wantCard(0);
+    await runLoops(context, mending);
+    const { successor } = reexec;
+    const [from, to] = [options.version, successor?.version];
+    options.report(to === undefined ? { kind: "stopping" } : { kind: "reexec", state: "begins", from, to });
+    if (successor !== null) await answerLast(control, mailbox.paths.socket);
+  } finally {
+    stopListening();
+    await control.stop();
+    clearSocket(mailbox.paths.socket);
+  }
+}
+
+/** Ready, and what became of a replacement in place. */
+function beginning(context: MonitorContext): MonitorEvent[] {
+  const { inherited, version: to } = context.options;
+  const ready = readyEvent(context);
+  if (inherited === null) return [ready];
+  const { from, failed: detail } = inherited;
+  const became: MonitorEvent =
+    detail === null
+      ? { kind: "reexec", state: "done", from, to }
+      : { kind: "reexec", state: "failed", detail };
+  return [became, ready];
+}
+
+/** From here to the other program nothing is waited for but what is done already: see `reexec.ts`. */
+async function becomeNext(
+  { supervision, mailbox, reexec }: MonitorContext,
+  observed: Observed,
+  successor: Successor,
+): Promise<Inherited> {
+  supervision.letGo();
+  observed.close();
+  await mailbox.close();
+  return reexec.become(successor);
 }
 
 function readyEvent({ mailbox, sendPorts, options }: MonitorContext): MonitorEvent {
@@ -220,75 +281,6 @@ async function runHandlers(context: MonitorContext, onError: (thrown: unknown) =
   await work.finished();
 }
 
-function contextOf({ daemon, mailbox, options, signal, receivePorts }: MonitorContext) {
-  const statusText = (): string =>
-    renderStatusReply({ identity: mailbox.identity, daemon, version: options.version, ports: receivePorts });
-  const answers = (): AnswerSettings => {
-    const { auto_reply, rules, handlers } = options.settings();
-    const { enabled, status: defaultRule, ...counts } = auto_reply;
-    return {
-      enabled,
-      defaultRule,
-      rules,
-      openMax: handlers.queue,
-      budgets: replyBudgets(counts),
-      statusText,
-    };
-  };
-  return { daemon, answers, report: options.report, signal };
-}
-
-function pushContext(context: MonitorContext): PushLoopContext {
-  const { daemon, gate, mailbox, sendPorts, options, pushSignal, signal } = context;
-  return {
-    ports: sendPorts,
-    daemon,
-    gate,
-    takeFlushLock: () => tryLock(mailbox.paths.flushLock),
-    settleKeys: () => settleKeysWhenDue(mailbox),
-    facts: () => serverFacts(options.version, options.settings(), daemon.health),
-    rules: options.settings,
-    settings: options.settings,
-    report: options.report,
-    signal: pushSignal,
-    stop: signal,
-  };
-}
-
-function healthContext(context: MonitorContext): HealthLoopContext {
-  const { daemon, mailbox, options, sendPorts } = context;
-  const { paths } = mailbox;
-  return {
-    clock: sendPorts.clock,
-    daemon,
-    gather: () => {
-      const status = daemonStatus(context);
-      return gatherHealth({ paths, mailbox: ok(mailbox), daemon: status, ask: null });
-    },
-    settings: options.settings,
-    noteLook: (atWallMs) => noteLook(mailbox.state, atWallMs),
-    report: options.report,
-  };
-}
-
-function maintenanceContext(context: MonitorContext): MaintenanceContext {
-  const { mailbox, machine, gate, daemon, sendPorts, receivePorts, options, signal } = context;
-  const { paths, identity } = mailbox;
-  const embedded = embeddedRemotePath(dirname(paths.folder));
-  return {
-    ports: { ...sendPorts, index: receivePorts.index },
-    gate,
-    storeFolder: paths.store,
-    flushLock: paths.flushLock,
-    embeddedRemote: () => (identity.remoteUrl === embedded && machine.holds() ? embedded : null),
-    facts: () => serverFacts(options.version, options.settings(), daemon.health),
-    settings: options.settings,
-    startedMonoMs: sendPorts.clock.monotonicMs(),
-    report: options.report,
-    signal,
-  };
-}
-
 function openWatch({ daemon, mailbox, sendPorts }: MonitorContext): {
   refresh: () => void;
   close: () => void;
@@ -302,19 +294,4 @@ function openWatch({ daemon, mailbox, sendPorts }: MonitorContext): {
 /** What was accepted before the end is brought to the remote if that is quick; it is safe here in any case. */
 async function pushLast(context: MonitorContext): Promise<void> {
   if (!context.pushSignal.aborted) await pushRound(pushContext(context));
-}
-
-/**
- * Aborts `graceMs` after `signal` does. A push that is ended in the middle may leave its lock on a folder remote, and
- * nobody could push for a minute; where the remote is in trouble already there is nothing to wait for.
- */
-function withGrace(signal: AbortSignal, graceMs: () => number): AbortSignal {
-  const late = new AbortController();
-  const abortLater = (): void => {
-    setTimeout(() => late.abort(signal.reason), graceMs()).unref();
-  };
-  // A signal that came while the daemon was starting rings no more.
-  if (signal.aborted) abortLater();
-  else signal.addEventListener("abort", abortLater, { once: true });
-  return late.signal;
 }

@@ -19,6 +19,7 @@ export const PATHS = {
   mark: "/v1/mark",
   changes: "/v1/changes",
   reload: "/v1/reload",
+  reexec: "/v1/reexec",
   push: "/v1/push",
   secondInstance: "/v1/second-instance",
 } as const;
@@ -109,12 +110,27 @@ export interface DaemonStatus {
   readonly health: HealthReport | null;
   /** The last time the wall clock was set while the monitor ran. */
   readonly clockJump: ClockFacts["jump"];
+  /**
+   * The program that ran in this process before, and why it could not become another one, if it could not (then this is
+   * still the same); null for the first one. Missing in the answers of older daemons.
+   */
+  readonly before?: { readonly version: string; readonly failed: string | null } | null;
 }
 
 /** Answer of `reload`: the file that was read, and what is different now; values as a file would say them. */
 export interface ReloadAnswer {
   readonly file: string | null;
   readonly changes: readonly SettingChange[];
+}
+
+/** Answer of `reexec`, which has no body: the daemon is about to become what stands at its path now. */
+export interface ReexecAnswer {
+  readonly pid: number;
+  /** Of the program that answers; the next one has a later start and the same pid. */
+  readonly startedWallMs: number;
+  readonly from: string;
+  /** What the next program says of itself. */
+  readonly version: string;
 }
 
 /** How the daemon gets on with its remote. Texts are hostile. */

@@ -20,7 +20,21 @@ export function onHangup(listener: HangupListener): () => void {
     else listener.reload();
   };
   process.on("SIGHUP", hear);
+  shield?.();
+  shield = null;
   return () => {
     process.off("SIGHUP", hear);
   };
+}
+
+let shield: (() => void) | null = null;
+
+/**
+ * Hears and forgets every SIGHUP until somebody listens: to a process that was running already and only became another
+ * program it means "read the configuration again", which that does anyway.
+ */
+export function forgetHangups(): void {
+  const forget = (): void => undefined;
+  process.on("SIGHUP", forget);
+  shield = () => process.off("SIGHUP", forget);
 }

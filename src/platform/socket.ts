@@ -36,6 +36,12 @@ export function isOwnSocket(path: string): boolean {
   return !HAS_OWNERS || (found.isSocket() && found.uid === process.getuid?.());
 }
 
+/** Tells the socket of this user at `path` from the one of another daemon; null when there is none. */
+export function socketStamp(path: string): string | null {
+  const found = isOwnSocket(path) ? look(path) : undefined;
+  return found === undefined ? null : `${found.ino}:${found.ctimeMs}`;
+}
+
 /** What is at `path`; nothing where this user may not even look. */
 function look(path: string): Stats | undefined {
   try {

@@ -9,6 +9,8 @@ import { runMonitor } from "../../daemon/run-monitor.ts";
 import { shortId } from "../../fleet/messaging/mailbox-queries.ts";
 import { fingerprintOf, fromOpenSsh } from "../../fleet/messaging/ssh-signature.ts";
 import { systemCryptography } from "../../platform/cryptography.ts";
+import { forgetHangups } from "../../platform/hangup.ts";
+import { takeInherited } from "../../platform/kept-files.ts";
 import { type ServerPaths, serverFolders, serverPaths } from "../../platform/paths.ts";
 import { commandSignal } from "../command-signal.ts";
 import { liveSettings } from "../live-settings.ts";
@@ -36,10 +38,12 @@ export interface MonitorArguments {
 
 /** Runs the daemon in the foreground until it is told to stop: a banner, then a line per event. */
 export async function monitor(args: MonitorArguments): Promise<void> {
+  const inherited = takeInherited();
+  if (inherited !== null) forgetHangups();
   const settings = await loadSettings(args);
   const live = liveSettings(settings, args);
   const paths = await ensureServer(settings, args);
-  const mailbox = openMailbox(paths);
+  let mailbox = openMailbox(paths);
   const stream = openAnswerStream();
   const style = openStyle(args);
   const { identity } = mailbox;
@@ -62,17 +66,34 @@ export async function monitor(args: MonitorArguments): Promise<void> {
     if (event.kind === "ready") printBanner();
     stream.text(safe`${style.dim(new Date().toISOString().slice(11, 19))}  ${renderEvent(event, style)}`);
   };
+  const options = {
+    version: VERSION,
+    settings: live.now,
+    reload: live.reload,
+    report: print,
+    signal: commandSignal(),
+    check: checkWords(args),
+  };
   try {
-    await runMonitor(mailbox, {
-      version: VERSION,
-      settings: live.now,
-      reload: live.reload,
-      report: print,
-      signal: commandSignal(),
-    });
+    let next = await runMonitor(mailbox, { ...options, inherited });
+    // It could not become another program, and goes on.
+    while (next !== null) {
+      mailbox = openMailbox(paths);
+      next = await runMonitor(mailbox, { ...options, inherited: next });
+    }
   } finally {
     await mailbox.close();
   }
+}
+
+/** The words that ask a program of fleetd whether it is content with the configuration of this monitor. */
+function checkWords({ config, server }: MonitorArguments): string[] {
+  const flags = Object.entries({ config, server });
+  return [
+    "config",
+    "check",
+    ...flags.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value])),
+  ];
 }
 
 /** The server to run; where none was made yet, it is made first. */

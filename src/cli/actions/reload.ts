@@ -1,5 +1,5 @@
 import { FleetError } from "../../base/errors.ts";
-import { askDaemon } from "../ask-daemon.ts";
+import { askReturningDaemon } from "../ask-returning-daemon.ts";
 import type { GlobalArguments } from "../global-flags.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 import { safe } from "../output/safe-text.ts";
@@ -10,8 +10,8 @@ import { loadSettings, requireServer } from "../settings.ts";
  * @throws FleetError CONFIG what is wrong with it, UNAVAILABLE when no monitor runs
  */
 export async function reload(args: Omit<GlobalArguments, "help">): Promise<void> {
-  const { folder, socket } = requireServer(await loadSettings(args));
-  const reloaded = await askDaemon(socket, (daemon) => daemon.reload());
+  const { folder, socket, daemonLock } = requireServer(await loadSettings(args));
+  const reloaded = await askReturningDaemon({ socket, lock: daemonLock }, (daemon) => daemon.reload());
   if (reloaded === null) {
     throw new FleetError("UNAVAILABLE", `Cannot reload "${folder}": no monitor runs there`, {
       hint: "A monitor reads its configuration when it starts",

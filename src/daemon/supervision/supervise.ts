@@ -77,6 +77,12 @@ export class MachineSupervision {
     this.#open = null;
   }
 
+  /** The same, at once, without stopping any service. */
+  letGo(): void {
+    this.#open?.letGo();
+    this.#open = null;
+  }
+
   /** Services go on whatever becomes of the message about them. */
   #report(event: MonitorEvent): void {
     const { report } = this.#context.options;

@@ -160,6 +160,11 @@ export class Supervision {
   async close(): Promise<void> {
     const { keep_children: isKept } = this.#options.settings().supervisor;
     if (!isKept) await this.supervisor.stopAll();
+    this.letGo();
+  }
+
+  /** The same, at once, and whatever is set: another program supervises in this process from now on. */
+  letGo(): void {
     this.#files.close();
     this.supervisor.detach();
     // What was written until now is in the log when the daemon is gone.

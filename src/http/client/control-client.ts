@@ -8,6 +8,7 @@ import {
   PATHS,
   type PushAnswer,
   REQUEST_BYTES_MAX,
+  type ReexecAnswer,
   type ReloadAnswer,
   type SecondInstanceAnswer,
   type SecondInstanceCall,
@@ -33,6 +34,8 @@ export interface ControlClient {
   changes(call: ChangesCall, signal: AbortSignal): Promise<ChangesAnswer>;
   status(): Promise<DaemonStatus>;
   reload(): Promise<ReloadAnswer>;
+  /** Answers when the next program was tried. */
+  reexec(signal: AbortSignal): Promise<ReexecAnswer>;
   push(): Promise<PushAnswer>;
   readonly services: ServiceClient;
   /** `withinMs`: how long the caller waits, who is about to end. */
@@ -73,6 +76,7 @@ export function createControlClient(path: string): ControlClient {
         signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs + ANSWER_TIMEOUT_MS)]),
       }),
     reload: () => ask(path, { path: PATHS.reload, body: {}, signal: short() }),
+    reexec: (signal) => ask(path, { path: PATHS.reexec, body: {}, signal }),
     push: () => ask(path, { path: PATHS.push, body: {}, signal: short() }),
     secondInstance: (call, withinMs) =>
       ask(path, { path: PATHS.secondInstance, body: call, signal: AbortSignal.timeout(withinMs) }),

@@ -10,6 +10,7 @@ import {
   PATHS,
   type PushAnswer,
   REQUEST_BYTES_MAX,
+  type ReexecAnswer,
   type ReloadAnswer,
   type SecondInstanceAnswer,
   type SecondInstanceCall,
@@ -36,6 +37,7 @@ export interface ControlHandlers {
   mark(call: MarkCall): MarkAnswer;
   changes(call: ChangesCall): Promise<ChangesAnswer>;
   reload(): Promise<ReloadAnswer>;
+  reexec(): Promise<ReexecAnswer>;
   push(): PushAnswer;
   secondInstance(call: SecondInstanceCall): SecondInstanceAnswer;
   readonly services: ServiceHandlers;
@@ -52,6 +54,8 @@ export interface ServiceHandlers {
 
 /** A listening control socket. */
 export interface ControlServer {
+  /** Takes no new connections; resolves when what was asked before is answered. */
+  drain(): Promise<void>;
   /** Stops listening; requests in progress are cut off. */
   stop(): Promise<void>;
 }
@@ -65,6 +69,13 @@ export function startControlServer(path: string, handlers: ControlHandlers): Con
     routes: {
       [PATHS.status]: { GET: () => respond(() => handlers.status()) },
       [PATHS.reload]: { POST: () => respond(() => handlers.reload()) },
+      [PATHS.reexec]: {
+        POST: (request, running) => {
+          // The next program is tried first.
+          running.timeout(request, 0);
+          return respond(() => handlers.reexec());
+        },
+      },
       [PATHS.send]: {
         POST: (request) => respond(async () => handlers.send(await read(request, parseSendCall))),
       },
@@ -89,7 +100,7 @@ export function startControlServer(path: string, handlers: ControlHandlers): Con
       toResponse(new FleetError("USAGE", "Cannot serve this path: the daemon and the command differ")),
     error: toResponse,
   });
-  return { stop: () => server.stop(true) };
+  return { drain: () => server.stop(false), stop: () => server.stop(true) };
 }
 
 function serviceRoutes(services: ServiceHandlers) {

@@ -1,7 +1,8 @@
 /** The inside of the helper: see `exec-plan.ts`. It runs alone in its process, for some milliseconds. */
-import { type Pointer, ptr, read } from "bun:ffi";
+import { read } from "bun:ffi";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { getSystemErrorMessage } from "node:util";
+import { execute, toText } from "../execute.ts";
 import { openLibc } from "../libc.ts";
 import { type Account, type ExecFailure, type ExecPlan, READY } from "./exec-plan.ts";
 
@@ -11,7 +12,6 @@ const CLOSE_RANGE_CLOEXEC = 4;
 const LAST_DESCRIPTOR = 0xff_ff_ff_ff;
 const RLIMIT_NPROC = 6;
 const SIG_SETMASK = 2;
-const SIG_DFL = 0;
 const SIGPIPE = 13;
 const SIGXFSZ = 25;
 /** Larger than `sigset_t` of any C library. */
@@ -28,9 +28,7 @@ const SIGNATURES = {
   setuid: { args: ["u32"], returns: "int" },
   prlimit: { args: ["int", "int", "ptr", "ptr"], returns: "int" },
   chdir: { args: ["ptr"], returns: "int" },
-  signal: { args: ["int", "u64"], returns: "u64" },
   sigprocmask: { args: ["int", "ptr", "ptr"], returns: "int" },
-  execve: { args: ["ptr", "ptr", "ptr"], returns: "int" },
   __errno_location: { args: [], returns: "ptr" },
 } as const;
 
@@ -68,20 +66,19 @@ function becomeProgram(c: C, plan: ExecPlan): void {
   arrangeFiles(c, plan.listeners);
   if (plan.processesMax !== null) limitProcesses(c, plan.processesMax);
   if (plan.account !== null) becomeAccount(c, plan.account);
-  if (c.chdir(text(plan.cwd)) !== 0) throw failed(c, `Cannot start in "${plan.cwd}"`);
-  // Bun ignores these two, and what is ignored stays so.
-  for (const signal of [SIGPIPE, SIGXFSZ]) c.signal(signal, SIG_DFL);
+  if (c.chdir(toText(plan.cwd)) !== 0) throw failed(c, `Cannot start in "${plan.cwd}"`);
   c.sigprocmask(SIG_SETMASK, new Uint8Array(SIGNAL_SET_BYTES), null);
   const listening: Record<string, string> =
     plan.listeners === 0 ? {} : { LISTEN_FDS: String(plan.listeners), LISTEN_PID: String(process.pid) };
   const variables = Object.entries({ ...plan.environment, ...listening });
-  const words = pointers(plan.words);
-  const environment = pointers(variables.map(([name, value]) => `${name}=${value}`));
-  c.execve(text(plan.program), words.table, environment.table);
-  const error = failed(c, `Cannot start "${plan.program}"`);
-  // Both have to live until the call above came back.
-  if (words.kept.length + environment.kept.length < 0) throw new Error("Nothing was kept");
-  throw error;
+  const reason = execute({
+    path: plan.program,
+    words: plan.words.map(toText),
+    environment: variables.map(([name, value]) => toText(`${name}=${value}`)),
+    // Bun ignores these two, and what is ignored stays so.
+    signals: { byDefault: [SIGPIPE, SIGXFSZ], ignored: [] },
+  });
+  throw new StepError(`Cannot start "${plan.program}"`, reason);
 }
 
 /** stdin is /dev/null, stdout the file that stderr is; nothing else but the sockets goes on to the program. */
@@ -101,7 +98,7 @@ function limitProcesses(c: C, most: number): void {
 
 /** Becomes somebody else for good; believed only when the kernel says so, and the way back is closed. */
 function becomeAccount(c: C, { uid, gid, name }: Account): void {
-  const groups = name === null ? c.setgroups(1n, new Uint32Array([gid])) : c.initgroups(text(name), gid);
+  const groups = name === null ? c.setgroups(1n, new Uint32Array([gid])) : c.initgroups(toText(name), gid);
   if (groups !== 0) throw failed(c, `Cannot take the groups of "${name ?? gid}"`);
   if (c.setresgid(gid, gid, gid) !== 0) throw failed(c, `Cannot become group ${gid}`);
   const wrong = "Cannot give up rights";
@@ -120,13 +117,4 @@ function failed(c: C, message: string): StepError {
   const at = c.__errno_location();
   const errno = at === null ? 0 : read.i32(at, 0);
   return new StepError(message, getSystemErrorMessage(-errno));
-}
-
-const text = (words: string): Uint8Array => new TextEncoder().encode(`${words}\0`);
-
-/** A table of texts as C has it, ended by null, and what has to be kept for as long as it is used. */
-function pointers(texts: readonly string[]): { readonly table: BigUint64Array; readonly kept: Uint8Array[] } {
-  const kept = texts.map(text);
-  const addresses: Pointer[] = kept.map((bytes) => ptr(bytes));
-  return { table: new BigUint64Array([...addresses.map(BigInt), 0n]), kept };
 }

@@ -45,6 +45,12 @@ const ZOMBIE_AGE_MS = 3000;
 /** The end of a control group's name says which start it is for; nobody else has these 12 characters. */
 const groupSuffix = (run: string): string => `.${run.replaceAll("-", "").slice(0, 12)}`;
 
+/**
+ * Children that Bun waits for. The process's, not a host's: a daemon that could not become another program begins anew
+ * in the same process, with another host.
+ */
+const children = new Map<number, { readonly child: Bun.Subprocess; readonly start: string }>();
+
 /** What a host is made of. */
 export interface LinuxHostParts {
   readonly calls: LinuxCalls | null;
@@ -60,8 +66,6 @@ export class LinuxHost implements ProcessHost {
   readonly #parts: LinuxHostParts;
   readonly #exits: LinuxExits;
   readonly #finder = new TreeFinder();
-  /** Children that Bun waits for. */
-  readonly #children = new Map<number, Bun.Subprocess>();
   /** Control groups of starts that were not forgotten yet. */
   readonly #groupsInUse = new Set<string>();
   /** Foreign zombies, and when they were first seen. */
@@ -82,7 +86,7 @@ export class LinuxHost implements ProcessHost {
       const { child, identity } = await this.#start(request, program, cgroup);
       this.#look = null;
       if (cgroup !== null) this.#groupsInUse.add(cgroup);
-      return { tree: { identity, run: request.run, cgroup }, exited: this.#exitOf(child) };
+      return { tree: { identity, run: request.run, cgroup }, exited: this.#exitOf(child, identity.start) };
     } catch (thrown) {
       if (cgroup !== null) this.#parts.groups?.remove(cgroup);
       throw thrown;
@@ -90,7 +94,10 @@ export class LinuxHost implements ProcessHost {
   }
 
   adopt(tree: ProcessTree): HostedProcess | null {
-    const exited = this.#exits.follow(tree.identity);
+    const { pid, start } = tree.identity;
+    const own = children.get(pid);
+    // Bun collects it: nobody else would be told how it ended.
+    const exited = own?.start === start ? this.#exitOf(own.child, start) : this.#exits.follow(tree.identity);
     if (exited === null) return null;
     if (tree.cgroup !== null) this.#groupsInUse.add(tree.cgroup);
     return { tree, exited };
@@ -157,7 +164,7 @@ export class LinuxHost implements ProcessHost {
     const nowMs = performance.now();
     const still = new Map<string, number>();
     for (const row of this.#lookAgain().processes.values()) {
-      if (row.parent !== process.pid || row.state !== "Z" || this.#children.has(row.pid)) continue;
+      if (row.parent !== process.pid || row.state !== "Z" || children.has(row.pid)) continue;
       const key = `${row.pid}:${row.startTicks}`;
       const sinceMs = this.#zombies.get(key) ?? nowMs;
       if (nowMs - sinceMs >= ZOMBIE_AGE_MS) this.#parts.calls?.collect(row.pid);
@@ -171,7 +178,7 @@ export class LinuxHost implements ProcessHost {
   close(): void {
     this.#exits.close();
     this.#parts.calls?.adoptOrphans(false);
-    for (const child of this.#children.values()) child.unref();
+    for (const { child } of children.values()) child.unref();
   }
 
   #start(request: SpawnRequest, program: string, cgroup: string | null): Started | Promise<Started> {
@@ -190,10 +197,10 @@ export class LinuxHost implements ProcessHost {
     return spawnThroughHelper(request, place, { helper, enforcesPids: this.abilities.enforces.pids });
   }
 
-  async #exitOf(child: Bun.Subprocess): Promise<Exit> {
-    this.#children.set(child.pid, child);
+  async #exitOf(child: Bun.Subprocess, start: string): Promise<Exit> {
+    children.set(child.pid, { child, start });
     const exit = await exitOfChild(child);
-    this.#children.delete(child.pid);
+    children.delete(child.pid);
     this.#look = null;
     return exit;
   }

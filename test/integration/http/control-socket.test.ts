@@ -72,6 +72,7 @@ function start(handlers: Partial<ControlHandlers>): void {
     mark: unexpected,
     changes: unexpected,
     reload: unexpected,
+    reexec: unexpected,
     push: unexpected,
     secondInstance: unexpected,
     services: {
