@@ -11,7 +11,7 @@ import { OwnRefsWatch } from "../fleet/messaging/watch-own-refs.ts";
 import { readBoot } from "../platform/boot.ts";
 import { clearAbandonedLocks } from "../platform/git/clear-locks.ts";
 import { openHandlerRunner } from "../platform/handler-process.ts";
-import { onHangup } from "../platform/hangup.ts";
+import { forgetHangups, onHangup } from "../platform/hangup.ts";
 import type { Inherited } from "../platform/kept-files.ts";
 import { ownCall } from "../platform/own-process.ts";
 import { tryLock, writeHolder } from "../platform/process-lock.ts";
@@ -156,7 +156,10 @@ async function serve(
     const { successor } = reexec;
     const [from, to] = [options.version, successor?.version];
     options.report(to === undefined ? { kind: "stopping" } : { kind: "reexec", state: "begins", from, to });
-    if (successor !== null) await answerLast(control, mailbox.paths.socket);
+    if (successor !== null) {
+      forgetHangups();
+      await answerLast(control, mailbox.paths.socket);
+    }
   } finally {
     stopListening();
     await control.stop();

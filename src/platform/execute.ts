@@ -4,6 +4,8 @@ import { openLibc } from "./libc.ts";
 
 const SIG_DFL = 0n;
 const SIG_IGN = 1n;
+/** Larger than `struct sigaction` of any C library. */
+const ACTION_BYTES = 256;
 
 /** A program and how it is started; texts as C has them, see `toText`. */
 export interface Execution {
@@ -26,18 +28,24 @@ export const toText = (words: string): Uint8Array => new TextEncoder().encode(`$
 export function execute({ path, words, environment, signals }: Execution): string {
   const c = openLibc({
     signal: { args: ["int", "u64"], returns: "u64" },
+    sigaction: { args: ["int", "ptr", "ptr"], returns: "int" },
     execve: { args: ["ptr", "ptr", "ptr"], returns: "int" },
     __errno_location: { args: [], returns: "ptr" },
   });
-  const before: [number, bigint][] = [];
-  const set = (signal: number, to: bigint): void => void before.push([signal, c.signal(signal, to)]);
+  const before: [number, Uint8Array][] = [];
+  const set = (signal: number, to: bigint): void => {
+    const action = new Uint8Array(ACTION_BYTES);
+    c.sigaction(signal, null, action);
+    before.push([signal, action]);
+    c.signal(signal, to);
+  };
   for (const signal of signals.byDefault) set(signal, SIG_DFL);
   for (const signal of signals.ignored) set(signal, SIG_IGN);
   const [program, wordTable, variables] = [toText(path), tableOf(words), tableOf(environment)];
   c.execve(program, wordTable, variables);
   const at = c.__errno_location();
   const errno = at === null ? 0 : read.i32(at, 0);
-  for (const [signal, handler] of before) c.signal(signal, handler);
+  for (const [signal, action] of before) c.sigaction(signal, action, null);
   return getSystemErrorMessage(-errno);
 }
 

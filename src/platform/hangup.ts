@@ -34,6 +34,7 @@ let shield: (() => void) | null = null;
  * program it means "read the configuration again", which that does anyway.
  */
 export function forgetHangups(): void {
+  if (shield !== null) return;
   const forget = (): void => undefined;
   process.on("SIGHUP", forget);
   shield = () => process.off("SIGHUP", forget);

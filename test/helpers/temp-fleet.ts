@@ -26,6 +26,8 @@ export interface CallOptions {
   readonly as?: string;
   readonly stdin?: string;
   readonly cwd?: string;
+  /** Another executable than the one under test. */
+  readonly program?: string;
   /** Added to the clean environment; `undefined` takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -99,7 +101,7 @@ export class TempFleet {
   /** Starts fleetd and leaves it running. */
   start(words: readonly string[], options: CallOptions = {}): Running {
     const startMs = performance.now();
-    const child = Bun.spawn([FLEETD, ...words], {
+    const child = Bun.spawn([options.program ?? FLEETD, ...words], {
       stdio: [
         options.stdin === undefined ? "ignore" : new TextEncoder().encode(options.stdin),
         "pipe",

@@ -102,6 +102,21 @@ const EVENTS: readonly (readonly [MonitorEvent, string, string])[] = [
     "WARNING",
     "second instance: a second monitor was started: fleetd monitor --json (pid 9, in /home/a); it ended, this one goes on",
   ],
+  [
+    { kind: "reexec", state: "begins", from: "1.0.0", to: "1.1.0" },
+    "INFO",
+    "being replaced: 1.0.0 by 1.1.0, in the same process",
+  ],
+  [
+    { kind: "reexec", state: "done", from: "1.0.0", to: "1.1.0" },
+    "INFO",
+    "replaced: 1.0.0 by 1.1.0, in the same process",
+  ],
+  [
+    { kind: "reexec", state: "failed", detail: "Permission denied" },
+    "ERROR",
+    "not replaced: Permission denied; the program before goes on",
+  ],
   [{ kind: "stopping" }, "INFO", "stopping"],
   [{ kind: "crashed", detail: "no space" }, "CRITICAL", "crashed: no space"],
 ];
