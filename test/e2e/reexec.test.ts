@@ -1,7 +1,7 @@
 // A monitor that becomes another program in its own process, as an operator has it: the executable is replaced by a
 // rename, `fleetd reexec`, and nobody else notices. The one idea: everything runs on while it happens (a flood of lines,
 // messages, others who want the place), and afterwards it is counted.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   copyFileSync,
@@ -121,9 +121,10 @@ describe.skipIf(!isLinux)("reexec", () => {
   }, WITHIN_MS);
   afterAll(async () => {
     await fleet.run(["stop", "--all", "--now"]);
-    await programs.end();
     await fleet.remove();
   }, WITHIN_MS);
+
+  afterEach(() => programs.end());
 
   /** Starts a service that notes each of its starts. */
   const start = (name: string, flags: readonly string[], command: string): Promise<string> =>
@@ -330,8 +331,8 @@ describe.skipIf(!isLinux)("reexec", () => {
       const prober = programs.start(fixtureWords("lock-prober", serverPaths(fleet.root, "a").daemonLock));
       await prober.line();
       for (const [script, why] of [
-        ['[ "$1" != config ] || chmod -x "$0"', "Permission denied"],
-        ['touch "$0"', "changed after it was tried"],
+        ['[ "$1" != config ] || chmod -x "$0"', "permission denied"],
+        ['touch "$0"', "it changed after it was tried"],
       ]) {
         installScript(`#!/bin/sh\n${script}\nexec ${FLEETD} "$@"\n`);
         const ran = await reexec();

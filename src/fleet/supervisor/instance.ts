@@ -148,7 +148,7 @@ export class Instance {
   detach(): void {
     this.#isDetached = true;
     this.#timer?.abort();
-    this.#hurry?.abort();
+    // A stop under way is not hurried: that would be a kill, and the next daemon stops it with the time it has.
     this.#probes?.stop();
     this.#probes = null;
   }

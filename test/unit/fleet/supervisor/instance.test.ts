@@ -99,6 +99,16 @@ describe("Instance", () => {
     expect(world.host.signals).toEqual(["SIGINT 101"]);
   });
 
+  test("detach() makes no kill of a stop that is under way", async () => {
+    const instance = await started();
+    world.host.obeysTerm = false;
+    instance.apply({ kind: "stop" });
+    await world.settle();
+    instance.detach();
+    await world.settle();
+    expect(world.host.killed).toEqual([]);
+  });
+
   test("hurry() kills what takes its time", async () => {
     const instance = await started();
     world.host.obeysTerm = false;
