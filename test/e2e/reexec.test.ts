@@ -367,9 +367,11 @@ describe.skipIf(!isLinux)("reexec", () => {
   }, 60_000);
 
   test("and what was replaced stops like any monitor, and its services run on", async () => {
-    const resting = (await services()).get("resting")?.["pid"];
+    await start("last", [], "exec sleep 1000");
+    expect((await reexec()).code).toBe(0);
+    const last = (await services()).get("last")?.["pid"];
     expect((await monitor.stop()).code).toBe(143);
-    expect(isAlive(Number(resting))).toBe(true);
+    expect(isAlive(Number(last))).toBe(true);
     monitor = await fleet.monitor("a", ["--interval", "1s"]);
   }, 60_000);
 });
