@@ -76,6 +76,7 @@ function start(handlers: Partial<ControlHandlers>): void {
     secondInstance: unexpected,
     services: {
       list: unexpected,
+      detail: unexpected,
       act: unexpected,
       give: unexpected,
       adopt: unexpected,
