@@ -136,7 +136,7 @@ function logRule(view: TopView, services: readonly ServiceView[], width: number,
   if (selected === null) return rule(style.bold("log"), "", width, style);
   const { page, logUp, logRight } = view.state;
   const place: Piece[] = [
-    page === "log" && logUp > 0 ? style.yellow(`${logUp} lines below, waiting`) : "",
+    page === "log" && logUp > 0 ? style.yellow(`${logUp} more below, waiting`) : "",
     page === "log" && logRight > 0 ? `from column ${logRight + 1}` : "",
   ];
   return rule(safe`${style.bold(selected.name)} log`, fitPieces(place, ", ", width), width, style);
