@@ -15,8 +15,8 @@ const called = { as: "code1", env: { FLEETD_CONFIG: config } };
 let monitor: Running | null = null;
 const open: { end(): Promise<void> }[] = [];
 
-/** Says something hostile and something plain now and then. */
-const CHATTY = String.raw`i=0; while :; do i=$((i+1)); printf 'evil \033[2J\033]0;x\007 日本\n'; echo "WARN line $i"; sleep 0.2; done`;
+/** Says more than a screen holds, and then something hostile and something plain now and then. */
+const CHATTY = String.raw`i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo "begin $i"; done; while :; do i=$((i+1)); printf 'evil \033[2J\033]0;x\007 ${"日本"}\n'; echo "WARN line $i"; sleep 0.2; done`;
 
 beforeAll(async () => {
   const quiet = Array.from({ length: 30 }, (_, at) => `  quiet${at + 1}: { command: [sleep, "1000"] }\n`);
