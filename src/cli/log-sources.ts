@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type LogLevel, parseLogLine } from "../base/log-line.ts";
 import { parseServiceLine } from "../base/service-line.ts";
 import { instanceOfFolder } from "../fleet/supervisor/choose-instances.ts";
-import { folderOfInstance } from "../fleet/supervisor/model.ts";
+import { folderOfInstance, folderOfKey, parseInstanceName } from "../fleet/supervisor/model.ts";
 import { DAEMON_LOG } from "../platform/log-names.ts";
 import { folderNames, machinePaths } from "../platform/paths.ts";
 import { renderLogRecord, renderServiceLine } from "./output/log-view.ts";
@@ -39,7 +39,10 @@ export const daemonSource = (folder: string): LogSource => ({
 
 /** The log of an instance; where `isNamed` its lines say whose they are. */
 export function serviceSource(root: string, instance: string, isNamed: () => boolean): LogSource {
-  const name = folderOfInstance(instance);
+  const parsed = parseInstanceName(instance);
+  const name = parsed.ok
+    ? folderOfKey({ service: parsed.value.service, number: parsed.value.number ?? 1 })
+    : folderOfInstance(instance);
   return {
     folder: join(machinePaths(root).services, name),
     name,

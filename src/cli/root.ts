@@ -166,6 +166,11 @@ export const COMMANDS: CommandTable = toTable({
     summary: "List services: what they do, what they use, how they ended",
     load: () => import("./commands/list.ts").then((m) => m.ps),
   },
+  top: {
+    group: "Services",
+    summary: "Watch services, queue and fleet on the whole screen",
+    load: () => import("./commands/top.ts").then((m) => m.top),
+  },
   stats: {
     group: "Services",
     summary: "What services use: processors, memory, processes, with trends",

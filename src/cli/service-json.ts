@@ -1,3 +1,5 @@
+import type { ServiceLine } from "../base/ports/service-log.ts";
+import type { ServiceDetail } from "../fleet/supervisor/service-detail.ts";
 import type { ServiceView } from "../fleet/supervisor/service-view.ts";
 
 const instant = (wallMs: number | null): string | null =>
@@ -34,4 +36,45 @@ export const serviceToJson = (one: ServiceView): Record<string, unknown> => ({
   origin: one.origin,
   outdated: one.outdated,
   successor: one.successor,
+});
+
+/** Everything there is to know of an instance, with the last lines of its log. */
+export const detailToJson = (
+  { view, ...one }: ServiceDetail,
+  log: readonly ServiceLine[],
+): Record<string, unknown> => ({
+  ...serviceToJson(view),
+  since: instant(one.sinceWallMs),
+  shell: one.isShell,
+  cwd: one.cwd,
+  user: one.user,
+  group: one.group,
+  env_names: one.variables,
+  env_files: one.envFiles,
+  image: one.image,
+  enabled: one.isEnabled,
+  depends_on: one.dependsOn,
+  limits: {
+    memory_bytes: one.limits.memoryBytes,
+    cpus: one.limits.cpus,
+    pids: one.limits.pids,
+  },
+  stop: { signal: one.stop.signal, timeout_ms: one.stop.timeoutMs },
+  probes: one.probes.map(({ name, target, intervalMs, isWell, detail }) => ({
+    probe: name,
+    target,
+    interval_ms: intervalMs,
+    well: isWell,
+    detail,
+  })),
+  ends: one.ends.map(({ kind, text, atWallMs }) => ({ reason: kind, text, at: instant(atWallMs) })),
+  processes: one.processes.map(({ pid, parent, name, cpuMs, residentBytes }) => ({
+    pid,
+    parent,
+    name,
+    cpu_ms: cpuMs,
+    memory_bytes: residentBytes,
+  })),
+  listeners: one.listeners,
+  log: log.map(({ timestamp, level, text }) => ({ timestamp, level, message: text })),
 });

@@ -172,6 +172,8 @@ export function toStatusJson({ verdict, problems, daemon, own }: StatusPage): Re
             breaker: own.breaker,
           },
     monitor: daemon === null ? null : toMonitorJson(daemon),
+    // Null where the monitor does not run, or another one supervises.
+    services: daemon?.services ?? null,
     peers: (own?.peers ?? []).map((peer) => ({
       server: peer.server,
       last_seen_at: instantOf(peer.lastSeenWallMs),

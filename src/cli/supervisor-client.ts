@@ -17,13 +17,19 @@ const ASK_MS_MAX = 10_000;
 /** A daemon that supervises. */
 export interface SupervisorClient {
   readonly settings: Settings;
+  /** The server whose daemon supervises. */
+  readonly server: string;
   /** @throws FleetError what the daemon answered, or UNAVAILABLE when there is none any more */
   ask<T>(call: (daemon: ControlClient) => Promise<T>): Promise<T>;
 }
 
 /** Finds the daemon that supervises. @throws FleetError UNAVAILABLE when none runs, CONFIG */
 export async function openSupervisor(flags: SettingFlags): Promise<SupervisorClient> {
-  const settings = await loadSettings(flags);
+  return supervisorOf(await loadSettings(flags));
+}
+
+/** The daemon that supervises below the state root of `settings`. @throws FleetError UNAVAILABLE when none runs */
+export function supervisorOf(settings: Settings): SupervisorClient {
   const holder = readHolder(machineLockPath(settings.root));
   const none = new FleetError(
     "UNAVAILABLE",
@@ -35,6 +41,7 @@ export async function openSupervisor(flags: SettingFlags): Promise<SupervisorCli
   const place = { socket, lock: daemonLock };
   return {
     settings,
+    server: holder.server,
     async ask(call) {
       const answer = await askReturningDaemon(place, async (daemon) => ({ value: await call(daemon) }));
       if (answer === null) throw none;

@@ -22,6 +22,7 @@ import { clearSocket, makeSocketFolder, protectSocket } from "../platform/socket
 import type { MonitorContext } from "./monitor-context.ts";
 import { reloadConfiguration } from "./reload-configuration.ts";
 import { serviceHandlers } from "./supervision/service-control.ts";
+import { servicesFacts } from "./supervision/services-facts.ts";
 
 /** Receipts may wait this long, on a remote that is asked over a network and on one that is a folder. */
 const RECEIPTS_WITHIN_MS = { network: 30_000, folder: 1_000 };
@@ -76,6 +77,7 @@ function heldDown({ mailbox }: MonitorContext): RemoteDown | null {
 /** What the running monitor says of itself. */
 export function daemonStatus(context: MonitorContext): DaemonStatus {
   const { daemon, machine, mailbox, options } = context;
+  const supervised = context.supervision.opened;
   return {
     pid: process.pid,
     version: options.version,
@@ -89,6 +91,7 @@ export function daemonStatus(context: MonitorContext): DaemonStatus {
     remote: remoteStatus(context),
     holdsMachine: machine.holds(),
     health: daemon.health,
+    services: supervised === null ? null : servicesFacts(supervised.views()),
     clockJump: daemon.clockJump,
     before:
       options.inherited === null

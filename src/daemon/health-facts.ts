@@ -14,6 +14,7 @@ import type {
   OwnRefsFact,
   QueueFacts,
   RemoteFacts,
+  ServicesFacts,
   StoreFacts,
 } from "../fleet/health/model.ts";
 import { lastLookWallMs } from "../fleet/messaging/last-look.ts";
@@ -69,6 +70,7 @@ export async function gatherHealth(source: HealthSource): Promise<HealthFacts> {
     breaker: breaker.ok ? breaker.value : null,
     queue: await attempt(() => queueOf(mailbox())),
     ownRefs: await attempt(() => ownRefsOf(mailbox(), nowWallMs)),
+    services: supervisedOf(daemon),
     state: source.mailbox.ok ? ok(paths.state) : source.mailbox,
     access: findAccessProblem(paths.state),
     key: ok({ path: paths.key, problem: findKeyProblem(paths.key) }),
@@ -81,6 +83,12 @@ export async function gatherHealth(source: HealthSource): Promise<HealthFacts> {
       jump: daemon?.clockJump ?? null,
     })),
   };
+}
+
+/** A monitor of an older version does not tell; where there are no services there is nothing to judge. */
+function supervisedOf(daemon: DaemonStatus | null): ServicesFacts | null {
+  const services = daemon?.services ?? null;
+  return services === null || services.total === 0 ? null : services;
 }
 
 const requireMailbox = (mailbox: Result<Mailbox>) => (): Mailbox => {

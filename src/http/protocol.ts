@@ -6,7 +6,7 @@
  */
 
 import type { NetworkReport } from "../base/ports/network-check.ts";
-import type { ClockFacts, HealthReport } from "../fleet/health/model.ts";
+import type { ClockFacts, HealthReport, ServicesFacts } from "../fleet/health/model.ts";
 import type { SendRequest } from "../fleet/messaging/send-message.ts";
 import type { Untaken } from "../fleet/messaging/trust-view.ts";
 import type { SettingChange } from "../fleet/settings/compare-settings.ts";
@@ -108,6 +108,8 @@ export interface DaemonStatus {
   readonly holdsMachine: boolean;
   /** What the monitor made of its server last; null before the first judgement. */
   readonly health: HealthReport | null;
+  /** The services of the machine; null where another monitor supervises them, missing in older answers. */
+  readonly services?: ServicesFacts | null;
   /** The last time the wall clock was set while the monitor ran. */
   readonly clockJump: ClockFacts["jump"];
   /**

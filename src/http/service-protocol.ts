@@ -1,6 +1,10 @@
 /** What commands and the daemon that supervises say to each other about services; part of the control socket. */
 import type { ProcessIdentity } from "../base/ports/process-host.ts";
+import type { ServiceDetail } from "../fleet/supervisor/service-detail.ts";
 import type { ServiceView } from "../fleet/supervisor/service-view.ts";
+
+/** What asks for a look at what services use, in the query of `list`; the daemon looks at most once a second. */
+export const FRESH_QUERY = "fresh";
 
 /** Paths of the control socket. */
 export const SERVICE_PATHS = {
@@ -9,6 +13,7 @@ export const SERVICE_PATHS = {
   give: "/v1/services/give",
   adopt: "/v1/services/adopt",
   replace: "/v1/services/replace",
+  detail: "/v1/services/detail",
 } as const;
 
 /** Answer of `list`. */
@@ -17,6 +22,19 @@ export interface ServicesAnswer {
   /** The revision of the daemon as of this answer, to wait for the next change. */
   readonly revision: number;
   /** How trees of processes are held together here, and what the system does not enforce, in words. */
+  readonly containment: string;
+  readonly notes: readonly string[];
+  readonly nowWallMs: number;
+}
+
+/** Body of `detail`: names of services, instances or groups; none means all. */
+export interface DetailCall {
+  readonly names: readonly string[];
+}
+
+/** Answer of `detail`. */
+export interface DetailAnswer {
+  readonly services: readonly ServiceDetail[];
   readonly containment: string;
   readonly notes: readonly string[];
   readonly nowWallMs: number;

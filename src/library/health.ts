@@ -61,6 +61,7 @@ export async function getSystemHealth(path = "."): Promise<SystemHealth> {
       breaker: null,
       queue: none,
       ownRefs: none,
+      services: null,
       state: none,
       access: null,
       key: none,

@@ -100,7 +100,7 @@ export class MemorySupervisor {
         const { service, number, successor } = watch.key;
         const name = `${service}${number === 1 ? "" : `:${number}`}${successor ? "'" : ""}`;
         this.probes.set(name, watch);
-        return { line: () => undefined, stop: () => this.probes.delete(name) };
+        return { line: () => undefined, answers: () => ({}), stop: () => this.probes.delete(name) };
       },
       onChanged: () => undefined,
       report: (instance, report: InstanceReport) => this.told.push(`${nameOf(instance)} ${report.kind}`),

@@ -1,12 +1,12 @@
 import { parseDuration } from "../../base/duration.ts";
 import { FleetError } from "../../base/errors.ts";
-import { fromInstant } from "../../base/instant.ts";
-import { isAtLeast, LOG_LEVELS, type LogLevel, parseLogLevel } from "../../base/log-line.ts";
+import { LOG_LEVELS, parseLogLevel } from "../../base/log-line.ts";
 import { chooseInstances } from "../../fleet/supervisor/choose-instances.ts";
 import { parseInstanceName } from "../../fleet/supervisor/model.ts";
 import { systemClock } from "../../platform/clock.ts";
-import { LogFollower, linesBackward, listLogParts } from "../../platform/log-reader.ts";
+import { LogFollower, listLogParts } from "../../platform/log-reader.ts";
 import { commandSignal } from "../command-signal.ts";
+import { isWanted, type LogPiece, readPast, type WantedLines } from "../log-past.ts";
 import {
   daemonSource,
   type LogSource,
@@ -39,12 +39,6 @@ const LIMIT_DEFAULT = 200;
 /** Logs are written two to four times a second. */
 const LOOK_EVERY_MS = 250;
 
-interface Wanted {
-  readonly level: LogLevel;
-  readonly sinceWallMs: number;
-  readonly limit: number;
-}
-
 /** What is read: the logs that are there now, which may become more. */
 type Sources = () => readonly LogSource[];
 
@@ -68,7 +62,7 @@ export async function logs(args: LogsArguments): Promise<void> {
   // Stand at the end before the past is read, and the past ends there: no line is lost between the two or told twice.
   const readers = sources().map((source) => openReader(source, args.follow));
   try {
-    const past = readers.map((reader) => readPast(partsBefore(reader), reader.source, wanted));
+    const past = readers.map((reader) => readPast(partsBefore(reader), reader.source.parse, wanted));
     const lines = mergeLines(past.map((one) => one.lines)).slice(-wanted.limit);
     for (const line of lines) print(line);
     const unreadable = past.reduce((sum, one) => sum + one.unreadable, 0);
@@ -117,7 +111,7 @@ function instancesOf(word: string, known: readonly string[]): readonly string[] 
   return chosen.ok ? chosen.value : [];
 }
 
-function parseWanted({ level, since, limit }: LogsArguments): Wanted {
+function parseWanted({ level, since, limit }: LogsArguments): WantedLines {
   const least = parseLogLevel(level ?? "debug");
   if (least === null) {
     const names = LOG_LEVELS.map((one) => one.toLowerCase());
@@ -135,9 +129,6 @@ function parseWanted({ level, since, limit }: LogsArguments): Wanted {
   };
 }
 
-const isWanted = (line: ShownLine, { level, sinceWallMs }: Wanted): boolean =>
-  isAtLeast(line.level, level) && fromInstant(line.timestamp) >= sinceWallMs;
-
 /** A log that is read; `follower` null: only what is there. */
 interface Reader {
   readonly source: LogSource;
@@ -149,15 +140,8 @@ const openReader = (source: LogSource, isFollowed: boolean): Reader => ({
   follower: isFollowed ? new LogFollower(source.folder, source.name) : null,
 });
 
-interface Part {
-  readonly path: string;
-  readonly changedWallMs: number;
-  /** Bytes of it that are read. */
-  readonly end: number;
-}
-
 /** The files of a log, newest first, as far as they lie before the place where its follower stands. */
-function partsBefore({ source, follower }: Reader): Part[] {
+function partsBefore({ source, follower }: Reader): LogPiece[] {
   const parts = listLogParts(source.folder, source.name).map((part) => ({
     ...part,
     end: Number.POSITIVE_INFINITY,
@@ -169,31 +153,10 @@ function partsBefore({ source, follower }: Reader): Part[] {
     : parts.slice(at).map((part, index) => (index === 0 ? { ...part, end: place.position } : part));
 }
 
-/** The last lines that are wanted, oldest first; only as much is read as they need. */
-function readPast(
-  parts: readonly Part[],
-  source: LogSource,
-  wanted: Wanted,
-): { readonly lines: readonly ShownLine[]; readonly unreadable: number } {
-  const lines: ShownLine[] = [];
-  let unreadable = 0;
-  for (const { path, changedWallMs, end } of parts) {
-    // Nothing in a file is younger than its last change, by the clock that wrote it.
-    if (changedWallMs < wanted.sinceWallMs) continue;
-    for (const text of linesBackward(path, end)) {
-      const line = source.parse(text);
-      if (line === null) unreadable += 1;
-      else if (isWanted(line, wanted)) lines.push(line);
-      if (lines.length >= wanted.limit) return { lines: lines.reverse(), unreadable };
-    }
-  }
-  return { lines: lines.reverse(), unreadable };
-}
-
 /** `readers` grows with instances that are started later; whoever opened it closes them all. */
 async function follow(
   { readers, sources }: { readonly readers: Reader[]; readonly sources: Sources },
-  wanted: Wanted,
+  wanted: WantedLines,
   print: (line: ShownLine) => void,
 ): Promise<void> {
   const signal = commandSignal();

@@ -55,8 +55,8 @@ export function openAnswerStream(): AnswerStream {
 // How long to let a slow reader catch up before trying again. Chosen, not measured.
 const FULL_PIPE_WAIT_MS = 5;
 
-// A pipe that another program made non-blocking takes a part, or says EAGAIN while it is full.
-function writeWhole(writeSome: (bytes: Uint8Array, offset: number) => number, text: string): void {
+/** Writes all of it. A pipe that another program made non-blocking takes a part, or says EAGAIN while it is full. */
+export function writeWhole(writeSome: (bytes: Uint8Array, offset: number) => number, text: string): void {
   const bytes = new TextEncoder().encode(text);
   for (let offset = 0; offset < bytes.length; ) {
     try {

@@ -1,10 +1,13 @@
 const BARS = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"] as const;
 const NOTHING = "·";
 
-/** `values` as bars of at most `width` columns, the highest one full; where there is nothing, a dot. */
-export function sparkline(values: readonly number[], width: number): string {
+/**
+ * `values` as bars of at most `width` columns, the highest one full; where there is nothing, a dot. A value below
+ * `fullMin` is no full bar even if it is the highest.
+ */
+export function sparkline(values: readonly number[], width: number, fullMin = 0): string {
   const columns = groupInto(values, Math.max(1, width));
-  const highest = Math.max(0, ...columns);
+  const highest = Math.max(0, fullMin, ...columns);
   return columns
     .map((value) => {
       if (value <= 0) return NOTHING;

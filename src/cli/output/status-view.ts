@@ -1,4 +1,4 @@
-import type { Verdict } from "../../fleet/health/model.ts";
+import type { ServicesFacts, Verdict } from "../../fleet/health/model.ts";
 import { isRefused } from "../../fleet/messaging/trust-view.ts";
 import { TRUST_WORDS } from "../actions/trust-list.ts";
 import type { OwnFacts, StatusPage, StatusPeer } from "../status-page.ts";
@@ -78,10 +78,24 @@ function factsOf(
     ["remote", own.remoteUrl],
     ["", `last fetch ${ago(own.lastFetchWallMs)}, last push ${ago(own.lastPushWallMs)}${breaker}`],
     ["monitor", running],
+    ...servicesFact(daemon?.services ?? null),
     ["fleet", own.fleet],
     ["key", own.fingerprint],
   ];
 }
+
+/** Nothing where there are none: most servers only send messages. */
+function servicesFact(services: ServicesFacts | null): (readonly [string, Piece])[] {
+  if (services === null || services.total === 0) return [];
+  const { total, running, failing } = services;
+  const names = failing.slice(0, FAILING_SHOWN).map(({ name, state }) => `${name} ${state}`);
+  const more = failing.length - names.length;
+  const words = [`${running} of ${total} running`, ...names, ...(more > 0 ? [`${more} more failing`] : [])];
+  return [["services", words.join(", ")]];
+}
+
+/** Names of failing services on the page; `fleetd list` has all. */
+const FAILING_SHOWN = 5;
 
 const counted = (count: number, word: string): string[] => (count === 0 ? [] : [`${count} ${word}`]);
 

@@ -29,6 +29,7 @@ const CODES = {
   green: [32, 39],
   yellow: [33, 39],
   cyan: [36, 39],
+  inverse: [7, 27],
 } as const;
 
 /** The colours, or functions that only make text safe. `hasColour` is asked at the first use and once. */
@@ -46,6 +47,7 @@ export function createStyle(hasColour: () => boolean): Style {
     green: paint(...CODES.green),
     yellow: paint(...CODES.yellow),
     cyan: paint(...CODES.cyan),
+    inverse: paint(...CODES.inverse),
   };
 }
 

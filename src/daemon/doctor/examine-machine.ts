@@ -25,6 +25,7 @@ export async function examineMachine(root: string, settings: ServerSettings): Pr
     breaker: null,
     queue: none,
     ownRefs: none,
+    services: null,
     state: none,
     access: null,
     key: none,

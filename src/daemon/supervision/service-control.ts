@@ -20,13 +20,23 @@ export function serviceHandlers(
     revision: daemon.revision,
   });
   return {
-    list: () => {
+    list: async (isFresh) => {
       const { abilities } = supervision().host;
+      if (isFresh) await supervision().refresh();
       return {
         services: supervision().views(),
         revision: daemon.revision,
         containment: abilities.containment,
         notes: abilities.notes,
+        nowWallMs: Date.now(),
+      };
+    },
+    detail: async ({ names }) => {
+      const { supervisor, host } = supervision();
+      return {
+        services: await supervision().details(supervisor.find(names)),
+        containment: host.abilities.containment,
+        notes: host.abilities.notes,
         nowWallMs: Date.now(),
       };
     },

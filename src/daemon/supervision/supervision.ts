@@ -13,6 +13,7 @@ import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { InstanceReport } from "../../fleet/supervisor/instance-model.ts";
 import type { InstanceWorld, ProbeWatch } from "../../fleet/supervisor/instance-world.ts";
+import type { ServiceDetail } from "../../fleet/supervisor/service-detail.ts";
 import { prepareServices, ServiceStore } from "../../fleet/supervisor/service-store.ts";
 import { nameOf, type ServiceView, viewOf } from "../../fleet/supervisor/service-view.ts";
 import { Supervisor, type SupervisorWorld } from "../../fleet/supervisor/supervisor.ts";
@@ -32,6 +33,7 @@ import { knownServices } from "./known-services.ts";
 import { openHost } from "./open-host.ts";
 import { prepareStart, surroundingsOf, wordsOf } from "./prepare-start.ts";
 import { ServiceUsage } from "./sample-usage.ts";
+import { detailsOf } from "./service-details.ts";
 import { ServiceListeners } from "./service-listeners.ts";
 import { ServiceLogs } from "./service-logs.ts";
 import { WatchFiles } from "./watch-files.ts";
@@ -131,14 +133,18 @@ export class Supervision {
 
   /** Everything there is to see. */
   views(): readonly ServiceView[] {
-    const nowMonoMs = this.#options.clock.monotonicMs();
-    return this.supervisor.instances.map((instance) =>
-      viewOf(instance, {
-        nowMonoMs,
-        origin: this.supervisor.originOf(instance),
-        ...this.#usage.of(instance.run?.run),
-      }),
-    );
+    return this.supervisor.instances.map((instance) => this.#viewOf(instance));
+  }
+
+  /** Looks at what services use, for somebody who watches: at most once a second, whoever asks. */
+  async refresh(): Promise<void> {
+    await this.#usage.refresh(this.supervisor.instances);
+  }
+
+  /** Everything there is to know of these instances. */
+  async details(instances: readonly Instance[]): Promise<readonly ServiceDetail[]> {
+    const viewOf = (instance: Instance): ServiceView => this.#viewOf(instance);
+    return await detailsOf(instances, { table: await openProcessTable(), host: this.host, viewOf });
   }
 
   /** Reads what services wrote. Answers how long to wait, ms. */
@@ -175,6 +181,14 @@ export class Supervision {
     this.#usage.close();
     this.host.close();
     this.#database.close();
+  }
+
+  #viewOf(instance: Instance): ServiceView {
+    return viewOf(instance, {
+      nowMonoMs: this.#options.clock.monotonicMs(),
+      origin: this.supervisor.originOf(instance),
+      ...this.#usage.of(instance.run?.run),
+    });
   }
 
   #begin(): void {

@@ -9,6 +9,7 @@ import type { Result } from "../../base/result.ts";
 import { formatSize } from "../../base/size.ts";
 import type { ServerSettings } from "../settings/model.ts";
 import { judgeClock } from "./judge-clock.ts";
+import { judgeServices } from "./judge-services.ts";
 import {
   type BreakerFacts,
   type Check,
@@ -35,7 +36,7 @@ export function judgeHealth(
   thresholds: HealthThresholds,
   nowWallMs: number,
 ): HealthReport {
-  const { breaker } = facts;
+  const { breaker, services } = facts;
   const checks: Check[] = [
     judged("monitor", facts.monitor, (monitor) => judgeMonitor(monitor, nowWallMs)),
     judged("remote", facts.remote, (remote) =>
@@ -44,6 +45,7 @@ export function judgeHealth(
     ...(breaker === null ? [] : [{ id: "breaker" as const, ...judgeBreaker(breaker, nowWallMs) }]),
     judged("queue", facts.queue, (queue) => judgeQueue(queue, thresholds, nowWallMs)),
     judged("own-refs", facts.ownRefs, judgeOwnRefs),
+    ...(services === null ? [] : [{ id: "services" as const, ...judgeServices(services) }]),
     { id: "state", ...judgeState(facts) },
     judged("key", facts.key, judgeKey),
     judged("store", facts.store, judgeStore),

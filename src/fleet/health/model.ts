@@ -15,6 +15,7 @@ export const CHECK_IDS = [
   "breaker",
   "queue",
   "own-refs",
+  "services",
   "state",
   "key",
   "store",
@@ -117,6 +118,20 @@ export interface ClockFacts {
   readonly jump: { readonly byMs: number; readonly atWallMs: number } | null;
 }
 
+/** A service that is not as it should be; its name and `why`, how it ended last, are strangers' text. */
+export interface FailingService {
+  readonly name: string;
+  readonly state: "crash-loop" | "failed" | "unready" | "backoff";
+  readonly why: string | null;
+}
+
+/** The services of the machine, as the monitor that supervises tells. */
+export interface ServicesFacts {
+  readonly total: number;
+  readonly running: number;
+  readonly failing: readonly FailingService[];
+}
+
 /** Everything that is judged. What is absent (null) on this server has no check. */
 export interface HealthFacts {
   readonly monitor: Result<MonitorFacts | null>;
@@ -124,6 +139,8 @@ export interface HealthFacts {
   readonly breaker: BreakerFacts | null;
   readonly queue: Result<QueueFacts>;
   readonly ownRefs: Result<readonly OwnRefsFact[]>;
+  /** Null where this server's monitor supervises nothing. */
+  readonly services: ServicesFacts | null;
   /** Whether `state.db` can be used: its path, or why not. */
   readonly state: Result<string>;
   /** What keeps this user from reading and writing it; null where nothing does. */

@@ -5,6 +5,7 @@ import type { EndReason } from "./decide-restart.ts";
 import type { Instance } from "./instance.ts";
 import type { InstanceReport } from "./instance-model.ts";
 import type { ServiceCommand, ServiceDefinition } from "./model.ts";
+import type { ProbeAnswers } from "./service-detail.ts";
 import type { InstanceKey, ServiceStore } from "./service-store.ts";
 
 /** What probes are told and tell. */
@@ -22,6 +23,8 @@ export interface ProbeWatch {
 export interface RunningProbes {
   /** A line that the service wrote. */
   line(text: string): void;
+  /** What each said last. */
+  answers(): ProbeAnswers;
   stop(): void;
 }
 

@@ -6,11 +6,12 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { HostedProcess, ProcessTree } from "../../base/ports/process-host.ts";
 import { decideInstance } from "./decide-instance.ts";
-import type { RestartRules } from "./decide-restart.ts";
+import type { EndReason, RestartRules } from "./decide-restart.ts";
 import { emptyTree } from "./empty-tree.ts";
 import { type InstanceDeed, type InstanceEvent, type InstanceState, NEW_INSTANCE } from "./instance-model.ts";
 import type { InstanceWorld, RunningProbes } from "./instance-world.ts";
 import type { ServiceDefinition } from "./model.ts";
+import type { ProbeAnswers } from "./service-detail.ts";
 import type { InstanceKey, NotedInstance, NotedRun } from "./service-store.ts";
 
 /** What is known of the process that runs now. */
@@ -21,6 +22,15 @@ export interface CurrentRun {
   readonly digest: string;
 }
 
+/** How a run ended, and when. */
+export interface InstanceEnd {
+  readonly why: EndReason;
+  readonly atWallMs: number;
+}
+
+/** So many ends are shown; the log has all. */
+const ENDS_MAX = 5;
+
 /** See the head of this file. */
 export class Instance {
   readonly #world: InstanceWorld;
@@ -30,6 +40,8 @@ export class Instance {
   #state: InstanceState = NEW_INSTANCE;
   #run: CurrentRun | null = null;
   #endedWallMs: number | null = null;
+  #changedWallMs: number | null = null;
+  #ends: readonly InstanceEnd[] = [];
   #probes: RunningProbes | null = null;
   #health: HostedProcess["health"];
   #timer: AbortController | null = null;
@@ -65,6 +77,21 @@ export class Instance {
     return this.#endedWallMs;
   }
 
+  /** Since when it does what it does; null: since an earlier daemon. */
+  get changedWallMs(): number | null {
+    return this.#changedWallMs;
+  }
+
+  /** The last ends, newest first. */
+  get ends(): readonly InstanceEnd[] {
+    return this.#ends;
+  }
+
+  /** What the probes of the run under way said last. */
+  get probeAnswers(): ProbeAnswers {
+    return this.#probes?.answers() ?? {};
+  }
+
   /** The processes of the run under way; null where none runs. */
   get tree(): ProcessTree | null {
     const { phase } = this.#state;
@@ -96,6 +123,7 @@ export class Instance {
     const { wanted, history, restarts, lastEnd, run } = noted;
     this.#state = { ...NEW_INSTANCE, wanted, history, restarts, lastEnd };
     this.#endedWallMs = noted.endedWallMs;
+    this.#noteEnd();
     if (run !== null) this.#takeRun(run);
   }
 
@@ -129,6 +157,9 @@ export class Instance {
     });
     const before = this.#state;
     this.#state = step.state;
+    // What was found running has been doing so for longer than this daemon knows of it.
+    if (event.kind === "adopted") this.#changedWallMs = null;
+    else if (isOtherPhase(before, this.#state)) this.#changedWallMs = clock.wallMs();
     this.#note(before);
     for (const deed of step.deeds) this.#do(deed);
     if (before !== step.state) this.#world.onChanged(this);
@@ -166,7 +197,16 @@ export class Instance {
     if (!isOver || before.phase.kind === phase.kind) return;
     const { lastEnd, restarts, history } = this.#state;
     const endedWallMs = this.#endedWallMs ?? this.#world.clock.wallMs();
+    this.#noteEnd();
     this.#world.store.noteEnd(this.#key, { lastEnd, restarts, history, endedWallMs });
+  }
+
+  /** One more end, if it is one that is not told of yet. */
+  #noteEnd(): void {
+    const { lastEnd: why } = this.#state;
+    const atWallMs = this.#endedWallMs;
+    if (why === null || atWallMs === null || this.#ends[0]?.atWallMs === atWallMs) return;
+    this.#ends = [{ why, atWallMs }, ...this.#ends].slice(0, ENDS_MAX);
   }
 
   #do(deed: InstanceDeed): void {
@@ -322,6 +362,10 @@ export class Instance {
       });
   }
 }
+
+const isOtherPhase = ({ phase: one }: InstanceState, { phase: other }: InstanceState): boolean =>
+  one.kind !== other.kind ||
+  (one.kind === "running" && other.kind === "running" && one.ready !== other.ready);
 
 /** Whether a start is over only when a probe says so. */
 export const needsProbe = ({ probes }: ServiceDefinition): boolean =>

@@ -70,6 +70,18 @@ export const dueProbes = (state: ProbeState, nowMonoMs: number): readonly ProbeN
     return track !== null && !track.isAsked && track.dueMonoMs <= nowMonoMs;
   });
 
+/** What a probe said last; null where it has not, or is not asked any more. */
+export function lastAnswer(
+  { tracks, isStarted }: ProbeState,
+  name: ProbeName,
+): { readonly isWell: boolean; readonly detail: string } | null {
+  const track = tracks[name];
+  // A startup probe that succeeded is over.
+  if (track === null)
+    return name === "startup" && isStarted ? { isWell: true, detail: "it has started" } : null;
+  return track.detail === null ? null : { isWell: track.failures === 0, detail: track.detail };
+}
+
 /** When the next probe is to be asked; null while all are asked or none is there. */
 export function nextProbeMonoMs(state: ProbeState): number | null {
   const due = NAMES.flatMap((name) => {

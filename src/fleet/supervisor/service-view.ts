@@ -20,6 +20,13 @@ export type ServiceState =
   /** The same, slowly: it failed too often. */
   | "crash-loop";
 
+/** States in which something is wrong with a service. */
+export type FailingState = "crash-loop" | "failed" | "unready" | "backoff";
+
+/** Whether something is wrong with a service that does this. */
+export const isFailing = (state: ServiceState): state is FailingState =>
+  state === "crash-loop" || state === "failed" || state === "unready" || state === "backoff";
+
 /** What a tree of processes uses. */
 export interface TreeUsage {
   /** Of one processor: 1.5 is one and a half; null before the second look. */

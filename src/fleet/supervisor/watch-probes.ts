@@ -12,6 +12,7 @@ import type { Probe, Probes } from "./model.ts";
 import { hearNotify, type NotifyState, openNotifyState } from "./notify-state.ts";
 import {
   dueProbes,
+  lastAnswer,
   type Moment,
   nextProbeMonoMs,
   openProbes,
@@ -21,6 +22,7 @@ import {
   withAsked,
   withHurry,
 } from "./probe-state.ts";
+import type { ProbeAnswers } from "./service-detail.ts";
 
 /** What probes act through. */
 export interface ProbeWorld {
@@ -89,6 +91,10 @@ class Probing implements RunningProbes {
 
   line(text: string): void {
     for (const [name, lines] of this.#lines) if (lines.look(text)) this.#hurry(name);
+  }
+
+  answers(): ProbeAnswers {
+    return Object.fromEntries(NAMES.map((name) => [name, lastAnswer(this.#state, name)]));
   }
 
   stop(): void {

@@ -19,6 +19,9 @@ import {
   type ActAnswer,
   type ActCall,
   type AdoptCall,
+  type DetailAnswer,
+  type DetailCall,
+  FRESH_QUERY,
   type GiveCall,
   type ReplaceAnswer,
   type ReplaceCall,
@@ -44,7 +47,9 @@ export interface ControlClient {
 
 /** The services of the daemon that supervises. */
 export interface ServiceClient {
-  list(): Promise<ServicesAnswer>;
+  /** `fresh`: for somebody who watches; what services use is then at most a second old. */
+  list(options?: { readonly fresh?: boolean }): Promise<ServicesAnswer>;
+  detail(call: DetailCall): Promise<DetailAnswer>;
   act(call: ActCall): Promise<ActAnswer>;
   give(call: GiveCall): Promise<ActAnswer>;
   adopt(call: AdoptCall): Promise<ActAnswer>;
@@ -82,7 +87,13 @@ export function createControlClient(path: string): ControlClient {
       ask(path, { path: PATHS.secondInstance, body: call, signal: AbortSignal.timeout(withinMs) }),
     status: () => ask(path, { path: PATHS.status, body: null, signal: short() }),
     services: {
-      list: () => ask(path, { path: SERVICE_PATHS.list, body: null, signal: short() }),
+      list: ({ fresh = false } = {}) =>
+        ask(path, {
+          path: `${SERVICE_PATHS.list}${fresh ? `?${FRESH_QUERY}` : ""}`,
+          body: null,
+          signal: short(),
+        }),
+      detail: (call) => ask(path, { path: SERVICE_PATHS.detail, body: call, signal: short() }),
       act: (call) => ask(path, { path: SERVICE_PATHS.act, body: call, signal: short() }),
       give: (call) => ask(path, { path: SERVICE_PATHS.give, body: call, signal: short() }),
       adopt: (call) => ask(path, { path: SERVICE_PATHS.adopt, body: call, signal: short() }),

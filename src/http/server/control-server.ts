@@ -21,6 +21,9 @@ import {
   type ActAnswer,
   type ActCall,
   type AdoptCall,
+  type DetailAnswer,
+  type DetailCall,
+  FRESH_QUERY,
   type GiveCall,
   type ReplaceAnswer,
   type ReplaceCall,
@@ -28,7 +31,13 @@ import {
   type ServicesAnswer,
 } from "../service-protocol.ts";
 import { parseChangesCall, parseMarkCall, parseSecondInstanceCall, parseSendCall } from "./parse-calls.ts";
-import { parseActCall, parseAdoptCall, parseGiveCall, parseReplaceCall } from "./parse-service-calls.ts";
+import {
+  parseActCall,
+  parseAdoptCall,
+  parseDetailCall,
+  parseGiveCall,
+  parseReplaceCall,
+} from "./parse-service-calls.ts";
 
 /** What the daemon does when asked; every method may throw a `FleetError`. */
 export interface ControlHandlers {
@@ -45,7 +54,9 @@ export interface ControlHandlers {
 
 /** What the daemon that supervises does when asked; another one throws UNAVAILABLE, naming the one that does. */
 export interface ServiceHandlers {
-  list(): ServicesAnswer;
+  /** `isFresh`: what services use is to be at most a second old. */
+  list(isFresh: boolean): Promise<ServicesAnswer>;
+  detail(call: DetailCall): Promise<DetailAnswer>;
   act(call: ActCall): ActAnswer;
   give(call: GiveCall): ActAnswer;
   adopt(call: AdoptCall): ActAnswer;
@@ -105,7 +116,11 @@ export function startControlServer(path: string, handlers: ControlHandlers): Con
 
 function serviceRoutes(services: ServiceHandlers) {
   return {
-    [SERVICE_PATHS.list]: { GET: () => respond(() => services.list()) },
+    [SERVICE_PATHS.list]: {
+      GET: (request: Request) =>
+        respond(() => services.list(new URL(request.url).searchParams.has(FRESH_QUERY))),
+    },
+    [SERVICE_PATHS.detail]: post(parseDetailCall, (call) => services.detail(call)),
     [SERVICE_PATHS.act]: post(parseActCall, (call) => services.act(call)),
     [SERVICE_PATHS.give]: post(parseGiveCall, (call) => services.give(call)),
     [SERVICE_PATHS.adopt]: post(parseAdoptCall, (call) => services.adopt(call)),

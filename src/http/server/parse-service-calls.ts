@@ -3,6 +3,7 @@ import type { Result } from "../../base/result.ts";
 import {
   type ActCall,
   type AdoptCall,
+  type DetailCall,
   type GiveCall,
   type ReplaceCall,
   SERVICE_VERBS,
@@ -33,6 +34,8 @@ const adoptSchema: v.GenericSchema<unknown, AdoptCall> = v.object({
   process: v.object({ pid: v.pipe(v.number(), v.safeInteger(), v.minValue(1)), start: v.string() }),
 });
 
+const detailSchema: v.GenericSchema<unknown, DetailCall> = v.object({ names });
+
 const replaceSchema: v.GenericSchema<unknown, ReplaceCall> = v.object({ names });
 
 /** The body of an `act` as it came over the socket. */
@@ -41,5 +44,7 @@ export const parseActCall = (value: unknown): Result<ActCall> => parse(actSchema
 export const parseGiveCall = (value: unknown): Result<GiveCall> => parse(giveSchema, value);
 /** The body of an `adopt`. */
 export const parseAdoptCall = (value: unknown): Result<AdoptCall> => parse(adoptSchema, value);
+/** The body of a `detail`. */
+export const parseDetailCall = (value: unknown): Result<DetailCall> => parse(detailSchema, value);
 /** The body of a `replace`. */
 export const parseReplaceCall = (value: unknown): Result<ReplaceCall> => parse(replaceSchema, value);

@@ -77,6 +77,7 @@ function start(handlers: Partial<ControlHandlers>): void {
     secondInstance: unexpected,
     services: {
       list: unexpected,
+      detail: unexpected,
       act: unexpected,
       give: unexpected,
       adopt: unexpected,

@@ -29,6 +29,7 @@ const facts = (): HealthFacts => ({
   breaker: null,
   queue: ok({ waiting: 0, oldestWallMs: null, dead: 0, reason: null }),
   ownRefs: ok([]),
+  services: null,
   state: ok("s"),
   access: null,
   key: ok({ path: "/state/key", problem: null }),

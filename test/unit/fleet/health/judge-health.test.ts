@@ -31,6 +31,7 @@ const HEALTHY: HealthFacts = {
   breaker: { state: "closed", untilWallMs: null },
   queue: ok(QUEUE),
   ownRefs: ok([]),
+  services: null,
   state: ok("/state/state.db"),
   access: null,
   key: ok({ path: "/state/key", problem: null }),
