@@ -22,5 +22,6 @@ export const serviceView = (name: string, facts: Partial<ServiceView> = {}): Ser
   successor: false,
   command: ["/usr/bin/serve", name],
   origin: "configured",
+  zeroDowntime: false,
   ...facts,
 });

@@ -2,7 +2,8 @@
 import { FleetError, requireOk } from "../../base/errors.ts";
 import { mapError } from "../../base/result.ts";
 import { checkDependencies } from "../../fleet/supervisor/dependency-order.ts";
-import { type Instance, needsProbe } from "../../fleet/supervisor/instance.ts";
+import { needsProbe } from "../../fleet/supervisor/follow-run.ts";
+import type { Instance } from "../../fleet/supervisor/instance.ts";
 import { parseServiceDefinition } from "../../fleet/supervisor/parse-service.ts";
 import { nameOf } from "../../fleet/supervisor/service-view.ts";
 import type { ServiceHandlers } from "../../http/server/control-server.ts";

@@ -8,6 +8,7 @@ import type { HostedProcess, ProcessTree } from "../../base/ports/process-host.t
 import { decideInstance } from "./decide-instance.ts";
 import type { EndReason, RestartRules } from "./decide-restart.ts";
 import { emptyTree } from "./empty-tree.ts";
+import { followRun, needsProbe } from "./follow-run.ts";
 import { type InstanceDeed, type InstanceEvent, type InstanceState, NEW_INSTANCE } from "./instance-model.ts";
 import type { InstanceWorld, RunningProbes } from "./instance-world.ts";
 import type { ServiceDefinition } from "./model.ts";
@@ -295,11 +296,12 @@ export class Instance {
   #follow(tree: ProcessTree, ready: boolean): void {
     this.#probes?.stop();
     const isPresent = (): boolean => this.tree?.run === tree.run;
-    const probes = this.#world.watchProbes({
+    this.#probes = followRun(this.#world, {
       key: this.#key,
       definition: this.#definition,
       tree,
       ready,
+      health: this.#health,
       onReady: (value) => {
         if (isPresent()) this.apply({ kind: "ready", ready: value });
       },
@@ -307,18 +309,6 @@ export class Instance {
         if (isPresent()) this.apply({ kind: "unwell", why });
       },
     });
-    // Probes of its own say more than those of its image.
-    const health = needsProbe(this.#definition) ? undefined : this.#health;
-    const stopHealth = health?.((value) => {
-      if (isPresent()) this.apply({ kind: "ready", ready: value });
-    });
-    this.#probes = {
-      line: (text) => probes.line(text),
-      stop: () => {
-        probes.stop();
-        stopHealth?.();
-      },
-    };
   }
 
   async #end(tree: ProcessTree, gently: boolean): Promise<void> {
@@ -366,10 +356,6 @@ export class Instance {
 const isOtherPhase = ({ phase: one }: InstanceState, { phase: other }: InstanceState): boolean =>
   one.kind !== other.kind ||
   (one.kind === "running" && other.kind === "running" && one.ready !== other.ready);
-
-/** Whether a start is over only when a probe says so. */
-export const needsProbe = ({ probes }: ServiceDefinition): boolean =>
-  probes.startup !== null || probes.readiness !== null;
 
 /** The policy and its figures. */
 export const rulesOf = ({ restart, pacing }: ServiceDefinition): RestartRules => ({

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Instance } from "../../../../src/fleet/supervisor/instance.ts";
-import { needsProbe, rulesOf } from "../../../../src/fleet/supervisor/instance.ts";
+import { rulesOf } from "../../../../src/fleet/supervisor/instance.ts";
 import { definitionOf, knownOf, MemorySupervisor } from "../../../helpers/memory-supervisor.ts";
 
 const CRASH = { kind: "code", code: 1 } as const;
@@ -117,15 +117,6 @@ describe("Instance", () => {
     expect(world.host.killed).toEqual([101]);
     expect(world.states).toEqual({ web: "stopped" });
   });
-});
-
-test("needsProbe() says yes to a startup or readiness probe, not to liveness alone", () => {
-  const probe = { tcp: { port: 80 } };
-  expect(
-    [{}, { startup: probe }, { readiness: probe }, { liveness: probe }].map((probes) =>
-      needsProbe(definitionOf("web", { probes })),
-    ),
-  ).toEqual([false, true, true, false]);
 });
 
 test("rulesOf() takes policy and pauses of the definition", () => {

@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test";
+import { followRun, needsProbe } from "../../../../src/fleet/supervisor/follow-run.ts";
+import type { InstanceWorld } from "../../../../src/fleet/supervisor/instance-world.ts";
+import { definitionOf } from "../../../helpers/memory-supervisor.ts";
+
+test("needsProbe() says yes to a startup or readiness probe, not to liveness alone", () => {
+  const probe = { tcp: { port: 80 } };
+  expect(
+    [{}, { startup: probe }, { readiness: probe }, { liveness: probe }].map((probes) =>
+      needsProbe(definitionOf("web", { probes })),
+    ),
+  ).toEqual([false, true, true, false]);
+});
+
+test.each<[string, Record<string, unknown>, string[]]>([
+  ["counts where nothing else is asked", {}, ["ready", "probes stopped", "health stopped"]],
+  ["is not heard where probes are asked", { readiness: { tcp: { port: 80 } } }, ["probes stopped"]],
+])("followRun(): the health that the host hears %s", (_, probes, told) => {
+  const heard: string[] = [];
+  const world: Pick<InstanceWorld, "watchProbes"> = {
+    watchProbes: () => ({
+      line: () => undefined,
+      answers: () => ({}),
+      stop: () => heard.push("probes stopped"),
+    }),
+  };
+  const run = followRun(world, {
+    key: { service: "web", number: 1, successor: false },
+    definition: definitionOf("web", { probes }),
+    tree: { identity: { pid: 1, start: "s" }, run: "r", cgroup: null },
+    ready: false,
+    onReady: () => heard.push("ready"),
+    onUnwell: () => heard.push("unwell"),
+    health: (onReady) => {
+      onReady(true);
+      return () => heard.push("health stopped");
+    },
+  });
+  run.stop();
+  expect(heard).toEqual(told);
+});
