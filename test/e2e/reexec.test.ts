@@ -54,26 +54,47 @@ async function services(): Promise<Map<string, Answer>> {
   return new Map((list as Answer[]).map((one) => [String(one["name"]), one]));
 }
 
-/** What of a process must not grow: kinds of its descriptors, signals, limits. */
-function stateOf(pid: number): { files: Record<string, number>; signals: string[]; limits: string } {
+const O_CLOEXEC = 0o2_000_000;
+
+/**
+ * What of a process must not grow: its descriptors by kind, those that a next program would have, signals, limits.
+ * Files of /proc come and go with the processes of the machine.
+ */
+function stateOf(pid: number): Record<string, unknown> {
   const files: Record<string, number> = {};
+  const inherited: string[] = [];
   for (const name of readdirSync(`/proc/${pid}/fd`)) {
-    const kind = linkOf(`/proc/${pid}/fd/${name}`).replace(/:\[\d+\]$|-(?:wal|shm)$/, "");
-    files[kind] = (files[kind] ?? 0) + 1;
+    const target = linkOf(`/proc/${pid}/fd/${name}`);
+    const kind = target.replace(/:\[\d+\]$|-(?:wal|shm)$/, "");
+    if (target !== CLOSED && !kind.startsWith("/proc/")) files[kind] = (files[kind] ?? 0) + 1;
+    const flags = /^flags:\s*(\d+)$/m.exec(textOf(`/proc/${pid}/fdinfo/${name}`))?.[1] ?? String(O_CLOEXEC);
+    if ((Number.parseInt(flags, 8) & O_CLOEXEC) === 0) inherited.push(`${name} ${target}`);
   }
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return {
     files,
+    inherited,
     signals: status.match(/^Sig(?:Blk|Ign|Cgt):.*$/gm) ?? [],
     limits: readFileSync(`/proc/${pid}/limits`, "utf8"),
   };
+}
+
+/** What was closed since it was listed. */
+const CLOSED = "closed meanwhile";
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 function linkOf(path: string): string {
   try {
     return readlinkSync(path);
   } catch {
-    return "closed meanwhile";
+    return CLOSED;
   }
 }
 
