@@ -60,7 +60,7 @@ async function nextMillisecond(): Promise<void> {
 }
 
 beforeAll(async () => {
-  const first = logOf("web.1");
+  const first = logOf("web");
   const second = logOf("web.2");
   const database = logOf("db");
   first("ready\n");
@@ -83,21 +83,18 @@ describe("logs NAME", () => {
   test("of several instances is one log in the order of time, and says whose each line is", async () => {
     const [, ...lines] = (await fleet.text(["logs", "web"])).trimEnd().split("\n");
     expect(lines.map((line) => line.slice(9))).toEqual([
-      "INFO    web:1 ready",
+      "INFO    web ready",
       "INFO    web:2 ready, too",
       "ERROR   web:2 ERROR no database",
-      "INFO    web:1 bye",
+      "INFO    web bye",
     ]);
   });
 
   test("takes instances, several names, a level, a limit, and prints JSON", async () => {
     const shown = async (...words: string[]): Promise<string[]> =>
       messages(await fleet.text(["logs", ...words, "--json"]));
-    expect(await shown("web:1")).toEqual(["web:1 ready", "web:1 bye"]);
-    expect(await shown("web:1", "db", "--limit", "2")).toEqual([
-      "db \u001b]0;owned\u0007\u202e",
-      "web:1 bye",
-    ]);
+    expect(await shown("web:1")).toEqual(["web ready", "web bye"]);
+    expect(await shown("web:1", "db", "--limit", "2")).toEqual(["db \u001b]0;owned\u0007\u202e", "web bye"]);
     expect(await shown("web", "db", "--level", "warning")).toEqual([
       "web:2 ERROR no database",
       "db [warn] slow",
@@ -131,7 +128,7 @@ describe("logs NAME", () => {
   });
 
   test("--follow goes on through rotation, and with instances that come later", async () => {
-    const write = logOf("flow.1", { fileBytes: 2_000 });
+    const write = logOf("flow", { fileBytes: 2_000 });
     write("line 0\n");
     const following = fleet.start(["logs", "flow", "--follow", "--json"]);
     await following.printed("line 0");
@@ -141,7 +138,7 @@ describe("logs NAME", () => {
     await following.printed('"service":"flow:2"');
     expect((await following.stop()).code).toBe(143);
     expect(messages(following.stdout())).toEqual([
-      ...Array.from({ length: 200 }, (_, index) => `flow:1 line ${index}`),
+      ...Array.from({ length: 200 }, (_, index) => `flow line ${index}`),
       "flow:2 another",
     ]);
   }, 60_000);
