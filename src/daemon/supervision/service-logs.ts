@@ -3,9 +3,10 @@ import { join } from "node:path";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { PumpLimits, ServiceLog } from "../../base/ports/service-log.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
-import { folderOfKey } from "../../fleet/supervisor/model.ts";
+import { folderOfKey, type ServiceLogLimits } from "../../fleet/supervisor/model.ts";
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { makePrivateFolder } from "../../platform/files.ts";
+import { folderNames } from "../../platform/paths.ts";
 import { openServiceLog } from "../../platform/service-log/service-log.ts";
 import { spoolPath } from "../../platform/service-log/spool-names.ts";
 
@@ -15,6 +16,8 @@ export interface ServiceLogsOptions {
   readonly folder: string;
   readonly clock: Clock;
   readonly instances: () => readonly Instance[];
+  /** How much is kept of a log whose service nobody knows any more. */
+  readonly standard: () => ServiceLogLimits;
   /** The disk that a log lies on takes nothing, or does again; by instance folder. */
   readonly onTrouble: (folder: string, detail: string) => void;
   readonly onRecovered: (folder: string, lost: number) => void;
@@ -36,6 +39,8 @@ export class ServiceLogs {
   readonly #writers = new Map<string, Instance>();
   /** Spools that are read to their end, by folder; `runs` is what ran when the folder was looked at. */
   readonly #left = new Map<string, { readonly runs: string; readonly spools: Set<string> }>();
+  /** Of those that have an instance, or had one: what a service wrote last is kept as long as the rest. */
+  readonly #limits = new Map<string, ServiceLogLimits>();
 
   constructor(options: ServiceLogsOptions) {
     this.#options = options;
@@ -45,6 +50,8 @@ export class ServiceLogs {
   spool(key: InstanceKey, run: string): string {
     const folder = this.#folderOf(key);
     makePrivateFolder(folder);
+    // Read to its end even when the service is gone before the next look.
+    this.#logOf(folder);
     return spoolPath(folder, run);
   }
 
@@ -57,7 +64,20 @@ export class ServiceLogs {
       for (const spool of spools) log.follow(spool);
       if (this.#pumpOne(folder, log, spools)) isMore = true;
     }
+    for (const [folder, log] of this.#logs) {
+      if (!live.has(folder) && this.#finish(folder, log)) isMore = true;
+    }
     return isMore;
+  }
+
+  /** What services left that went while no daemon was there. `others`: services that are left alone. */
+  takeUp(others: ReadonlySet<string>): void {
+    const live = this.#liveSpools();
+    for (const name of folderNames(this.#options.folder)) {
+      const folder = join(this.#options.folder, name);
+      const [service = ""] = name.split(".");
+      if (service !== "" && !others.has(service) && !live.has(folder)) this.#logOf(folder);
+    }
   }
 
   close(): void {
@@ -71,6 +91,16 @@ export class ServiceLogs {
     const left = this.#leftIn(folder, log, live);
     for (const spool of left) if (log.finished(spool)) left.delete(spool);
     return isMore || left.size > 0;
+  }
+
+  /** Reads what is left of an instance that is gone, and lets go of its log. True: more waits. */
+  #finish(folder: string, log: ServiceLog): boolean {
+    for (const spool of log.spools()) if (!log.finished(spool)) return true;
+    log.close();
+    this.#logs.delete(folder);
+    this.#left.delete(folder);
+    this.#limits.delete(folder);
+    return false;
   }
 
   /** What nobody writes to any more; the folder is looked at only when a run began or ended. */
@@ -119,12 +149,10 @@ export class ServiceLogs {
   }
 
   #limitsOf(folder: string): PumpLimits {
-    const limits = this.#owners.get(folder)?.definition.logs;
+    const own = this.#owners.get(folder)?.definition.logs;
+    if (own !== undefined) this.#limits.set(folder, own);
     return {
-      fileBytes: limits?.fileBytes ?? 0,
-      keepMs: limits?.keepMs ?? 0,
-      totalBytes: limits?.totalBytes ?? 0,
-      linesPerSecond: limits?.linesPerSecond ?? 0,
+      ...(own ?? this.#limits.get(folder) ?? this.#options.standard()),
       diskFreeBytes: DISK_FREE_BYTES,
       partialMs: PARTIAL_MS,
     };

@@ -13,6 +13,7 @@ import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { InstanceReport } from "../../fleet/supervisor/instance-model.ts";
 import type { InstanceWorld, ProbeWatch } from "../../fleet/supervisor/instance-world.ts";
+import { logLimitsOf } from "../../fleet/supervisor/resolve-service.ts";
 import type { ServiceDetail } from "../../fleet/supervisor/service-detail.ts";
 import { prepareServices, ServiceStore } from "../../fleet/supervisor/service-store.ts";
 import { nameOf, type ServiceView, viewOf } from "../../fleet/supervisor/service-view.ts";
@@ -84,6 +85,7 @@ export class Supervision {
       folder: options.paths.services,
       clock: options.clock,
       instances: () => this.supervisor.instances,
+      standard: () => logLimitsOf({}, options.settings().supervisor),
       onTrouble: (folder, detail) => this.#notice(`the log "${folder}" cannot be written: ${detail}`),
       onRecovered: (folder, lost) =>
         this.#notice(`the log "${folder}" is written again, ${lost} line(s) were lost`),
@@ -199,6 +201,7 @@ export class Supervision {
     this.supervisor.begin(services, new Set(unreadable.keys()));
     this.#listeners.takeBack();
     this.#files.refresh();
+    this.#logs.takeUp(new Set(unreadable.keys()));
   }
 
   #world(): SupervisorWorld {

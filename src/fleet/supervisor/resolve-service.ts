@@ -39,7 +39,7 @@ export function resolveService(
     watch: watchOf(file),
     probes: probesOf(file, startTimeoutMs),
     listen: file.listen ?? [],
-    logs: logsOf(file, defaults),
+    logs: logLimitsOf(file, defaults),
     container: containerOf(file),
     enabled: file.enabled ?? true,
     zeroDowntime: file.zero_downtime ?? false,
@@ -88,7 +88,11 @@ const limitsOf = ({ limits }: ServiceFile): ServiceDefinition["limits"] => ({
   pids: limits?.pids ?? null,
 });
 
-const logsOf = ({ logs }: ServiceFile, defaults: SupervisorSettings): ServiceDefinition["logs"] => ({
+/** How much of the log of a service is kept. */
+export const logLimitsOf = (
+  { logs }: Pick<ServiceFile, "logs">,
+  defaults: SupervisorSettings,
+): ServiceDefinition["logs"] => ({
   fileBytes: logs?.file_size ?? defaults.log_file_size,
   keepMs: logs?.keep ?? defaults.log_keep,
   totalBytes: logs?.total ?? defaults.log_total,
