@@ -40,6 +40,8 @@ export class Supervisor {
   readonly #instanceWorld: InstanceWorld;
   #services = new Map<string, KnownService>();
   readonly #instances = new Set<Instance>();
+  /** Those that nobody defines any more, until nothing of them is left. */
+  readonly #retiring = new Set<Instance>();
   readonly #waiters = new Set<() => void>();
   readonly #replacements: Replacements;
   #isSettling = false;
@@ -99,7 +101,10 @@ export class Supervisor {
       const wanted = one.wanted && !isOver;
       takeUp.push([instance, decision === "take" ? { ...one, wanted } : { ...one, wanted, run: null }]);
     }
-    for (const service of services) toStart.push(...this.#addMissing(service));
+    const wanted = new Set([...noted.filter((one) => one.wanted), ...toStart].map(({ key }) => key.service));
+    for (const service of services) {
+      toStart.push(...this.#addMissing(service, wanted.has(service.definition.name)));
+    }
     for (const [instance, one] of takeUp) instance.takeUp(one);
     this.#replacements.settle();
     this.#startThese(toStart);
@@ -107,21 +112,20 @@ export class Supervisor {
 
   /** Takes other definitions: what is new is started, what is gone is stopped and forgotten, what runs keeps its own. */
   redefine(services: readonly KnownService[], leftAlone: ReadonlySet<string>): void {
-    const before = this.#services;
     this.#services = byName(services);
     const toStart: Instance[] = [];
     for (const service of services) {
-      for (const instance of this.#instancesOf(service.definition.name)) {
-        instance.redefine(service.definition, service.digest);
-      }
-      toStart.push(...this.#addMissing(service));
+      const known = this.#instancesOf(service.definition.name);
+      for (const instance of known) instance.redefine(service.definition, service.digest);
+      const isWanted = known.some(({ state }) => state.wanted);
+      // Defined again before it was gone.
+      const returning = known.filter((one) => this.#retiring.has(one) && this.#isDefined(one));
+      if (isWanted || service.definition.enabled) toStart.push(...returning);
+      toStart.push(...this.#addMissing(service, isWanted));
     }
     for (const instance of this.instances) {
       if (leftAlone.has(instance.key.service)) continue;
-      const service = this.#services.get(instance.key.service) ?? before.get(instance.key.service);
-      const isGone = !this.#services.has(instance.key.service);
-      const isSurplus = instance.key.number > (service?.definition.instances ?? 0);
-      if (isGone || isSurplus) void this.#retire(instance);
+      if (!(this.#isDefined(instance) || this.#retiring.has(instance))) void this.#retire(instance);
     }
     this.#startThese(toStart);
     this.#noteChange();
@@ -132,7 +136,9 @@ export class Supervisor {
    * @throws FleetError BAD_INPUT naming what is not known, and what is
    */
   find(names: readonly string[]): readonly Instance[] {
-    return requireOk("BAD_INPUT", findInstances(names, this.instances, [...this.#services.keys()]));
+    // What is on its way out is nobody's any more: a start would keep it.
+    const staying = this.instances.filter((one) => this.#isDefined(one) || !this.#retiring.has(one));
+    return requireOk("BAD_INPUT", findInstances(names, staying, [...this.#services.keys()]));
   }
 
   /** Wants these to run, and what they depend on; answers all of them. */
@@ -230,11 +236,14 @@ export class Supervisor {
     return instance;
   }
 
-  /** Makes the instances that a definition has and nobody knows; answers those that are to be started. */
-  #addMissing(service: KnownService): Instance[] {
+  /**
+   * Makes the instances that a definition has and nobody knows; answers those that are to be started. One more of a
+   * service that a person stopped is as still as the others: `areOthersWanted` says whether any of them is wanted.
+   */
+  #addMissing(service: KnownService, areOthersWanted: boolean): Instance[] {
     const { definition } = service;
     const known = new Set(this.#instancesOf(definition.name).map(({ key }) => key.number));
-    const isWanted = definition.enabled || known.size > 0;
+    const isWanted = known.size === 0 ? definition.enabled : areOthersWanted;
     const added: Instance[] = [];
     for (let number = 1; number <= definition.instances; number += 1) {
       if (known.has(number)) continue;
@@ -304,12 +313,17 @@ export class Supervisor {
   }
 
   async #retire(instance: Instance): Promise<void> {
+    this.#retiring.add(instance);
     this.#world.store.want([instance.key], false);
     instance.apply({ kind: "stop" });
     await this.#until(() => instance.state.phase.kind === "stopped");
+    this.#retiring.delete(instance);
     // It may have been defined again meanwhile.
-    const service = this.#services.get(instance.key.service);
-    if (service === undefined || instance.key.number > service.definition.instances) this.#remove(instance);
+    if (!this.#isDefined(instance)) this.#remove(instance);
+  }
+
+  #isDefined({ key }: Instance): boolean {
+    return key.number <= (this.#services.get(key.service)?.definition.instances ?? 0);
   }
 
   #remove(instance: Instance, isNoted = true): void {

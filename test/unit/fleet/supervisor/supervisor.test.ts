@@ -144,6 +144,32 @@ describe("Supervisor.redefine()", () => {
     expect(world.store.instances().map(({ key }) => key.service)).toEqual(["new", "web"]);
   });
 
+  test("starts no more instances of what a person stopped, now or when the next daemon begins", async () => {
+    await begin(knownOf("web", { instances: 2 }), knownOf("db"));
+    world.supervisor.stop(find("web"));
+    await world.settle();
+    world.supervisor.redefine([knownOf("web", { instances: 3 }), knownOf("db", { instances: 2 })], NOBODY);
+    await world.settle();
+    const still = { "web:1": "stopped", "web:2": "stopped", "web:3": "stopped" };
+    expect(world.states).toEqual({ "db:1": "running", "db:2": "running", ...still });
+    world = new MemorySupervisor(world);
+    await begin(knownOf("web", { instances: 4 }), knownOf("db", { instances: 3 }));
+    expect(world.states).toMatchObject({ "db:3": "running", ...still, "web:4": "stopped" });
+  });
+
+  test("what is on its way out cannot be started, unless it is defined again before it is gone", async () => {
+    await begin(knownOf("web", { instances: 2 }));
+    world.supervisor.redefine([knownOf("web", { instances: 1 })], NOBODY);
+    world.supervisor.start(find("web"));
+    await world.settle();
+    expect(world.states).toEqual({ web: "running" });
+    world.supervisor.redefine([], NOBODY);
+    world.supervisor.redefine([knownOf("web")], NOBODY);
+    await world.settle();
+    expect(world.states).toEqual({ web: "running" });
+    expect(world.host.alive).toBe(1);
+  });
+
   test("follows the number of instances up and down", async () => {
     await begin(knownOf("web"));
     world.supervisor.redefine([knownOf("web", { instances: 3 })], NOBODY);
