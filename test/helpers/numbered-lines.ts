@@ -6,7 +6,7 @@ export function numbersIn(folder: string): number[] {
   return listLogParts(folder, basename(folder))
     .flatMap(({ path }) => [...linesBackward(path)])
     .reverse()
-    .map((line) => Number(/ line (\d+) of a program .* some words$/.exec(line)?.[1] ?? Number.NaN));
+    .map((line) => Number(/ line (\d+) of a program .*some words$/.exec(line)?.[1] ?? Number.NaN));
 }
 
 /** What is wrong with numbers that have to be 0, 1, 2 ... `count` - 1; null when nothing is. */

@@ -5,12 +5,10 @@ import { join } from "node:path";
 import { serverPaths } from "../../src/platform/paths.ts";
 import { allProcesses, eventually, TempGit } from "./temp-git.ts";
 
-/** The executable under test, as `scripts/build.ts` leaves it. */
-export const FLEETD = join(
-  import.meta.dir,
-  "../../dist",
-  process.platform === "win32" ? "fleetd.exe" : "fleetd",
-);
+/** The executable under test, as `scripts/build.ts` leaves it, or another one: a long run wants a copy of its own. */
+export const FLEETD =
+  process.env["FLEETD_UNDER_TEST"] ??
+  join(import.meta.dir, "../../dist", process.platform === "win32" ? "fleetd.exe" : "fleetd");
 
 /** How a call of fleetd ended. */
 export interface Ran {
