@@ -10,10 +10,11 @@ if (!isHere) console.log("skipped: services on the executable, because this test
 const PATIENCE_MS = 120_000;
 
 const fleet = new ServiceFleet();
-const STAYS = ["sh", "-c", "while :; do sleep 0.2; done"];
+const STAYS = ["sh", "-c", "echo up; while :; do sleep 0.2; done"];
+const IS_UP = { readiness: { log: "^up$" } };
 const configured = (): Record<string, object> => ({
   web: { command: fleet.noted("web", ...STAYS), instances: 2, groups: ["front"] },
-  cache: { command: fleet.noted("cache", ...STAYS), groups: ["front"] },
+  cache: { command: fleet.noted("cache", ...STAYS), groups: ["front"], probes: IS_UP },
   job: { command: fleet.noted("job", "true") },
   broken: { command: ["/no/such/program"], restart: "no", enabled: false },
   fails: { command: ["sh", "-c", "exit 9"], restart: "no", enabled: false },
@@ -187,7 +188,7 @@ describe.skipIf(!isHere)("services of the configuration", () => {
     fleet.configure(
       {
         ...rest,
-        cache: { command: fleet.noted("cache", ...STAYS), env: { CHANGED: "1" }, groups: ["front"] },
+        cache: { command: fleet.noted("cache", ...STAYS), env: { CHANGED: "1" } },
         late: { command: fleet.noted("late", ...STAYS) },
       },
       SUPERVISOR,

@@ -66,6 +66,7 @@ function leftOf(mark: string): string[] {
 describe.skipIf(!isLinux)("a crash loop", () => {
   const FIRST_MS = 100;
   const SLOW_MS = 400;
+  const PAUSE_MS = 700;
   const fleet = isLinux ? new ServiceFleet() : null;
   beforeAll(async () => {
     if (fleet === null) return;
@@ -74,7 +75,7 @@ describe.skipIf(!isLinux)("a crash loop", () => {
     fleet.configure(
       {
         loops: { command: command("loops") },
-        pauses: { command: command("pauses"), backoff: { first: "1500ms" } },
+        pauses: { command: command("pauses"), backoff: { first: `${PAUSE_MS}ms` } },
       },
       { backoff_first: `${FIRST_MS}ms`, crash_failures: 5, crash_slow: `${SLOW_MS}ms` },
     );
@@ -119,7 +120,7 @@ describe.skipIf(!isLinux)("a crash loop", () => {
       const starts = (): number => fleet.allStarts().length;
       const before = starts();
       // Longer than the longest pause that could have been left.
-      const longestMs = 2 * 2 * 1_500 * 1.2;
+      const longestMs = 2 * 2 * PAUSE_MS * 1.2;
       expect(await eventually(() => starts() > before, longestMs)).toBe(false);
       await fleet.killMonitor();
       await fleet.monitor();
