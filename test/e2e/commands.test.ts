@@ -319,7 +319,18 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
   test("status is one page that says whether a monitor runs", async () => {
     const answer = await fleet.json(["status"], one);
     expect(keysOf(answer)).toEqual(
-      ["schema", "verdict", "problems", "server", "fleet", "public_key", "unread", "queue", "monitor"]
+      [
+        "schema",
+        "verdict",
+        "problems",
+        "server",
+        "services",
+        "fleet",
+        "public_key",
+        "unread",
+        "queue",
+        "monitor",
+      ]
         .concat("peers", "problems_total", "remote")
         .toSorted(),
     );
