@@ -37,6 +37,8 @@ export class ServiceLogs {
   /** Instances by their folder and by the spool of their run: asked for every line, so not looked for among all. */
   readonly #owners = new Map<string, Instance>();
   readonly #writers = new Map<string, Instance>();
+  /** The runs that instances had last, by their folder. */
+  readonly #runs = new Map<string, string[]>();
   /** Spools that are read to their end, by folder; `runs` is what ran when the folder was looked at. */
   readonly #left = new Map<string, { readonly runs: string; readonly spools: Set<string> }>();
   /** Of those that have an instance, or had one: what a service wrote last is kept as long as the rest. */
@@ -105,10 +107,7 @@ export class ServiceLogs {
 
   /** What nobody writes to any more; the folder is looked at only when a run began or ended. */
   #leftIn(folder: string, log: ServiceLog, live: ReadonlySet<string>): Set<string> {
-    const last = this.#options
-      .instances()
-      .flatMap(({ key, run }) => (this.#folderOf(key) === folder ? [run?.run] : []));
-    const runs = [...live, ...last].join();
+    const runs = [...live, ...(this.#runs.get(folder) ?? [])].join();
     const known = this.#left.get(folder);
     if (known?.runs === runs) return known.spools;
     const spools = new Set(log.spools().filter((spool) => !live.has(spool)));
@@ -121,14 +120,18 @@ export class ServiceLogs {
     const live = new Map<string, Set<string>>();
     this.#owners.clear();
     this.#writers.clear();
+    this.#runs.clear();
     for (const instance of this.#options.instances()) {
       const folder = this.#folderOf(instance.key);
       this.#owners.set(folder, instance);
-      if (instance.run !== null) this.#writers.set(spoolPath(folder, instance.run.run), instance);
       const spools = live.get(folder) ?? new Set();
-      const isRunning = instance.tree !== null || instance.state.phase.kind === "spawning";
-      if (isRunning && instance.run !== null) spools.add(spoolPath(folder, instance.run.run));
       live.set(folder, spools);
+      if (instance.run === null) continue;
+      const { run } = instance.run;
+      const spool = spoolPath(folder, run);
+      this.#writers.set(spool, instance);
+      this.#runs.set(folder, [...(this.#runs.get(folder) ?? []), run]);
+      if (instance.tree !== null || instance.state.phase.kind === "spawning") spools.add(spool);
     }
     return live;
   }

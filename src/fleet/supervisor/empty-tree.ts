@@ -42,6 +42,8 @@ export async function emptyTree(
     await plan.before(enough);
   }
   if (!isDue()) host.signal(tree, plan.signal, plan.to === "main" ? "main" : "all");
+  // Many that are stopped together are all asked before the first look, which is then one for all of them.
+  await Promise.resolve();
   let pauseMs = LOOK_MS_MIN;
   while (!isDue() && host.members(tree).length > 0) {
     const leftMs = Math.max(0, deadlineMs - clock.monotonicMs());

@@ -71,6 +71,8 @@ export class LinuxHost implements ProcessHost {
   /** Foreign zombies, and when they were first seen. */
   readonly #zombies = new Map<string, number>();
   #look: TreeView | null = null;
+  /** When a signal was sent last. Many trees that are signalled together share one look all the same. */
+  #signalledMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: LinuxHostParts) {
     this.#parts = parts;
@@ -121,16 +123,16 @@ export class LinuxHost implements ProcessHost {
   signal(tree: ProcessTree, signal: string, to: "main" | "group" | "all"): boolean {
     const number = signalNumber(signal);
     if (number === null) throw new FleetError("CONFIG", `Cannot send "${signal}": there is no such signal`);
-    const view = this.#lookAgain();
+    const view = this.#lookSince(performance.now() - LOOK_AGE_MS);
     // What is asked from now on is about what comes of it.
-    this.#look = null;
+    this.#signalledMs = performance.now();
     const { pid } = tree.identity;
     const isOwnGroup = to !== "main" && view.processes.get(process.pid)?.group === pid;
     if (isOwnGroup || view.untouchable.has(pid)) throw untouchableError(pid);
     if (to === "main") return this.#sendToLiving(tree.identity, number);
     const members = this.#finder.members(tree, view);
     // The group by one call, which nobody in it can dodge by forking; it is the tree's for as long as a member is in it.
-    const isThere = members.some((row) => row.group === pid) && send(-pid, number);
+    const isThere = members.some((row) => row.group === pid && isStillThere(row)) && send(-pid, number);
     if (to === "group") return isThere;
     const others = members.filter((row) => row.group !== pid).map(toIdentity);
     return others.map((identity) => this.#sendToLiving(identity, number)).some(Boolean) || isThere;
@@ -228,7 +230,7 @@ export class LinuxHost implements ProcessHost {
 
   /** A look of now, or one of a moment ago since which nothing was done here. */
   #recentLook(): TreeView {
-    return this.#lookSince(performance.now() - LOOK_AGE_MS);
+    return this.#lookSince(Math.max(this.#signalledMs, performance.now() - LOOK_AGE_MS));
   }
 
   /** A look that began at `sinceMs` or later. */
@@ -279,6 +281,12 @@ const toIdentity = (row: LinuxProcess): ProcessIdentity => ({
   pid: row.pid,
   start: startText(row.startTicks),
 });
+
+/** Whether it is the same process in the same group as in the look. */
+function isStillThere(row: LinuxProcess): boolean {
+  const now = readProcess(row.pid);
+  return now !== null && isSame(now, toIdentity(row)) && now.group === row.group && !isDead(now);
+}
 
 const untouchableError = (pid: number): FleetError =>
   new FleetError("FAILED", `Cannot signal process ${pid}: it is this daemon, or one above it`);
