@@ -22,6 +22,7 @@ import { renderTable } from "./render.ts";
 import { reply } from "./reply.ts";
 import { failsGate, holds, type Row } from "./row.ts";
 import { sendConfirmed, sendToDaemon } from "./send.ts";
+import { services } from "./services.ts";
 import { startUp } from "./start-up.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -39,6 +40,7 @@ const BENCHES: readonly Bench[] = [
   day,
   million,
   processes,
+  services,
 ];
 const QUICK_DIVISOR = 3;
 const EXIT_USAGE = 64;

@@ -1,5 +1,5 @@
 /** What /proc tells of the processes that services came to be. Linux only. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** A process that a service is, or left behind. */
 export interface ServiceProcess {
@@ -27,13 +27,17 @@ export const markedProcesses = (mark: string): ServiceProcess[] =>
       state !== "Z" && pid !== process.pid && (words.includes(mark) || environmentOf(pid).includes(mark)),
   );
 
-/** Resident memory and open files of a process; null when it is gone. */
+/**
+ * Resident memory and open files of a process; null when it is gone. Files of /proc are left out: a daemon keeps those of
+ * all processes of the machine open, and how many there are is not its doing.
+ */
 export function usageOf(pid: number): { readonly residentKb: number; readonly descriptors: number } | null {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    const targets = readdirSync(`/proc/${pid}/fd`).map((fd) => targetOf(`/proc/${pid}/fd/${fd}`));
     return {
       residentKb: Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0),
-      descriptors: readdirSync(`/proc/${pid}/fd`).length,
+      descriptors: targets.filter((target) => !target.startsWith("/proc/")).length,
     };
   } catch {
     // It has ended meanwhile.
@@ -64,6 +68,15 @@ function read(pid: number): ServiceProcess[] {
 }
 
 const environmentOf = (pid: number): string => textOf(`/proc/${pid}/environ`);
+
+function targetOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    // Closed meanwhile.
+    return "/proc/";
+  }
+}
 
 function textOf(path: string): string {
   try {
