@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { PumpLimits, ServiceLog } from "../../base/ports/service-log.ts";
-import type { Instance } from "../../fleet/supervisor/instance.ts";
+import type { CurrentRun, Instance } from "../../fleet/supervisor/instance.ts";
 import { folderOfKey, type ServiceLogLimits } from "../../fleet/supervisor/model.ts";
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { makePrivateFolder } from "../../platform/files.ts";
@@ -34,10 +34,13 @@ const CALLS_MAX = 4;
 export class ServiceLogs {
   readonly #options: ServiceLogsOptions;
   readonly #logs = new Map<string, ServiceLog>();
+  /** Paths, which are asked for at each of four looks a second. */
+  readonly #folders = new WeakMap<InstanceKey, string>();
+  readonly #spools = new WeakMap<CurrentRun, string>();
   /** Instances by their folder and by the spool of their run: asked for every line, so not looked for among all. */
   readonly #owners = new Map<string, Instance>();
   readonly #writers = new Map<string, Instance>();
-  /** The runs that instances had last, by their folder. */
+  /** The spools of the runs that instances had last, by their folder. */
   readonly #runs = new Map<string, string[]>();
   /** Spools that are read to their end, by folder; `runs` is what ran when the folder was looked at. */
   readonly #left = new Map<string, { readonly runs: string; readonly spools: Set<string> }>();
@@ -115,6 +118,14 @@ export class ServiceLogs {
     return spools;
   }
 
+  #spoolOf(folder: string, run: CurrentRun): string {
+    const known = this.#spools.get(run);
+    if (known !== undefined) return known;
+    const path = spoolPath(folder, run.run);
+    this.#spools.set(run, path);
+    return path;
+  }
+
   /** The spools of runs under way, by folder; folders of instances without a run too. */
   #liveSpools(): ReadonlyMap<string, ReadonlySet<string>> {
     const live = new Map<string, Set<string>>();
@@ -127,10 +138,11 @@ export class ServiceLogs {
       const spools = live.get(folder) ?? new Set();
       live.set(folder, spools);
       if (instance.run === null) continue;
-      const { run } = instance.run;
-      const spool = spoolPath(folder, run);
+      const spool = this.#spoolOf(folder, instance.run);
       this.#writers.set(spool, instance);
-      this.#runs.set(folder, [...(this.#runs.get(folder) ?? []), run]);
+      const runs = this.#runs.get(folder);
+      if (runs === undefined) this.#runs.set(folder, [spool]);
+      else runs.push(spool);
       if (instance.tree !== null || instance.state.phase.kind === "spawning") spools.add(spool);
     }
     return live;
@@ -162,6 +174,10 @@ export class ServiceLogs {
   }
 
   #folderOf(key: InstanceKey): string {
-    return join(this.#options.folder, folderOfKey(key));
+    const known = this.#folders.get(key);
+    if (known !== undefined) return known;
+    const folder = join(this.#options.folder, folderOfKey(key));
+    this.#folders.set(key, folder);
+    return folder;
   }
 }
