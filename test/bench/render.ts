@@ -12,15 +12,15 @@ export function renderTable(rows: readonly Row[]): string {
 }
 
 function toCells(row: Row): string[] {
-  const { what, value, unit, measured, against, budget, note } = row;
+  const { what, value, unit, measured, measuredUnit = "ms", against, budget, note } = row;
   const isRatio = unit === "×";
   const limit =
     budget === null ? "" : `${budget.direction === "at-most" ? "≤" : "≥"} ${format(budget.limit)} ${unit}`;
   return [
     note === "" ? what : `${what} (${note})`,
     `${format(value)} ${unit}`,
-    `${spread(measured)}${isRatio ? " ms" : ""}`,
-    against === null ? "" : `${against.what}: ${spread(against)} ms`,
+    `${spread(measured)}${isRatio ? ` ${measuredUnit}` : ""}`,
+    against === null ? "" : `${against.what}: ${spread(against)} ${measuredUnit}`,
     limit,
     budget === null ? "" : verdict(row),
   ];

@@ -21,6 +21,8 @@ export interface Row {
   readonly value: number;
   readonly unit: string;
   readonly measured: Spread;
+  /** Of a ratio: what both sides are measured in; "ms" when left out. */
+  readonly measuredUnit?: string;
   /** What was measured in between, for a ratio. */
   readonly against: (Spread & { readonly what: string }) | null;
   readonly budget: Budget | null;
@@ -58,7 +60,10 @@ export const failsGate = ({ value, budget }: Pick<Row, "value" | "budget">): boo
 
 /** A row that compares two sides measured in turns: the ratio is the median of the pairs' ratios. */
 export function ratioRow(
-  row: Pick<Row, "name" | "what"> & { readonly limit: number | null; readonly note?: string },
+  row: Pick<Row, "name" | "what" | "measuredUnit"> & {
+    readonly limit: number | null;
+    readonly note?: string;
+  },
   measured: readonly number[],
   against: { readonly what: string; readonly values: readonly number[] },
 ): Row {
@@ -69,6 +74,7 @@ export function ratioRow(
     value: medianOf(ratios),
     unit: "×",
     measured: spreadOf(measured),
+    ...(row.measuredUnit === undefined ? {} : { measuredUnit: row.measuredUnit }),
     against: { ...spreadOf(against.values), what: against.what },
     budget: row.limit === null ? null : { kind: "ratio", direction: "at-most", limit: row.limit },
     note: row.note ?? "",

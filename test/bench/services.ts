@@ -149,22 +149,19 @@ async function compare({ temp, runs }: Context, own: Manager, other: Manager): P
     what,
     limit,
   });
+  const memory = (name: string, what: string) => ({ ...row(name, what, 1), measuredUnit: "MB" });
   const against = (what: string, values: readonly number[]) => ({ what: `${OTHER}: ${what}`, values });
+  const processor = {
+    ...row("processor", `processor time in a second (of ${WATCHED_S})`, null),
+    note: "fleetd looks at all of them every second, pm2 when it is asked",
+  };
   return [
-    ratioRow(
-      row("rss", `daemon with ${SERVICES} services, RSS, MB`, 1),
-      watched.own.rss,
-      against("RSS", watched.other.rss),
-    ),
-    ratioRow(row("pss", "the same, PSS, MB", 1), watched.own.pss, against("PSS", watched.other.pss)),
-    ratioRow(
-      row("processor", `processor, ms in a second (of ${WATCHED_S})`, null),
-      watched.own.cpuMs,
-      against("processor", watched.other.cpuMs),
-    ),
-    ratioRow(row("start", `starting ${SERVICES}, ms`, 1), turns.start[0], against("start", turns.start[1])),
-    ratioRow(row("stop", `stopping ${SERVICES}, ms`, 1), turns.stop[0], against("stop all", turns.stop[1])),
-    ratioRow(row("list", "fleetd list, ms", 1), lists.own, against("ls", lists.other)),
+    ratioRow(memory("rss", `daemon of ${SERVICES}, RSS`), watched.own.rss, against("RSS", watched.other.rss)),
+    ratioRow(memory("pss", `daemon of ${SERVICES}, PSS`), watched.own.pss, against("PSS", watched.other.pss)),
+    ratioRow(processor, watched.own.cpuMs, against("the same", watched.other.cpuMs)),
+    ratioRow(row("start", `starting ${SERVICES}`, 1), turns.start[0], against("start", turns.start[1])),
+    ratioRow(row("stop", `stopping ${SERVICES}`, 1), turns.stop[0], against("stop all", turns.stop[1])),
+    ratioRow(row("list", "fleetd list", 1), lists.own, against("ls", lists.other)),
   ];
 }
 
