@@ -3,7 +3,6 @@
  * and the work that is done again and again (logs, usage, zombies).
  */
 import { join } from "node:path";
-import { messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { ListeningSockets } from "../../base/ports/listening-sockets.ts";
@@ -12,7 +11,7 @@ import type { ProcessHost } from "../../base/ports/process-host.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { InstanceReport } from "../../fleet/supervisor/instance-model.ts";
-import type { InstanceWorld, ProbeWatch } from "../../fleet/supervisor/instance-world.ts";
+import type { ProbeWatch } from "../../fleet/supervisor/instance-world.ts";
 import { logLimitsOf } from "../../fleet/supervisor/resolve-service.ts";
 import type { ServiceDetail } from "../../fleet/supervisor/service-detail.ts";
 import { prepareServices, ServiceStore } from "../../fleet/supervisor/service-store.ts";
@@ -32,7 +31,8 @@ import type { Report } from "../events.ts";
 import { askProgram, type ProgramQuestion } from "./ask-program.ts";
 import { knownServices } from "./known-services.ts";
 import { openHost } from "./open-host.ts";
-import { prepareStart, surroundingsOf, wordsOf } from "./prepare-start.ts";
+import { prepareStart, surroundingsOf } from "./prepare-start.ts";
+import { runStopCommand } from "./run-stop-command.ts";
 import { ServiceUsage } from "./sample-usage.ts";
 import { detailsOf } from "./service-details.ts";
 import { ServiceListeners } from "./service-listeners.ts";
@@ -220,7 +220,10 @@ export class Supervision {
         listeners: definition.container === null ? await this.#listeners.of(definition, key) : [],
       }),
       spool: (key, run) => this.#logs.spool(key, run),
-      runStopCommand: (...of) => this.#runStopCommand(...of),
+      runStopCommand: async (command, of, signal) => {
+        const problem = await runStopCommand(command, of, (question) => this.#ask(question, signal));
+        if (problem !== null) this.#notice(problem);
+      },
       openNotify: async ({ probes, user, group }, run) => {
         if (notify === null || !needsNotify(probes)) return null;
         const account = await findAccount(user, group);
@@ -232,28 +235,6 @@ export class Supervision {
         report({ kind: "service", name: nameOf(instance), report: what }),
       onTrouble: (instance: Instance, detail: string) => this.#notice(`${nameOf(instance)}: ${detail}`),
     };
-  }
-
-  async #runStopCommand(
-    ...[command, { definition, key, mainPid }, signal]: Parameters<InstanceWorld["runStopCommand"]>
-  ): Promise<void> {
-    try {
-      const { cwd, environment } = await surroundingsOf(definition, key);
-      const { isWell, detail } = await this.#ask(
-        {
-          definition,
-          command: wordsOf(command),
-          cwd,
-          environment: { ...environment, MAINPID: String(mainPid) },
-          timeoutMs: definition.stop.timeoutMs,
-        },
-        signal,
-      );
-      if (!isWell) this.#notice(`the stop command of "${definition.name}" failed: ${detail}`);
-    } catch (thrown) {
-      // The signal that follows ends it all the same.
-      this.#notice(`the stop command of "${definition.name}" cannot be run: ${messageOf(thrown)}`);
-    }
   }
 
   #ask(question: ProgramQuestion, signal: AbortSignal): Promise<ProbeAnswer> {
