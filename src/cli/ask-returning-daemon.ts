@@ -9,6 +9,8 @@ import { commandSignal } from "./command-signal.ts";
 /** A monitor that becomes another program has no socket for some 100 ms; a machine that swaps takes seconds. Chosen. */
 const BACK_WITHIN_MS = 10_000;
 const LOOK_MS = 25;
+/** How often a socket that nobody listens on is tried again. Chosen: a second, far above what it takes to listen. */
+const REFUSALS_MAX = 40;
 
 /**
  * As `askDaemon`, for what only a daemon can do: one that runs and has no socket is just starting, or becoming another
@@ -19,17 +21,27 @@ export async function askReturningDaemon<T>(
   call: (daemon: ControlClient) => Promise<T>,
 ): Promise<T | null> {
   const deadlineMs = systemClock.monotonicMs() + BACK_WITHIN_MS;
+  let refusals = 0;
   while (systemClock.monotonicMs() < deadlineMs) {
     const stamp = socketStamp(socket);
     if (stamp === null) {
-      const holder = readHolder(lock);
-      if (holder === null || !isAlive(holder.pid)) return null;
+      if (!isHeld(lock)) return null;
       await systemClock.sleep(LOOK_MS, commandSignal());
       continue;
     }
     const answer = await askDaemon(socket, call);
-    // A socket that stands there as before has nobody behind it, or somebody who is stuck.
-    if (answer !== null || socketStamp(socket) === stamp) return answer;
+    if (answer !== null) return answer;
+    if (socketStamp(socket) !== stamp) continue;
+    // A daemon that was killed left it standing; one that lives may have made it this moment, and not listen yet.
+    refusals += 1;
+    if (refusals > REFUSALS_MAX || !isHeld(lock)) return null;
+    await systemClock.sleep(LOOK_MS, commandSignal());
   }
   return null;
+}
+
+/** Whether the last holder of a lock lives. */
+function isHeld(lock: string): boolean {
+  const holder = readHolder(lock);
+  return holder !== null && isAlive(holder.pid);
 }
