@@ -29,6 +29,7 @@ import {
   startText,
 } from "./linux-processes.ts";
 import { areOfRun, markOfRun, signsOf, TreeFinder, TreeView } from "./linux-tree.ts";
+import { LinuxZombies } from "./linux-zombies.ts";
 import { RUN_VARIABLE } from "./run-variable.ts";
 import { checkProgram, childEnvironment } from "./spawn-checks.ts";
 import { type SpawnPlace, type Started, spawnDirectly } from "./spawn-direct.ts";
@@ -38,9 +39,6 @@ import { needsHelper, spawnThroughHelper } from "./spawn-helper.ts";
 const LOOK_AGE_MS = 50;
 
 const KILL = constants.signals.SIGKILL;
-
-/** How long a foreign zombie stands before it is collected: Bun collects its own children at once. */
-const ZOMBIE_AGE_MS = 3000;
 
 /** The end of a control group's name says which start it is for; nobody else has these 12 characters. */
 const groupSuffix = (run: string): string => `.${run.replaceAll("-", "").slice(0, 12)}`;
@@ -68,8 +66,7 @@ export class LinuxHost implements ProcessHost {
   readonly #finder = new TreeFinder();
   /** Control groups of starts that were not forgotten yet. */
   readonly #groupsInUse = new Set<string>();
-  /** Foreign zombies, and when they were first seen. */
-  readonly #zombies = new Map<string, number>();
+  readonly #zombies: LinuxZombies | null;
   #look: TreeView | null = null;
   /** When a signal was sent last. Many trees that are signalled together share one look all the same. */
   #signalledMs = Number.NEGATIVE_INFINITY;
@@ -78,6 +75,7 @@ export class LinuxHost implements ProcessHost {
     this.#parts = parts;
     this.abilities = parts.abilities;
     this.#exits = new LinuxExits(parts.calls);
+    this.#zombies = parts.calls === null ? null : new LinuxZombies(parts.calls.collect);
   }
 
   async spawn(request: SpawnRequest): Promise<HostedProcess> {
@@ -163,17 +161,10 @@ export class LinuxHost implements ProcessHost {
   }
 
   reap(): void {
-    const nowMs = performance.now();
-    const still = new Map<string, number>();
-    for (const row of this.#lookAgain().processes.values()) {
-      if (row.parent !== process.pid || row.state !== "Z" || children.has(row.pid)) continue;
-      const key = `${row.pid}:${row.startTicks}`;
-      const sinceMs = this.#zombies.get(key) ?? nowMs;
-      if (nowMs - sinceMs >= ZOMBIE_AGE_MS) this.#parts.calls?.collect(row.pid);
-      else still.set(key, sinceMs);
-    }
-    this.#zombies.clear();
-    for (const [key, sinceMs] of still) this.#zombies.set(key, sinceMs);
+    const rows = this.#zombies === null ? [] : [...this.#lookAgain().processes.values()];
+    this.#zombies?.look(
+      rows.filter((row) => row.parent === process.pid && row.state === "Z" && !children.has(row.pid)),
+    );
     this.#parts.groups?.sweep((folder) => this.#groupsInUse.has(folder));
   }
 

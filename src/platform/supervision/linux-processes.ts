@@ -68,8 +68,8 @@ export function ticksOf(start: string): number | null {
 /** It stays what it is for as long as this process lives. */
 let boot: string | undefined;
 
-/** Null for a process that ended meanwhile, or is somebody else's. */
-function readOrNull(path: string): string | null {
+/** The text of a file in /proc; null for a process that ended meanwhile, or is somebody else's. */
+export function readOrNull(path: string): string | null {
   try {
     return readFileSync(path, "latin1");
   } catch {

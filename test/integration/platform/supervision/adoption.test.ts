@@ -163,4 +163,10 @@ describe.skipIf(!isLinux)("reap()", () => {
     expect(readProcess(orphan)).toBeNull();
     expect(await driver.exitOf(child.run)).toEqual({ kind: "code", code: 9 });
   });
+
+  test("leaves to Bun what Bun waits for, also when the loop stood still for long", async () => {
+    const driver = drive();
+    // Longer than what a zombie of nobody is given.
+    expect(await driver.ask<number>({ do: "stand-still", ms: 4_000 })).toBe(5);
+  });
 });
