@@ -45,7 +45,10 @@ export interface NotifyRequest {
 export interface NotifyReceiver {
   /** Makes the socket of a run, or takes it over from an earlier daemon. @throws FleetError CANNOT_CREATE */
   open(request: NotifyRequest): string;
-  /** Calls `onText` for each message that a process which `isMember` knows sends to the socket of a run. */
+  /**
+   * Calls `onText` for each message that a process which `isMember` knows sends to the socket of a run, or one of the
+   * service's user that has ended since.
+   */
   listen(run: string, isMember: (pid: number) => boolean, onText: (text: string, pid: number) => void): void;
   /** Closes and removes the socket of a run; none is fine. */
   end(run: string): void;

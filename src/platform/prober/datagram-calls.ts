@@ -32,10 +32,11 @@ const SIGNATURES = {
   close: { args: ["int"], returns: "int" },
 } as const;
 
-/** One message, and the process that the kernel saw send it. */
+/** One message, and the process that the kernel saw send it, with the user whose it was. */
 export interface Datagram {
   readonly text: string;
   readonly pid: number;
+  readonly userId: number;
 }
 
 /** See the head of this file. */
@@ -121,6 +122,7 @@ function createReceiver(receiveMessage: ReceiveMessage): (socket: number) => Dat
       controls.getInt32(12, true) === SCM_CREDENTIALS;
     const pid = hasSender ? controls.getInt32(16, true) : 0;
     if (!isWhole || pid <= 0) return "dropped";
-    return { text: new TextDecoder().decode(body.subarray(0, length)), pid };
+    const userId = controls.getUint32(20, true);
+    return { text: new TextDecoder().decode(body.subarray(0, length)), pid, userId };
   };
 }

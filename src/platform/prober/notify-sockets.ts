@@ -3,13 +3,13 @@
  * there are some. What a message says counts only when the kernel names a sender that belongs to the service.
  */
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync, type Stats } from "node:fs";
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, rmSync, type Stats } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
 import type { NotifyReceiver } from "../../base/ports/prober.ts";
 import { makePrivateFolder } from "../files.ts";
-import { type DatagramCalls, openDatagramCalls } from "./datagram-calls.ts";
+import { type Datagram, type DatagramCalls, openDatagramCalls } from "./datagram-calls.ts";
 
 /** Programs have room for 107 bytes in an address; the rest is for what they put before it. */
 const PATH_BYTES_MAX = 100;
@@ -22,6 +22,7 @@ const MESSAGES_MAX = 64;
 interface Place {
   readonly socket: number;
   readonly path: string;
+  readonly userId: number | null;
   listener: Listener | null;
 }
 
@@ -121,7 +122,7 @@ class NotifySockets implements NotifyReceiver {
       rmSync(path, { force: true });
       throw causedBy("CANNOT_CREATE", `Cannot give the socket "${path}" away: ${messageOf(thrown)}`, thrown);
     }
-    const place: Place = { socket, path, listener: null };
+    const place: Place = { socket, path, userId, listener: null };
     this.#places.set(run, place);
     if (this.#timer === null) {
       this.#timer = setInterval(() => this.#look(), LOOK_MS);
@@ -142,18 +143,22 @@ class NotifySockets implements NotifyReceiver {
     for (const [index, place] of heard.entries()) if (readable[index] === true) this.#read(place);
   }
 
-  #read({ socket, listener }: Place): void {
+  #read({ socket, listener, userId }: Place): void {
     for (let count = 0; count < MESSAGES_MAX; count += 1) {
       const message = this.#calls.receive(socket);
       if (message === null) return;
-      if (message !== "dropped" && listener?.isMember(message.pid) === true) {
-        listener.onText(message.text, message.pid);
-      }
+      const isBelieved =
+        message !== "dropped" && (listener?.isMember(message.pid) === true || wasOf(message, userId));
+      if (isBelieved) listener?.onText(message.text, message.pid);
       // Whoever heard it may have ended the run, and the number may be another file's by now.
       if (![...this.#places.values()].some((place) => place.socket === socket)) return;
     }
   }
 }
+
+/** Whether who sent a message is gone, and was of the user to whom the socket was given. */
+const wasOf = ({ pid, userId }: Datagram, ownerId: number | null): boolean =>
+  userId === (ownerId ?? process.getuid?.()) && !existsSync(`/proc/${pid}`);
 
 /** A folder that others may pass through to a socket they know, and neither list nor change. */
 function makeSharedFolder(path: string): void {

@@ -93,6 +93,22 @@ describe.skipIf(!isPossible)("openNotifyReceiver()", () => {
     expect(heard).toEqual(["STATUS=mine"]);
   });
 
+  test("hears the last word of a process that has ended since, where the user is the service's", async () => {
+    const path = receiver.open({ run: RUN, userId: null });
+    const speaker = say(path, "READY=1");
+    speaker.stdin.end();
+    await speaker.exited;
+    const heard: string[] = [];
+    // Nothing of the service has its number any more.
+    receiver.listen(
+      RUN,
+      () => false,
+      (text) => heard.push(text),
+    );
+    await until(() => heard.length > 0);
+    expect(heard).toEqual(["READY=1"]);
+  });
+
   test("drops a message that is too long, and takes bytes that are no text", async () => {
     const path = receiver.open({ run: RUN, userId: null });
     const heard: string[] = [];
@@ -156,9 +172,10 @@ describe.skipIf(!isPossible)("openNotifyReceiver()", () => {
     shared.push(dirname(path));
     expect([statSync(path).uid, statSync(path).mode & 0o777]).toEqual([65_534, 0o600]);
     const heard: string[] = [];
+    // Each is gone when its word is read: the user counts, and root is not the service's.
     receiver.listen(
       RUN,
-      () => true,
+      () => false,
       (text) => heard.push(text),
     );
     const speak = (uid: number, words: string) =>
@@ -170,6 +187,7 @@ describe.skipIf(!isPossible)("openNotifyReceiver()", () => {
         stdio: ["ignore", "ignore", "ignore"],
       }).exited;
     expect(await speak(65_533, "STATUS=third")).not.toBe(0);
+    expect(await speak(0, "STATUS=root")).toBe(0);
     expect(await speak(65_534, "STATUS=own")).toBe(0);
     await until(() => heard.length > 0);
     expect(heard).toEqual(["STATUS=own"]);
