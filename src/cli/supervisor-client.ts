@@ -1,6 +1,5 @@
 /** The way of a command to the daemon that supervises this machine, whichever server it is of. */
 import { FleetError } from "../base/errors.ts";
-import type { ServiceView } from "../fleet/supervisor/service-view.ts";
 import type { ControlClient } from "../http/client/control-client.ts";
 import type { ServicesAnswer } from "../http/service-protocol.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -51,23 +50,24 @@ export function supervisorOf(settings: Settings): SupervisorClient {
 }
 
 /**
- * Looks at the services, again with every change, until `isEnough` or the time is up. Answers the last look, and whether
- * it was enough.
+ * Looks at the services, again with every change, until it is enough or the time is up. Answers the last look, and
+ * whether it was enough. `waitOn` says for how long to wait for news before looking again, in ms; 0: it is enough.
  */
 export async function watchServices(
   client: SupervisorClient,
   timeoutMs: number,
-  isEnough: (services: readonly ServiceView[]) => boolean,
+  waitOn: (answer: ServicesAnswer) => number,
 ): Promise<{ readonly answer: ServicesAnswer; readonly isEnough: boolean }> {
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
   const signal = commandSignal();
   for (;;) {
     const answer = await client.ask((daemon) => daemon.services.list());
-    if (isEnough(answer.services)) return { answer, isEnough: true };
+    const waitMs = waitOn(answer);
+    if (waitMs === 0) return { answer, isEnough: true };
     const leftMs = deadlineMs - systemClock.monotonicMs();
     if (leftMs <= 0) return { answer, isEnough: false };
     signal.throwIfAborted();
-    const call = { since: answer.revision, timeoutMs: Math.min(ASK_MS_MAX, leftMs) };
+    const call = { since: answer.revision, timeoutMs: Math.min(ASK_MS_MAX, leftMs, waitMs) };
     await client.ask((daemon) => daemon.changes(call, signal));
   }
 }

@@ -41,6 +41,7 @@ beforeAll(async () => {
   const [http, tcp] = [await freePort(), await freePort()];
   const whenTold = `until [ -e ${file("go")} ]; do sleep 0.1; done`;
   await fleet.init();
+  writeFileSync(file("variables"), "export A='$(id) $HOME' # never run\nFLEETD_SERVICE=other\nB=\"two\"\n");
   fleet.configure(
     {
       http: {
@@ -85,6 +86,12 @@ beforeAll(async () => {
       },
       once: { command: ["sh", "-c", `${whenTold}; echo done`] },
       waits: { command: ["true"], depends_on: ["never"] },
+      variables: {
+        command: ["sh", "-c", 'echo "$A|$B|$FLEETD_SERVICE"'],
+        env_file: file("variables"),
+        restart: "no",
+      },
+      fileless: { command: ["true"], env_file: file("no-variables"), restart: "no" },
       homeless: { command: ["true"], cwd: "/no/such/folder", restart: "no" },
       ...(user === null ? {} : { account: { command: ["id", "-G"], user: user.name, restart: "no" } }),
       grows: { command: fixtureWords(["grows.sh"]), limits: { memory: "16MiB" }, restart: "no" },
@@ -158,6 +165,22 @@ describe.skipIf(!isHere)("a definition", () => {
       const [one] = await fleet.until("it has failed", ([first]) => first?.state === "failed", "homeless");
       expect(one?.last_end?.reason).toBe("spawn");
       expect(one?.last_end?.text).toContain("/no/such/folder");
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "with a file of variables has them as they are written, and says what it leaves out or misses",
+    async () => {
+      const logged = async (): Promise<string> => (await fleet.run(["logs", "variables", "--json"])).stdout;
+      await untilHolds(async () => (await logged()) !== "", 60_000);
+      expect(JSON.parse(await logged())).toMatchObject({ message: "$(id) $HOME|two|variables" });
+      const { running } = fleet;
+      expect(running.stdout() + running.stderr()).toMatch(
+        /variables: .*line 2: .*FLEETD_SERVICE.* is reserved for fleetd/,
+      );
+      const [one] = await fleet.until("it has failed", ([first]) => first?.state === "failed", "fileless");
+      expect(one?.last_end?.text).toContain("no-variables");
     },
     PATIENCE_MS,
   );

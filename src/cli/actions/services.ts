@@ -1,6 +1,7 @@
 /** What is done with services from the command line: asked of the daemon, and waited for. */
 import { EXIT_CODES, FleetError } from "../../base/errors.ts";
 import type { ServiceView } from "../../fleet/supervisor/service-view.ts";
+import { settlesInMs } from "../../fleet/supervisor/settling.ts";
 import type { ReplaceAnswer, ServiceVerb } from "../../http/service-protocol.ts";
 import { commandSignal } from "../command-signal.ts";
 import { toDuration } from "../kill-view.ts";
@@ -29,15 +30,6 @@ export interface WaitFlags extends ServiceFlags {
 /** With `--no-wait`: what cannot be done at all is known within this time. */
 const NO_WAIT_MS = 500;
 
-/** What is over, for better or worse: nothing more happens soon. */
-const SETTLED_UP: ReadonlySet<ServiceView["state"]> = new Set([
-  "running",
-  "completed",
-  "failed",
-  "backoff",
-  "crash-loop",
-  "stopped",
-]);
 const IS_UP: ReadonlySet<ServiceView["state"]> = new Set(["running", "completed"]);
 
 /** Lists services. */
@@ -160,21 +152,25 @@ export async function waitFor(client: SupervisorClient, args: WaitFlags, asked: 
   const named = new Set(instances);
   const isAwaited = (one: ServiceView): boolean => named.has(one.name) && !one.successor;
   const isDown = verb === "stop" || verb === "kill" || verb === "forget";
-  const hasSettled = (one: ServiceView): boolean => {
-    if (isDown) return one.state === "stopped";
+  const settlesIn = (one: ServiceView, nowWallMs: number): number => {
+    if (isDown) return one.state === "stopped" ? 0 : Number.POSITIVE_INFINITY;
     const isNew = verb !== "restart" || one.startedWallMs !== before.get(one.name);
-    return isNew && SETTLED_UP.has(one.state);
+    return isNew ? settlesInMs(one, nowWallMs) : Number.POSITIVE_INFINITY;
   };
   const progress = openProgress();
-  const { answer, isEnough } = await watchServices(client, args.wait ? timeoutMs : 0, (services) => {
-    const open = services.filter((one) => isAwaited(one) && !hasSettled(one));
+  const { answer, isEnough } = await watchServices(client, args.wait ? timeoutMs : 0, (looked) => {
+    const open = looked.services
+      .filter(isAwaited)
+      .map((one) => ({ ...one, inMs: settlesIn(one, looked.nowWallMs) }))
+      .filter(({ inMs }) => inMs > 0);
     if (open.length > 0)
       progress.update(`waiting for ${open.map(({ name, state }) => `${name} (${state})`).join(", ")}`);
-    return open.length === 0;
+    return Math.max(0, ...open.map(({ inMs }) => inMs));
   });
   progress.clear();
   const shown = answer.services.filter(isAwaited);
-  const failed = isDown ? [] : shown.filter((one) => hasSettled(one) && !IS_UP.has(one.state));
+  const isTold = (one: ServiceView): boolean => Number.isFinite(settlesIn(one, answer.nowWallMs));
+  const failed = isDown ? [] : shown.filter((one) => isTold(one) && !IS_UP.has(one.state));
   if (args.json) printJson(verb, { services: shown.map(serviceToJson), settled: isEnough });
   else tell(args, verb, instances, shown);
   if (!args.wait) return 0;

@@ -14,7 +14,7 @@ const OUTPUT_BYTES_MAX = 4 * 1024;
 const DETAIL_LENGTH_MAX = 300;
 
 /** A program that is run for a service, as the service itself would be. */
-export interface ProgramQuestion extends Surroundings {
+export interface ProgramQuestion extends Omit<Surroundings, "notes"> {
   readonly definition: Pick<ServiceDefinition, "name" | "user" | "group">;
   readonly command: readonly string[];
   readonly timeoutMs: number;

@@ -2,7 +2,7 @@
 import { homedir } from "node:os";
 import { causedBy, FleetError, messageOf, requireOk } from "../../base/errors.ts";
 import { type Account, composeEnvironment } from "../../fleet/supervisor/compose-environment.ts";
-import { ENV_FILE_BYTES_MAX, parseEnvFile } from "../../fleet/supervisor/env-file.ts";
+import { ENV_FILE_BYTES_MAX, type EnvFile, parseEnvFile } from "../../fleet/supervisor/env-file.ts";
 import type { PreparedStart } from "../../fleet/supervisor/instance-world.ts";
 import type { ContainerPlan, ServiceCommand, ServiceDefinition } from "../../fleet/supervisor/model.ts";
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
@@ -16,6 +16,14 @@ import { findLogin } from "../../platform/supervision/accounts.ts";
 export interface Surroundings {
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** What was left out of its files of variables. */
+  readonly notes: readonly string[];
+}
+
+/** A start, and what its owner should know of it. */
+export interface NotedStart {
+  readonly start: Omit<PreparedStart, "listeners">;
+  readonly notes: readonly string[];
 }
 
 /** Everything that one start is made of, but its sockets. @throws FleetError CONFIG naming what is missing */
@@ -23,18 +31,19 @@ export async function prepareStart(
   definition: ServiceDefinition,
   key: InstanceKey,
   notifySocket: string | null,
-): Promise<Omit<PreparedStart, "listeners">> {
+): Promise<NotedStart> {
   const { command, user, group, name } = definition;
   if (definition.container !== null) return await prepareContainer(definition, definition.container, key);
   if (command === null) throw new FleetError("CONFIG", `Cannot start "${name}": it has no command`);
-  const { cwd, environment } = await surroundingsOf(definition, key);
-  return {
+  const { cwd, environment, notes } = await surroundingsOf(definition, key);
+  const start = {
     command: wordsOf(command),
     cwd,
     environment: { ...environment, ...notifyVariables(definition, notifySocket) },
     user,
     group,
   };
+  return { start, notes };
 }
 
 /** A container has nothing of this machine's surroundings: only what is written down for it. */
@@ -42,11 +51,11 @@ async function prepareContainer(
   definition: ServiceDefinition,
   container: ContainerPlan,
   key: InstanceKey,
-): Promise<Omit<PreparedStart, "listeners">> {
+): Promise<NotedStart> {
   const { command, user, group, cwd } = definition;
-  const { environment } = await surroundingsOf({ ...definition, user: null }, key, {});
+  const { environment, notes } = await surroundingsOf({ ...definition, user: null }, key, {});
   const isShell = command?.shell === true;
-  return {
+  const start = {
     command: isShell ? ["/bin/sh", "-c", ...command.words] : (command?.words ?? []),
     cwd: "/",
     environment,
@@ -54,6 +63,7 @@ async function prepareContainer(
     group,
     container: { ...container, workingFolder: cwd },
   };
+  return { start, notes };
 }
 
 /** Folder and environment of a service: what its own programs run in, its probes too. @throws FleetError CONFIG */
@@ -65,10 +75,11 @@ export async function surroundingsOf(
   const { user, env, envFiles, name, cwd } = definition;
   const account: Account | null = user === null ? null : await findLogin(user);
   const own = ownEnvironment();
+  const files = envFiles.map((path) => ({ path, read: readVariables(path, name) }));
   const environment = composeEnvironment({
     own: base,
     account,
-    files: envFiles.map((path) => readVariables(path, name)),
+    files: files.map(({ read }) => read.variables),
     env: Object.fromEntries(
       Object.entries(env).map(([variable, value]) => [variable, resolveReference(value, own)]),
     ),
@@ -78,6 +89,9 @@ export async function surroundingsOf(
   return {
     cwd: cwd ?? account?.home ?? homedir(),
     environment: requireOk("CONFIG", environment),
+    notes: files.flatMap(({ path, read }) =>
+      read.dropped.map(({ line, message }) => `"${path}": line ${line}: ${message}`),
+    ),
   };
 }
 
@@ -88,7 +102,7 @@ export function wordsOf({ words, shell }: ServiceCommand): readonly string[] {
   return process.platform === "win32" ? ["cmd.exe", "/d", "/s", "/c", text] : ["/bin/sh", "-c", text];
 }
 
-function readVariables(path: string, service: string): Readonly<Record<string, string>> {
+function readVariables(path: string, service: string): EnvFile {
   let bytes: Uint8Array;
   try {
     bytes = readFileUpTo(path, ENV_FILE_BYTES_MAX + 1);
@@ -100,7 +114,7 @@ function readVariables(path: string, service: string): Readonly<Record<string, s
     );
   }
   const parsed = parseEnvFile(new TextDecoder().decode(bytes));
-  if (parsed.ok) return parsed.value.variables;
+  if (parsed.ok) return parsed.value;
   const problems = parsed.error.map(({ line, message }) => `line ${line}: ${message}`).join("; ");
   throw new FleetError("CONFIG", `Cannot start "${service}": "${path}": ${problems}`);
 }

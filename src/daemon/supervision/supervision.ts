@@ -215,10 +215,14 @@ export class Supervision {
       newRun: () => crypto.randomUUID(),
       host: this.host,
       store: this.store,
-      prepare: async (definition, key, notifySocket) => ({
-        ...(await prepareStart(definition, key, notifySocket)),
-        listeners: definition.container === null ? await this.#listeners.of(definition, key) : [],
-      }),
+      prepare: async (definition, key, notifySocket) => {
+        const { start, notes } = await prepareStart(definition, key, notifySocket);
+        for (const note of notes) this.#notice(`${definition.name}: ${note}`);
+        return {
+          ...start,
+          listeners: definition.container === null ? await this.#listeners.of(definition, key) : [],
+        };
+      },
       spool: (key, run) => this.#logs.spool(key, run),
       runStopCommand: async (command, of, signal) => {
         const problem = await runStopCommand(command, of, (question) => this.#ask(question, signal));
