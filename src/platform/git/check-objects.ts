@@ -1,8 +1,10 @@
 import { type Dirent, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fail, ok, type Result } from "../../base/result.ts";
+import { hasCode, ioError } from "../io-error.ts";
 import { systemGitEnvironment } from "./git-environment.ts";
 import { runGit } from "./git-process.ts";
+import { inObjectFolder } from "./object-folder.ts";
 
 /** Reading every object of months takes seconds; chosen with room, not measured. */
 const TIMEOUT_MS = 120_000;
@@ -50,9 +52,13 @@ export async function checkObjects(folder: string, signal: AbortSignal): Promise
 export function setAside(folder: string, ids: readonly string[], aside: string): void {
   for (const id of ids) {
     const path = join(folder, "objects", id.slice(0, 2), id.slice(2));
-    if (!existsSync(path)) continue;
     mkdirSync(aside, { recursive: true, mode: 0o700 });
-    renameSync(path, join(aside, id));
+    try {
+      renameSync(path, join(aside, id));
+    } catch (thrown) {
+      // It is in a pack, or somebody's `git prune` was faster.
+      if (!hasCode(thrown, "ENOENT")) throw ioError(`Cannot set the object ${id} aside`, thrown);
+    }
   }
 }
 
@@ -61,8 +67,7 @@ export function moveObjects(from: string, to: string): void {
   for (const path of filesBelow(join(from, "objects"), "")) {
     const target = join(to, "objects", path);
     if (existsSync(target)) continue;
-    mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-    renameSync(join(from, "objects", path), target);
+    inObjectFolder(dirname(target), () => renameSync(join(from, "objects", path), target));
   }
 }
 

@@ -1,17 +1,8 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import type { GitObject, ObjectFormat } from "../../base/ports/git-store.ts";
 import { hasCode, ioError } from "../io-error.ts";
 import { syncFile } from "../sync.ts";
+import { inObjectFolder } from "./object-folder.ts";
 
 /** An inflated object: its header read, its content not yet checked against any id. */
 export interface LooseObject {
@@ -93,25 +84,24 @@ function writeNew(path: string, compressed: Uint8Array): void {
   const folder = path.slice(0, path.lastIndexOf("/"));
   // git's own name for half-written objects, so that its housekeeping also removes ours.
   const temporary = `${folder}/tmp_obj_${crypto.randomUUID().slice(0, 8)}`;
-  const file = openInFolder(folder, temporary);
+  inObjectFolder(folder, () => {
+    writeTemporary(temporary, compressed);
+    renameSync(temporary, path);
+  });
+}
+
+function writeTemporary(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, "wx", 0o444);
   try {
-    writeAll(file, compressed);
+    writeAll(file, bytes);
     // Always: after a power cut a file may bear its name and lack its content, and git stumbles over it for ever.
     fsyncSync(file);
   } catch (thrown) {
     closeSync(file);
-    unlinkSync(temporary);
+    rmSync(path, { force: true });
     throw thrown;
   }
   closeSync(file);
-  renameSync(temporary, path);
-}
-
-function openInFolder(folder: string, path: string): number {
-  if (statSync(folder, { throwIfNoEntry: false }) === undefined) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  }
-  return openSync(path, "wx", 0o444);
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {
