@@ -73,6 +73,7 @@ export class MemorySupervisor {
     return {
       clock: this.clock,
       boot,
+      undefinedService: (name) => definitionOf(name),
       random: () => 0.5,
       newRun: () => {
         this.#runs += 1;

@@ -12,7 +12,7 @@ import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { InstanceReport } from "../../fleet/supervisor/instance-model.ts";
 import type { ProbeWatch } from "../../fleet/supervisor/instance-world.ts";
-import { logLimitsOf } from "../../fleet/supervisor/resolve-service.ts";
+import { logLimitsOf, resolveService } from "../../fleet/supervisor/resolve-service.ts";
 import type { ServiceDetail } from "../../fleet/supervisor/service-detail.ts";
 import { prepareServices, ServiceStore } from "../../fleet/supervisor/service-store.ts";
 import { nameOf, type ServiceView, viewOf } from "../../fleet/supervisor/service-view.ts";
@@ -211,6 +211,7 @@ export class Supervision {
       clock,
       boot,
       onChanged: () => this.#noteChange(),
+      undefinedService: (name) => resolveService(name, {}, this.#options.settings().supervisor),
       random: Math.random,
       newRun: () => crypto.randomUUID(),
       host: this.host,

@@ -17,6 +17,7 @@ import type {
   InstanceStep,
   Phase,
 } from "./instance-model.ts";
+import type { RunEnding } from "./service-store.ts";
 
 /** See the head of this file. An event that means nothing in a state changes nothing. */
 export function decideInstance(
@@ -41,7 +42,7 @@ export function decideInstance(
     case "adopted":
       return onAdopted(state, event, facts);
     case "lost":
-      return ending(state, event.tree, { next: "decide", why: { kind: "unknown" }, gently: false });
+      return ending(state, event.tree, event.ending ?? UNKNOWN_END, false);
     case "exited":
       return onExited(state, event.why);
     case "ready":
@@ -76,7 +77,7 @@ function onStop(state: InstanceState): InstanceStep {
   const { phase } = state;
   switch (phase.kind) {
     case "running":
-      return ending(unwanted, phase.tree, { next: "stay", why: { kind: "person" }, gently: true });
+      return ending(unwanted, phase.tree, STOPPED_BY_PERSON);
     case "ending":
       return same({ ...unwanted, phase: { ...phase, next: "stay" } });
     case "spawning":
@@ -91,7 +92,9 @@ function onRestart(state: InstanceState, why: EndReason, facts: InstanceFacts): 
   const { phase } = state;
   const wanted = { ...state, wanted: true };
   const isPerson = why.kind === "person";
-  if (phase.kind === "running") return ending(wanted, phase.tree, { next: "start", why, gently: true });
+  // Only a person takes back what a person wanted.
+  if (!(isPerson || state.wanted)) return same(state);
+  if (phase.kind === "running") return ending(wanted, phase.tree, { next: "start", why });
   if (phase.kind === "ending") return same({ ...wanted, phase: { ...phase, next: "start" } });
   if (isPerson || phase.kind === "waiting") return onStart(state, facts);
   return same(state);
@@ -108,7 +111,7 @@ function onSpawned(
   facts: InstanceFacts,
 ): InstanceStep {
   if (state.phase.kind !== "spawning") return same(state);
-  if (!state.wanted) return ending(state, tree, { next: "stay", why: { kind: "person" }, gently: true });
+  if (!state.wanted) return ending(state, tree, STOPPED_BY_PERSON);
   const readyMonoMs = needsProbe ? null : facts.nowMonoMs;
   const phase: Phase = {
     kind: "running",
@@ -121,7 +124,7 @@ function onSpawned(
     state: { ...state, phase },
     deeds: [
       told({ kind: "started", pid: tree.identity.pid }),
-      { kind: "follow", tree, ready: !needsProbe },
+      { kind: "follow", tree, progress: needsProbe ? "begun" : "ready" },
       { kind: "timer", afterMs: needsProbe ? facts.startTimeoutMs : facts.rules.stableMs },
     ],
   };
@@ -129,33 +132,35 @@ function onSpawned(
 
 function onAdopted(
   state: InstanceState,
-  { tree, ready }: Extract<InstanceEvent, { kind: "adopted" }>,
+  { tree, progress, ending: unfinished }: Extract<InstanceEvent, { kind: "adopted" }>,
   facts: InstanceFacts,
 ): InstanceStep {
-  const readyMonoMs = ready ? facts.nowMonoMs : null;
+  const ready = progress === "ready";
+  // The time for a start is over for what was ready once.
+  const readyMonoMs = ready || progress === "unready" ? facts.nowMonoMs : null;
   const phase: Phase = { kind: "running", tree, ready, sinceMonoMs: facts.nowMonoMs, readyMonoMs };
   const running = { ...state, phase };
   const deeds: InstanceDeed[] = [
     told({ kind: "adopted", pid: tree.identity.pid }),
-    { kind: "follow", tree, ready },
-    { kind: "timer", afterMs: ready ? facts.rules.stableMs : facts.startTimeoutMs },
+    { kind: "follow", tree, progress },
+    { kind: "timer", afterMs: readyMonoMs === null ? facts.startTimeoutMs : facts.rules.stableMs },
   ];
-  if (state.wanted) return { state: running, deeds };
-  // A stop that its daemon did not live to finish.
-  const stop = ending(running, tree, { next: "stay", why: { kind: "person" }, gently: true });
-  return { ...stop, deeds: [...deeds, ...stop.deeds] };
+  const rest = state.wanted ? unfinished : STOPPED_BY_PERSON;
+  if (rest === null) return { state: running, deeds };
+  const end = ending(running, tree, rest);
+  return { ...end, deeds: [...deeds, ...end.deeds] };
 }
 
 function onExited(state: InstanceState, why: EndReason): InstanceStep {
   const { phase } = state;
-  if (phase.kind === "running") return ending(state, phase.tree, { next: "decide", why, gently: false });
+  if (phase.kind === "running") return ending(state, phase.tree, { next: "decide", why }, false);
   return same(state);
 }
 
 function onUnwell(state: InstanceState, why: EndReason): InstanceStep {
   const { phase } = state;
   if (phase.kind !== "running") return same(state);
-  return ending(state, phase.tree, { next: "decide", why, gently: true });
+  return ending(state, phase.tree, { next: "decide", why });
 }
 
 function onReady(state: InstanceState, ready: boolean, facts: InstanceFacts): InstanceStep {
@@ -187,17 +192,13 @@ function onTimer(state: InstanceState, facts: InstanceFacts): InstanceStep {
   return { state, deeds: [{ kind: "timer", afterMs: facts.rules.stableMs }] };
 }
 
-function ending(
-  state: InstanceState,
-  tree: ProcessTree,
-  how: { readonly next: "stay" | "start" | "decide"; readonly why: EndReason; readonly gently: boolean },
-): InstanceStep {
-  const phase: Phase = { kind: "ending", tree, next: how.next, why: how.why };
-  return {
-    state: { ...state, phase, lastEnd: how.why },
-    deeds: [{ kind: "end", tree, gently: how.gently }],
-  };
+function ending(state: InstanceState, tree: ProcessTree, how: RunEnding, gently = true): InstanceStep {
+  const phase: Phase = { kind: "ending", tree, ...how };
+  return { state: { ...state, phase, lastEnd: how.why }, deeds: [{ kind: "end", tree, gently }] };
 }
+
+const STOPPED_BY_PERSON: RunEnding = { next: "stay", why: { kind: "person" } };
+const UNKNOWN_END: RunEnding = { next: "decide", why: { kind: "unknown" } };
 
 function onEmptied(state: InstanceState, facts: InstanceFacts): InstanceStep {
   const { phase } = state;

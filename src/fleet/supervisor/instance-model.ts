@@ -1,6 +1,7 @@
 /** The words of the state machine in `decide-instance.ts`: what an instance does, what happens to it, what follows. */
 import type { ProcessTree } from "../../base/ports/process-host.ts";
 import { type EndReason, FRESH_HISTORY, type RestartHistory, type RestartRules } from "./decide-restart.ts";
+import type { RunEnding, RunProgress } from "./service-store.ts";
 
 /** What an instance is doing. Instants are monotonic ms. */
 export type Phase =
@@ -18,12 +19,7 @@ export type Phase =
       readonly readyMonoMs: number | null;
     }
   /** Its tree is being emptied. `next`: what follows; `why`: what began it. */
-  | {
-      readonly kind: "ending";
-      readonly tree: ProcessTree;
-      readonly next: "stay" | "start" | "decide";
-      readonly why: EndReason;
-    }
+  | ({ readonly kind: "ending"; readonly tree: ProcessTree } & RunEnding)
   /** It is started again at `untilMonoMs`. */
   | { readonly kind: "waiting"; readonly untilMonoMs: number };
 
@@ -58,9 +54,15 @@ export type InstanceEvent =
   | { readonly kind: "spawned"; readonly tree: ProcessTree; readonly needsProbe: boolean }
   | { readonly kind: "spawn-failed"; readonly detail: string }
   /** A run of an earlier daemon was found. */
-  | { readonly kind: "adopted"; readonly tree: ProcessTree; readonly ready: boolean }
+  | {
+      readonly kind: "adopted";
+      readonly tree: ProcessTree;
+      readonly progress: RunProgress;
+      /** What its daemon did not live to finish. */
+      readonly ending: RunEnding | null;
+    }
   /** A run of an earlier daemon has ended; what is left of its tree goes first. */
-  | { readonly kind: "lost"; readonly tree: ProcessTree }
+  | { readonly kind: "lost"; readonly tree: ProcessTree; readonly ending: RunEnding | null }
   | { readonly kind: "exited"; readonly why: EndReason }
   | { readonly kind: "ready"; readonly ready: boolean }
   /** Something of its own is wrong: a probe, its memory, the time its start takes. */
@@ -73,7 +75,7 @@ export type InstanceEvent =
 export type InstanceDeed =
   | { readonly kind: "spawn" }
   /** Follow the process and run its probes. */
-  | { readonly kind: "follow"; readonly tree: ProcessTree; readonly ready: boolean }
+  | { readonly kind: "follow"; readonly tree: ProcessTree; readonly progress: RunProgress }
   /** Stop command, signal, wait for the tree to empty, kill, verify. `gently` false: what is left of an ended one. */
   | { readonly kind: "end"; readonly tree: ProcessTree; readonly gently: boolean }
   /** One timer per instance: setting it replaces the one before. */

@@ -6,15 +6,17 @@ import type { Instance } from "./instance.ts";
 import type { InstanceReport } from "./instance-model.ts";
 import type { ServiceCommand, ServiceDefinition } from "./model.ts";
 import type { ProbeAnswers } from "./service-detail.ts";
-import type { InstanceKey, ServiceStore } from "./service-store.ts";
+import type { InstanceKey, RunProgress, ServiceStore } from "./service-store.ts";
 
 /** What probes are told and tell. */
 export interface ProbeWatch {
   readonly key: InstanceKey;
   readonly definition: ServiceDefinition;
   readonly tree: ProcessTree;
-  /** Whether it was ready before, under an earlier daemon. */
-  readonly ready: boolean;
+  /** How far it had come under an earlier daemon. */
+  readonly progress: RunProgress;
+  /** Its startup probe succeeded, and it is not ready yet. */
+  readonly onStarted: () => void;
   readonly onReady: (ready: boolean) => void;
   readonly onUnwell: (why: EndReason) => void;
 }

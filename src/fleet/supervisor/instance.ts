@@ -12,8 +12,9 @@ import { followRun, needsProbe } from "./follow-run.ts";
 import { type InstanceDeed, type InstanceEvent, type InstanceState, NEW_INSTANCE } from "./instance-model.ts";
 import type { InstanceWorld, RunningProbes } from "./instance-world.ts";
 import type { ServiceDefinition } from "./model.ts";
+import { isEndOfRun, noteStep } from "./note-step.ts";
 import type { ProbeAnswers } from "./service-detail.ts";
-import type { InstanceKey, NotedInstance, NotedRun } from "./service-store.ts";
+import type { InstanceKey, NotedInstance, NotedRun, RunProgress } from "./service-store.ts";
 
 /** What is known of the process that runs now. */
 export interface CurrentRun {
@@ -137,18 +138,19 @@ export class Instance {
     }
     // It was started with who knows what.
     this.#run = { run: tree.run, digest: "", startedWallMs: clock.wallMs() };
-    store.noteRun(this.#key, this.#run);
+    store.noteRun(this.#key, this.#run, this.#definition.stop);
     store.noteProcess(this.#key, tree);
     this.#timer?.abort();
     this.#state = { ...NEW_INSTANCE, wanted: true };
     this.#expectExit(hosted);
-    this.apply({ kind: "adopted", tree, ready: !needsProbe(this.#definition) });
+    const progress = needsProbe(this.#definition) ? "begun" : "ready";
+    this.apply({ kind: "adopted", tree, progress, ending: null });
   }
 
   /** What happened to it, or is wanted of it. */
   apply(event: InstanceEvent): void {
     if (this.#isDetached) return;
-    const { clock, random } = this.#world;
+    const { clock, random, store } = this.#world;
     const step = decideInstance(this.#state, event, {
       nowMonoMs: clock.monotonicMs(),
       random: random(),
@@ -161,7 +163,10 @@ export class Instance {
     // What was found running has been doing so for longer than this daemon knows of it.
     if (event.kind === "adopted") this.#changedWallMs = null;
     else if (isOtherPhase(before, this.#state)) this.#changedWallMs = clock.wallMs();
-    this.#note(before);
+    const endedWallMs = this.#endedWallMs ?? clock.wallMs();
+    const noted = { before, after: this.#state, endedWallMs };
+    if (isEndOfRun(noted)) this.#noteEnd();
+    noteStep(store, this.#key, noted);
     for (const deed of step.deeds) this.#do(deed);
     if (before !== step.state) this.#world.onChanged(this);
   }
@@ -185,23 +190,6 @@ export class Instance {
     this.#probes = null;
   }
 
-  /** What the state says that must survive. */
-  #note(before: InstanceState): void {
-    const { phase } = this.#state;
-    if (phase.kind === "running") {
-      if (before.phase.kind !== "running" || before.phase.ready !== phase.ready) {
-        this.#world.store.noteReady(this.#key, phase.ready);
-      }
-      return;
-    }
-    const isOver = phase.kind === "stopped" || phase.kind === "waiting" || phase.kind === "blocked";
-    if (!isOver || before.phase.kind === phase.kind) return;
-    const { lastEnd, restarts, history } = this.#state;
-    const endedWallMs = this.#endedWallMs ?? this.#world.clock.wallMs();
-    this.#noteEnd();
-    this.#world.store.noteEnd(this.#key, { lastEnd, restarts, history, endedWallMs });
-  }
-
   /** One more end, if it is one that is not told of yet. */
   #noteEnd(): void {
     const { lastEnd: why } = this.#state;
@@ -216,7 +204,7 @@ export class Instance {
         void this.#spawn();
         return;
       case "follow":
-        this.#follow(deed.tree, deed.ready);
+        this.#follow(deed.tree, deed.progress);
         return;
       case "end":
         void this.#end(deed.tree, deed.gently);
@@ -238,7 +226,7 @@ export class Instance {
     let hosted: HostedProcess;
     try {
       const prepared = await prepare(definition, this.#key, await openNotify(definition, run.run));
-      store.noteRun(this.#key, run);
+      store.noteRun(this.#key, run, definition.stop);
       hosted = await host.spawn({
         ...prepared,
         run: run.run,
@@ -273,15 +261,13 @@ export class Instance {
     if (noted.tree === null) store.noteProcess(this.#key, tree);
     const hosted = host.adopt(tree);
     if (hosted === null) {
-      this.apply({ kind: "lost", tree });
+      this.apply({ kind: "lost", tree, ending: noted.ending });
       return;
     }
     this.#expectExit(hosted);
-    this.apply({
-      kind: "adopted",
-      tree: hosted.tree,
-      ready: noted.ready || !(needsProbe(this.#definition) || hosted.health !== undefined),
-    });
+    const isAsked = needsProbe(this.#definition) || hosted.health !== undefined;
+    const progress = isAsked ? noted.progress : "ready";
+    this.apply({ kind: "adopted", tree: hosted.tree, progress, ending: noted.ending });
   }
 
   #expectExit({ tree, exited, health }: HostedProcess): void {
@@ -293,15 +279,18 @@ export class Instance {
     });
   }
 
-  #follow(tree: ProcessTree, ready: boolean): void {
+  #follow(tree: ProcessTree, progress: RunProgress): void {
     this.#probes?.stop();
     const isPresent = (): boolean => this.tree?.run === tree.run;
     this.#probes = followRun(this.#world, {
       key: this.#key,
       definition: this.#definition,
       tree,
-      ready,
+      progress,
       health: this.#health,
+      onStarted: () => {
+        if (isPresent()) this.#world.store.noteProgress(this.#key, "started");
+      },
       onReady: (value) => {
         if (isPresent()) this.apply({ kind: "ready", ready: value });
       },

@@ -5,6 +5,7 @@
  */
 import { jitteredMs } from "../../resilience/backoff.ts";
 import type { Probe, Probes } from "./model.ts";
+import type { RunProgress } from "./service-store.ts";
 
 export type ProbeName = keyof Probes;
 
@@ -29,6 +30,8 @@ export interface ProbeState {
 
 /** What an answer changed. `unwell`: the service has to be started anew, for `detail`. */
 export type ProbeEvent =
+  /** The startup probe succeeded; another one says when it is ready. */
+  | { readonly kind: "started" }
   | { readonly kind: "ready" }
   | { readonly kind: "not-ready"; readonly detail: string }
   | { readonly kind: "unwell"; readonly detail: string };
@@ -48,15 +51,16 @@ export interface GivenAnswer {
 
 const NAMES = ["startup", "readiness", "liveness"] as const;
 
-/** The state at the start of a run. `wasReady`: it was adopted, and was ready under an earlier daemon. */
-export function openProbes(probes: Probes, moment: Moment, wasReady: boolean): ProbeState {
-  const isStarted = wasReady || probes.startup === null;
-  const isReady = wasReady || (isStarted && probes.readiness === null);
+/** The state at the start of a run, or where an earlier daemon left it: `progress` says how far the run had come. */
+export function openProbes(probes: Probes, moment: Moment, progress: RunProgress): ProbeState {
+  const isStarted = progress !== "begun" || probes.startup === null;
+  const isReady = progress === "ready" || (isStarted && probes.readiness === null);
+  const wasReady = isReady || progress === "unready";
   return {
     tracks: {
       startup: isStarted ? null : firstTrack(probes.startup, moment),
       readiness: isStarted ? firstTrack(probes.readiness, moment) : null,
-      liveness: isReady ? firstTrack(probes.liveness, moment) : null,
+      liveness: wasReady ? firstTrack(probes.liveness, moment) : null,
     },
     isStarted,
     isReady,
@@ -137,7 +141,8 @@ function onSuccess(state: ProbeState, probes: Probes, name: ProbeName, moment: M
   if (name === "startup") {
     const tracks = { ...state.tracks, startup: null, readiness: firstTrack(probes.readiness, moment) };
     const started = { ...state, tracks, isStarted: true };
-    return probes.readiness === null ? becomeReady(started, probes, moment) : { state: started, event: null };
+    if (probes.readiness === null) return becomeReady(started, probes, moment);
+    return { state: started, event: { kind: "started" } };
   }
   return becomeReady(state, probes, moment);
 }

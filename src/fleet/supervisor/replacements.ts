@@ -48,8 +48,15 @@ export class Replacements {
   /** Replaces these one after the other, and starts those anew that are not ready. Resolves to what went wrong. */
   async replace(instances: readonly Instance[], why: EndReason): Promise<readonly FailedReplacement[]> {
     const failed: FailedReplacement[] = [];
-    for (const instance of instances.filter((one) => this.stays(one))) {
-      const detail = await this.#inTurn(instance.key, () => this.#replaceOne(instance.key, why));
+    const staying = instances.filter((one) => this.stays(one));
+    // At once, so that a stop that comes while others have their turn finds it started, and ends it.
+    const still = new Set(staying.filter(({ state }) => !state.wanted));
+    for (const instance of still) instance.apply({ kind: "start" });
+    for (const instance of staying) {
+      const begun = still.has(instance);
+      const detail = await this.#inTurn(instance.key, () =>
+        begun ? untilSettled(instance, this.#world.until) : this.#replaceOne(instance.key, why),
+      );
       if (detail !== null) failed.push({ name: nameOf(instance), detail });
     }
     return failed;
@@ -76,6 +83,7 @@ export class Replacements {
     // An earlier turn may have put another one in its place.
     const old = instances().find((one) => isPair(one.key, key) && !one.key.successor && this.stays(one));
     if (old === undefined) return null;
+    if (!old.state.wanted) return "it was stopped meanwhile";
     if (!old.isReady) {
       old.apply({ kind: "restart", why });
       return await untilSettled(old, until);

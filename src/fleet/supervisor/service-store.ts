@@ -11,13 +11,14 @@ import type { Database } from "../../base/ports/database.ts";
 import type { ProcessTree } from "../../base/ports/process-host.ts";
 import type { EndReason, RestartHistory } from "./decide-restart.ts";
 import { FRESH_HISTORY } from "./decide-restart.ts";
+import type { StopPlan } from "./model.ts";
 
 const TABLES = `
 CREATE TABLE given(name TEXT PRIMARY KEY, definition TEXT NOT NULL, given_wall_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE instances(
   service TEXT NOT NULL, number INTEGER NOT NULL, successor INTEGER NOT NULL, wanted INTEGER NOT NULL,
-  boot TEXT, run TEXT, pid INTEGER, start TEXT, cgroup TEXT, ready INTEGER NOT NULL DEFAULT 0,
-  started_wall_ms INTEGER, digest TEXT NOT NULL DEFAULT '', restarts INTEGER NOT NULL DEFAULT 0,
+  boot TEXT, run TEXT, pid INTEGER, start TEXT, cgroup TEXT, progress TEXT NOT NULL DEFAULT 'begun',
+  ending TEXT NOT NULL DEFAULT '', stop TEXT NOT NULL DEFAULT '', started_wall_ms INTEGER, digest TEXT NOT NULL DEFAULT '', restarts INTEGER NOT NULL DEFAULT 0,
   history TEXT NOT NULL DEFAULT '', last_end TEXT NOT NULL DEFAULT '', ended_wall_ms INTEGER,
   PRIMARY KEY(service, number, successor)) WITHOUT ROWID;
 `;
@@ -35,15 +36,34 @@ export interface InstanceKey {
   readonly successor: boolean;
 }
 
+/** How far a run has come. `started`: its startup probe succeeded; `unready`: it was ready once, and is not. */
+export type RunProgress = "begun" | "started" | "unready" | "ready";
+
+/** What follows when nothing of a run is left, and why it ends. */
+export interface RunEnding {
+  readonly next: "stay" | "start" | "decide";
+  readonly why: EndReason;
+}
+
+/** How a run is stopped by whoever does not know its definition any more. */
+export type StopManner = Pick<StopPlan, "signal" | "to" | "timeoutMs">;
+
 /** The run of an instance as it was noted. `tree` null: started, and its process not noted. */
 export interface NotedRun {
   readonly run: string;
   readonly tree: ProcessTree | null;
-  readonly ready: boolean;
+  readonly progress: RunProgress;
+  /** Null while nothing ends it. */
+  readonly ending: RunEnding | null;
+  /** Null where it was not noted. */
+  readonly stop: StopManner | null;
   readonly startedWallMs: number;
   /** Of the definition that it was started with. */
   readonly digest: string;
 }
+
+/** A run that is about to begin. */
+export type NewRun = Pick<NotedRun, "run" | "digest" | "startedWallMs">;
 
 /** What is known of an instance from before. */
 export interface NotedInstance {
@@ -74,7 +94,9 @@ interface Row extends Record<string, string | number | null> {
   readonly pid: number | null;
   readonly start: string | null;
   readonly cgroup: string | null;
-  readonly ready: number;
+  readonly progress: RunProgress;
+  readonly ending: string;
+  readonly stop: string;
   readonly started_wall_ms: number | null;
   readonly digest: string;
   readonly restarts: number;
@@ -119,15 +141,16 @@ export class ServiceStore {
   }
 
   /** Notes that a process is about to be started; durable when it returns. */
-  noteRun(key: InstanceKey, run: { run: string; digest: string; startedWallMs: number }): void {
+  noteRun(key: InstanceKey, run: NewRun, { signal, to, timeoutMs }: StopManner): void {
     this.#database.transaction(() => {
       this.#database.run(
-        `UPDATE instances SET run = ?, boot = ?, digest = ?, started_wall_ms = ?, pid = NULL, start = NULL,
-           cgroup = NULL, ready = 0 ${WHERE}`,
+        `UPDATE instances SET run = ?, boot = ?, digest = ?, started_wall_ms = ?, stop = ?, pid = NULL, start = NULL,
+           cgroup = NULL, progress = 'begun', ending = '' ${WHERE}`,
         run.run,
         this.#boot,
         run.digest,
         Math.round(run.startedWallMs),
+        JSON.stringify({ signal, to, timeoutMs }),
         ...columns(key),
       );
     });
@@ -145,8 +168,13 @@ export class ServiceStore {
     ]);
   }
 
-  noteReady(key: InstanceKey, ready: boolean): void {
-    this.#relaxed(`UPDATE instances SET ready = ? ${WHERE}`, [Number(ready), ...columns(key)]);
+  noteProgress(key: InstanceKey, progress: RunProgress): void {
+    this.#relaxed(`UPDATE instances SET progress = ? ${WHERE}`, [progress, ...columns(key)]);
+  }
+
+  /** Notes that the run is being ended, and what follows: the next daemon sees to it if this one cannot. */
+  noteEnding(key: InstanceKey, ending: RunEnding): void {
+    this.#relaxed(`UPDATE instances SET ending = ? ${WHERE}`, [JSON.stringify(ending), ...columns(key)]);
   }
 
   /** Notes that nothing of the run is left, and what follows from its end. */
@@ -155,8 +183,8 @@ export class ServiceStore {
     end: { lastEnd: EndReason | null; restarts: number; history: RestartHistory; endedWallMs: number },
   ): void {
     this.#relaxed(
-      `UPDATE instances SET run = NULL, pid = NULL, start = NULL, cgroup = NULL, ready = 0, last_end = ?, restarts = ?,
-         history = ?, ended_wall_ms = ?, boot = ? ${WHERE}`,
+      `UPDATE instances SET run = NULL, pid = NULL, start = NULL, cgroup = NULL, progress = 'begun', ending = '', last_end = ?,
+         restarts = ?, history = ?, ended_wall_ms = ?, boot = ? ${WHERE}`,
       [
         end.lastEnd === null ? "" : JSON.stringify(end.lastEnd),
         end.restarts,
@@ -235,8 +263,16 @@ function toNoted(row: Row): NotedInstance {
   };
 }
 
-function toRun({ run, pid, start, cgroup, ready, started_wall_ms, digest }: Row): NotedRun | null {
+function toRun(row: Row): NotedRun | null {
+  const { run, pid, start, cgroup, progress, ending, stop, started_wall_ms, digest } = row;
   if (run === null) return null;
-  const tree = pid === null || start === null ? null : { identity: { pid, start }, run, cgroup };
-  return { run, tree, ready: ready === 1, startedWallMs: started_wall_ms ?? 0, digest };
+  return {
+    run,
+    tree: pid === null || start === null ? null : { identity: { pid, start }, run, cgroup },
+    progress,
+    ending: ending === "" ? null : JSON.parse(ending),
+    stop: stop === "" ? null : JSON.parse(stop),
+    startedWallMs: started_wall_ms ?? 0,
+    digest,
+  };
 }

@@ -7,15 +7,15 @@
 import { FleetError, requireOk } from "../../base/errors.ts";
 import type { ProcessIdentity } from "../../base/ports/process-host.ts";
 import { decideLoad } from "./decide-load.ts";
-
 import type { EndReason } from "./decide-restart.ts";
-import { mayStop, type Progress, restartsWith, waitsOf, withDependencies } from "./dependency-order.ts";
+import { type Progress, restartsWith, waitsOf, withDependencies } from "./dependency-order.ts";
 import { compareKeys, findInstances } from "./find-instances.ts";
 import { Instance, rulesOf } from "./instance.ts";
 import type { InstanceWorld } from "./instance-world.ts";
 import type { ServiceDefinition } from "./model.ts";
+import { OrderedStops } from "./ordered-stops.ts";
 import { type FailedReplacement, isLeftBehind, Replacements } from "./replacements.ts";
-
+import { Retirements } from "./retirements.ts";
 import type { InstanceKey, NotedInstance } from "./service-store.ts";
 import { nameOf } from "./service-view.ts";
 
@@ -30,6 +30,8 @@ export interface KnownService {
 export type SupervisorWorld = Omit<InstanceWorld, "mayStart" | "onChanged"> & {
   /** Which start of the system this is; null where that cannot be told. */
   readonly boot: string | null;
+  /** A definition of a service that nobody defines any more, for as long as it takes to end what is left of it. */
+  readonly undefinedService: (name: string) => ServiceDefinition;
   /** Something that is shown is different now. */
   readonly onChanged: () => void;
 };
@@ -40,10 +42,11 @@ export class Supervisor {
   readonly #instanceWorld: InstanceWorld;
   #services = new Map<string, KnownService>();
   readonly #instances = new Set<Instance>();
-  /** Those that nobody defines any more, until nothing of them is left. */
-  readonly #retiring = new Set<Instance>();
   readonly #waiters = new Set<() => void>();
   readonly #replacements: Replacements;
+  readonly #stops: OrderedStops;
+  /** Those that nobody defines any more, until nothing of them is left. */
+  readonly #retirements: Retirements;
   #isSettling = false;
 
   constructor(world: SupervisorWorld) {
@@ -53,12 +56,19 @@ export class Supervisor {
       mayStart: (definition) => waitsOf(definition, (name) => this.#progressOf(name)).length === 0,
       onChanged: () => this.#noteChange(),
     };
+    const until = (isTrue: () => boolean): Promise<void> => this.#until(isTrue);
+    this.#stops = new OrderedStops({ definitions: () => this.#definitions(), until });
+    this.#retirements = new Retirements({
+      store: world.store,
+      until,
+      remove: (instance) => this.#remove(instance),
+    });
     this.#replacements = new Replacements({
       store: world.store,
       instances: () => this.instances,
       addSuccessor: (old) => this.#addSuccessor(old),
       remove: (instance, isNoted) => this.#remove(instance, isNoted),
-      until: (isTrue) => this.#until(isTrue),
+      until,
       onChanged: () => this.#noteChange(),
     });
   }
@@ -90,7 +100,7 @@ export class Supervisor {
     for (const one of noted) {
       const service = this.#services.get(one.key.service);
       if (service === undefined || one.key.number > service.definition.instances) {
-        this.#endForgotten(one);
+        takeUp.push([this.#addForgotten(one, service), { ...one, wanted: false }]);
         continue;
       }
       const instance = this.#add(one.key, service);
@@ -105,7 +115,10 @@ export class Supervisor {
     for (const service of services) {
       toStart.push(...this.#addMissing(service, wanted.has(service.definition.name)));
     }
-    for (const [instance, one] of takeUp) instance.takeUp(one);
+    for (const [instance, one] of takeUp) {
+      instance.takeUp(one);
+      if (!this.#isDefined(instance)) void this.#retirements.retire(instance);
+    }
     this.#replacements.settle();
     this.#startThese(toStart);
   }
@@ -119,13 +132,15 @@ export class Supervisor {
       for (const instance of known) instance.redefine(service.definition, service.digest);
       const isWanted = known.some(({ state }) => state.wanted);
       // Defined again before it was gone.
-      const returning = known.filter((one) => this.#retiring.has(one) && this.#isDefined(one));
+      const returning = known.filter((one) => this.#retirements.has(one) && this.#isDefined(one));
+      for (const instance of returning) this.#retirements.takeBack(instance);
       if (isWanted || service.definition.enabled) toStart.push(...returning);
       toStart.push(...this.#addMissing(service, isWanted));
     }
     for (const instance of this.instances) {
       if (leftAlone.has(instance.key.service)) continue;
-      if (!(this.#isDefined(instance) || this.#retiring.has(instance))) void this.#retire(instance);
+      if (this.#isDefined(instance) || this.#retirements.has(instance)) continue;
+      void this.#retirements.retire(instance);
     }
     this.#startThese(toStart);
     this.#noteChange();
@@ -137,7 +152,7 @@ export class Supervisor {
    */
   find(names: readonly string[]): readonly Instance[] {
     // What is on its way out is nobody's any more: a start would keep it.
-    const staying = this.instances.filter((one) => this.#isDefined(one) || !this.#retiring.has(one));
+    const staying = this.instances.filter((one) => !this.#retirements.has(one));
     return requireOk("BAD_INPUT", findInstances(names, staying, [...this.#services.keys()]));
   }
 
@@ -150,14 +165,14 @@ export class Supervisor {
 
   /** Makes a process that runs already the process of an instance that does not. @throws FleetError BAD_INPUT */
   adopt(instance: Instance, identity: ProcessIdentity): void {
-    const { store, newRun } = this.#world;
+    const { newRun } = this.#world;
     if (instance.tree !== null) {
       throw new FleetError(
         "BAD_INPUT",
         `Cannot adopt into "${nameOf(instance)}": it runs, need one that does not`,
       );
     }
-    store.want([instance.key], true);
+    this.#want([instance]);
     instance.adopt({ identity, run: newRun(), cgroup: null });
   }
 
@@ -167,7 +182,7 @@ export class Supervisor {
       instances.map(({ key }) => key),
       false,
     );
-    void this.#stopInOrder(instances, isKilled);
+    void this.#stops.stop(instances, isKilled);
   }
 
   /** Starts these anew, and those that do not run; what runs and talks to them is started anew after them. */
@@ -213,12 +228,12 @@ export class Supervisor {
       this.#services.delete(name);
       this.#world.store.takeBack(name);
     }
-    await Promise.all(instances.map((instance) => this.#retire(instance)));
+    await Promise.all(instances.map((instance) => this.#retirements.retire(instance)));
   }
 
   /** Resolves when nothing runs any more. */
   async stopAll(): Promise<void> {
-    await this.#stopInOrder(this.instances, false);
+    await this.#stops.stop(this.instances, false);
   }
 
   /** Lets go of everything without touching a process. */
@@ -260,6 +275,7 @@ export class Supervisor {
   }
 
   #want(instances: readonly Instance[]): void {
+    this.#stops.withdraw(instances);
     this.#world.store.want(
       instances.map(({ key }) => key),
       true,
@@ -283,22 +299,6 @@ export class Supervisor {
     return [...others, ...instances];
   }
 
-  async #stopInOrder(instances: readonly Instance[], isKilled: boolean): Promise<void> {
-    let left = instances;
-    while (left.length > 0) {
-      const asked = new Set(left.map(({ key }) => key.service));
-      const free = new Set(mayStop(asked, this.#definitions(), () => true));
-      // Definitions that were changed meanwhile may have made a ring.
-      const now = free.size === 0 ? left : left.filter(({ key }) => free.has(key.service));
-      for (const instance of now) {
-        instance.apply({ kind: "stop" });
-        if (isKilled) instance.hurry();
-      }
-      left = left.filter((instance) => !now.includes(instance));
-      await this.#until(() => now.every(({ state }) => state.phase.kind === "stopped"));
-    }
-  }
-
   #definitions(): readonly ServiceDefinition[] {
     return this.services.map(({ definition }) => definition);
   }
@@ -312,16 +312,6 @@ export class Supervisor {
     return others.every(({ state }) => state.phase.kind === "running") ? "started" : "idle";
   }
 
-  async #retire(instance: Instance): Promise<void> {
-    this.#retiring.add(instance);
-    this.#world.store.want([instance.key], false);
-    instance.apply({ kind: "stop" });
-    await this.#until(() => instance.state.phase.kind === "stopped");
-    this.#retiring.delete(instance);
-    // It may have been defined again meanwhile.
-    if (!this.#isDefined(instance)) this.#remove(instance);
-  }
-
   #isDefined({ key }: Instance): boolean {
     return key.number <= (this.#services.get(key.service)?.definition.instances ?? 0);
   }
@@ -333,12 +323,11 @@ export class Supervisor {
     this.#noteChange();
   }
 
-  /** What was noted of a service that nobody defines any more: its processes go, too. */
-  #endForgotten(noted: NotedInstance): void {
-    const { store, host } = this.#world;
-    const tree = noted.run === null ? null : (noted.run.tree ?? host.findRun(noted.run.run));
-    store.forget(noted.key);
-    if (tree !== null) void host.kill(tree, FORGOTTEN_KILL_MS).then(() => host.forget(tree));
+  /** What is noted of an instance that nobody defines any more: it is stopped as its run was to be, and forgotten. */
+  #addForgotten({ key, run }: NotedInstance, service: KnownService | undefined): Instance {
+    const definition = service?.definition ?? this.#world.undefinedService(key.service);
+    const stop = service === undefined ? { ...definition.stop, ...run?.stop } : definition.stop;
+    return this.#add(key, { definition: { ...definition, stop }, digest: "", origin: "configured" });
   }
 
   #until(isTrue: () => boolean): Promise<void> {
@@ -365,9 +354,6 @@ export class Supervisor {
     });
   }
 }
-
-/** How long what nobody defines any more may take to go. */
-const FORGOTTEN_KILL_MS = 5_000;
 
 const byName = (services: readonly KnownService[]): Map<string, KnownService> =>
   new Map(services.map((service) => [service.definition.name, service]));

@@ -23,6 +23,7 @@ import {
   withHurry,
 } from "./probe-state.ts";
 import type { ProbeAnswers } from "./service-detail.ts";
+import type { RunProgress } from "./service-store.ts";
 
 /** What probes act through. */
 export interface ProbeWorld {
@@ -66,12 +67,15 @@ class Probing implements RunningProbes {
     this.#world = world;
     this.#watch = watch;
     this.#probes = watch.definition.probes;
-    this.#state = openProbes(this.#probes, this.#moment(), watch.ready);
-    this.#notify = openNotifyState(world.clock.monotonicMs(), watch.ready);
+    const { progress } = watch;
+    this.#state = openProbes(this.#probes, this.#moment(), progress);
+    this.#notify = openNotifyState(world.clock.monotonicMs(), progress === "ready");
     for (const name of NAMES) {
       const target = this.#probes[name]?.target;
       if (target?.kind === "log") {
-        this.#lines.set(name, watchLines(target.pattern, world.clock, watch.ready));
+        // A line that was written is not written again.
+        const wasSeen = name === "startup" ? progress !== "begun" : isReadyOnce(progress);
+        this.#lines.set(name, watchLines(target.pattern, world.clock, wasSeen));
       }
     }
   }
@@ -162,7 +166,8 @@ class Probing implements RunningProbes {
       this.#watch.onUnwell({ kind: "probe", detail: event.detail });
       return;
     }
-    if (event !== null) this.#watch.onReady(event.kind === "ready");
+    if (event?.kind === "started") this.#watch.onStarted();
+    else if (event !== null) this.#watch.onReady(event.kind === "ready");
     this.#next();
   }
 
@@ -191,6 +196,8 @@ class Probing implements RunningProbes {
     return { isWell, detail: isWell ? "it gives signs of life" : "no WATCHDOG=1 in time" };
   }
 }
+
+const isReadyOnce = (progress: RunProgress): boolean => progress === "ready" || progress === "unready";
 
 /** An interval that was jittered by a tenth, and a timer that came late, are no missing sign of life. */
 const WATCHDOG_TOLERANCE = 1.25;

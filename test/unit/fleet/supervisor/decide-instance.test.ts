@@ -159,23 +159,63 @@ describe("decideInstance() and a person's stop", () => {
   });
 
   test("that its daemon did not live to finish is finished by the next one", () => {
-    const { state, deeds } = play([{ kind: "adopted", tree: TREE, ready: true }]);
+    const { state, deeds } = play([ADOPTED]);
     expect(deeds.at(-1)).toEqual({ kind: "end", tree: TREE, gently: true });
     expect(state.phase).toMatchObject({ kind: "ending", next: "stay" });
   });
 });
 
+const ADOPTED: InstanceEvent = { kind: "adopted", tree: TREE, progress: "ready", ending: null };
+
 describe("decideInstance() and an earlier daemon's run", () => {
   const wanted: InstanceState = { ...NEW_INSTANCE, wanted: true };
 
   test("that lives is followed and not started", () => {
-    const { state, kinds } = play([{ kind: "adopted", tree: TREE, ready: true }], {}, wanted);
+    const { state, kinds } = play([ADOPTED], {}, wanted);
     expect(kinds).toEqual(["adopted", "follow", "timer"]);
     expect(state.phase).toMatchObject({ kind: "running", tree: TREE, ready: true });
   });
 
+  test("that was being started anew is ended, and started", () => {
+    const ending = { next: "start", why: { kind: "person" } } as const;
+    const events: InstanceEvent[] = [
+      { kind: "adopted", tree: TREE, progress: "ready", ending },
+      { kind: "emptied" },
+    ];
+    const { state, deeds } = play(events, {}, wanted);
+    expect(deeds).toContainEqual({ kind: "end", tree: TREE, gently: true });
+    expect(state.phase.kind).toBe("spawning");
+    const gone = play([{ kind: "lost", tree: TREE, ending }, { kind: "emptied" }], {}, wanted);
+    expect(gone.state.phase.kind).toBe("spawning");
+  });
+
+  test("that was ended for a reason is told with it, also when nobody saw its end", () => {
+    const ending = { next: "decide", why: { kind: "probe", detail: "no answer" } } as const;
+    const { state } = play([{ kind: "lost", tree: TREE, ending }, { kind: "emptied" }], {}, wanted);
+    expect([state.lastEnd, state.phase.kind]).toEqual([ending.why, "waiting"]);
+  });
+
+  test("that was ready once has no time for its start any more", () => {
+    const unready = play(
+      [{ kind: "adopted", tree: TREE, progress: "unready", ending: null }, { kind: "timer" }],
+      {},
+      wanted,
+    );
+    expect(unready.state.phase.kind).toBe("running");
+    const started = play(
+      [{ kind: "adopted", tree: TREE, progress: "started", ending: null }, { kind: "timer" }],
+      {},
+      wanted,
+    );
+    expect(started.state.phase.kind).toBe("ending");
+  });
+
   test("that has ended is emptied first and counts as a failure", () => {
-    const { state, deeds } = play([{ kind: "lost", tree: TREE }, { kind: "emptied" }], {}, wanted);
+    const { state, deeds } = play(
+      [{ kind: "lost", tree: TREE, ending: null }, { kind: "emptied" }],
+      {},
+      wanted,
+    );
     expect(deeds[0]).toEqual({ kind: "end", tree: TREE, gently: false });
     expect(state.phase.kind).toBe("waiting");
     expect(state.lastEnd).toEqual({ kind: "unknown" });

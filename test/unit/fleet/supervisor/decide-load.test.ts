@@ -5,7 +5,15 @@ import { rulesOf } from "../../../../src/fleet/supervisor/instance.ts";
 import type { NotedInstance, NotedRun } from "../../../../src/fleet/supervisor/service-store.ts";
 import { definitionOf } from "../../../helpers/memory-supervisor.ts";
 
-const RUN: NotedRun = { run: "r", tree: null, ready: false, startedWallMs: 0, digest: "" };
+const RUN: NotedRun = {
+  run: "r",
+  tree: null,
+  progress: "begun",
+  ending: null,
+  stop: null,
+  startedWallMs: 0,
+  digest: "",
+};
 const NOTED: NotedInstance = {
   key: { service: "web", number: 1, successor: false },
   wanted: true,

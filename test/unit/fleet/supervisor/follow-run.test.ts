@@ -28,7 +28,8 @@ test.each<[string, Record<string, unknown>, string[]]>([
     key: { service: "web", number: 1, successor: false },
     definition: definitionOf("web", { probes }),
     tree: { identity: { pid: 1, start: "s" }, run: "r", cgroup: null },
-    ready: false,
+    progress: "begun",
+    onStarted: () => heard.push("started"),
     onReady: () => heard.push("ready"),
     onUnwell: () => heard.push("unwell"),
     health: (onReady) => {

@@ -24,7 +24,8 @@ describe("Instance", () => {
     expect(world.store.instances()[0]?.run).toMatchObject({
       run: "run-1",
       tree: { identity: { pid: 101, start: "boot:101" }, run: "run-1", cgroup: null },
-      ready: true,
+      progress: "ready",
+      ending: null,
     });
     expect(instance.tree?.identity.pid).toBe(101);
   });

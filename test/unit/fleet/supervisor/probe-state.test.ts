@@ -11,6 +11,7 @@ import {
   withAsked,
   withHurry,
 } from "../../../../src/fleet/supervisor/probe-state.ts";
+import type { RunProgress } from "../../../../src/fleet/supervisor/service-store.ts";
 
 const probe = (given: Partial<Probe> = {}): Probe => ({
   target: { kind: "tcp", host: "127.0.0.1", port: 1 },
@@ -28,9 +29,9 @@ class Play {
   state: ProbeState;
   readonly events: ProbeEvent[] = [];
   readonly #probes: Probes;
-  constructor(given: Partial<Probes>, wasReady = false) {
+  constructor(given: Partial<Probes>, progress: RunProgress = "begun") {
     this.#probes = { startup: null, readiness: null, liveness: null, ...given };
-    this.state = openProbes(this.#probes, { nowMonoMs: 0, random: 0 }, wasReady);
+    this.state = openProbes(this.#probes, { nowMonoMs: 0, random: 0 }, progress);
   }
   due(): readonly ProbeName[] {
     return dueProbes(this.state, this.nowMs);
@@ -58,13 +59,21 @@ describe("openProbes()", () => {
   });
 
   test("openProbes() of one that was adopted ready goes on where it was", () => {
-    const play = new Play({ startup: probe(), readiness: probe(), liveness: probe() }, true);
+    const play = new Play({ startup: probe(), readiness: probe(), liveness: probe() }, "ready");
     expect([play.state.isReady, play.due()]).toEqual([true, ["readiness", "liveness"]]);
+  });
+
+  test("openProbes() of one that was adopted asks for nothing that it has done", () => {
+    const all = { startup: probe(), readiness: probe(), liveness: probe() };
+    const started = new Play(all, "started");
+    expect([started.state.isReady, started.due()]).toEqual([false, ["readiness"]]);
+    const unready = new Play(all, "unready");
+    expect([unready.state.isReady, unready.due()]).toEqual([false, ["readiness", "liveness"]]);
   });
 
   test("openProbes() waits for the delay, and a part of the interval that chance decides", () => {
     const probes = { startup: null, readiness: probe({ delayMs: 5_000 }), liveness: null };
-    const state = openProbes(probes, { nowMonoMs: 100, random: 0.5 }, false);
+    const state = openProbes(probes, { nowMonoMs: 100, random: 0.5 }, "begun");
     expect(nextProbeMonoMs(state)).toBe(5_150);
   });
 });
@@ -78,7 +87,7 @@ describe("settleProbe()", () => {
     expect([play.state.isReady, play.due()]).toEqual([true, []]);
     play.nowMs += 10;
     expect(play.due()).toEqual(["liveness"]);
-    expect(play.events).toEqual([{ kind: "ready" }]);
+    expect(play.events).toEqual([{ kind: "started" }, { kind: "ready" }]);
   });
 
   test("settleProbe() counts the startup probe as readiness where there is no other", () => {
@@ -140,7 +149,7 @@ describe("settleProbe()", () => {
 
   test("settleProbe() asks again after the interval, a tenth more or less", () => {
     const probes = { startup: null, readiness: probe(), liveness: null };
-    const asked = withAsked(openProbes(probes, { nowMonoMs: 0, random: 0 }, false), ["readiness"]);
+    const asked = withAsked(openProbes(probes, { nowMonoMs: 0, random: 0 }, "begun"), ["readiness"]);
     const answer = { name: "readiness", isWell: false, detail: "" } as const;
     const nextAt = (random: number) =>
       nextProbeMonoMs(settleProbe(asked, probes, answer, { nowMonoMs: 50, random }).state);

@@ -6,6 +6,7 @@ import { MemoryDatabase } from "../../../helpers/memory-database.ts";
 
 const WEB = { service: "web", number: 1, successor: false };
 const NEXT = { ...WEB, successor: true };
+const STOP = { signal: "SIGINT", to: "main", timeoutMs: 7 } as const;
 const TREE: ProcessTree = { identity: { pid: 7, start: "boot:7" }, run: "r", cgroup: "/group" };
 
 let database = new MemoryDatabase();
@@ -35,22 +36,28 @@ describe("ServiceStore", () => {
 
   test("keeps a run before its process is known, and its process then", () => {
     store.want([WEB], true);
-    store.noteRun(WEB, { run: "r", digest: "d", startedWallMs: 5.4 });
+    store.noteRun(WEB, { run: "r", digest: "d", startedWallMs: 5.4 }, STOP);
     expect(store.instances()[0]?.run).toEqual({
       run: "r",
       tree: null,
-      ready: false,
+      progress: "begun",
+      ending: null,
+      stop: { signal: "SIGINT", to: "main", timeoutMs: 7 },
       startedWallMs: 5,
       digest: "d",
     });
     store.noteProcess(WEB, TREE);
-    store.noteReady(WEB, true);
-    expect(store.instances()[0]?.run).toMatchObject({ tree: TREE, ready: true });
+    store.noteProgress(WEB, "ready");
+    const ending = { next: "start", why: { kind: "person" } } as const;
+    store.noteEnding(WEB, ending);
+    expect(store.instances()[0]?.run).toMatchObject({ tree: TREE, progress: "ready", ending });
+    store.noteRun(WEB, { run: "s", digest: "d", startedWallMs: 6 }, STOP);
+    expect(store.instances()[0]?.run).toMatchObject({ tree: null, progress: "begun", ending: null });
   });
 
   test("an end takes the run away and keeps what the next pause depends on", () => {
     store.want([WEB], true);
-    store.noteRun(WEB, { run: "r", digest: "d", startedWallMs: 5 });
+    store.noteRun(WEB, { run: "r", digest: "d", startedWallMs: 5 }, STOP);
     const history = { failures: 3, failedMonoMs: [1, 2, 3], isLooping: true };
     store.noteEnd(WEB, { lastEnd: { kind: "oom" }, restarts: 2, history, endedWallMs: 9 });
     expect(store.instances()[0]).toMatchObject({
@@ -65,7 +72,7 @@ describe("ServiceStore", () => {
 
   test("succeed() makes the successor the instance, in one step", () => {
     store.want([WEB, NEXT], true);
-    store.noteRun(NEXT, { run: "new", digest: "", startedWallMs: 1 });
+    store.noteRun(NEXT, { run: "new", digest: "", startedWallMs: 1 }, STOP);
     const commits = database.commits;
     store.succeed(WEB);
     expect(database.commits).toBe(commits + 1);

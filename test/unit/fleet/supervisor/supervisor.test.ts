@@ -16,6 +16,12 @@ async function begin(...services: ReturnType<typeof knownOf>[]): Promise<void> {
   await world.settle();
 }
 
+/** The daemon dies, and another one is there in its place. */
+function replaceDaemon(): void {
+  world.supervisor.detach();
+  world = new MemorySupervisor(world);
+}
+
 const find = (...names: string[]) => world.supervisor.find(names);
 
 describe("Supervisor.begin()", () => {
@@ -71,10 +77,49 @@ describe("Supervisor.begin()", () => {
 
   test("ends the processes of a service that nobody defines any more", async () => {
     await begin(knownOf("web"));
-    world = new MemorySupervisor(world);
+    replaceDaemon();
     await begin();
+    await world.clock.advance(1_000);
     expect(world.host.alive).toBe(0);
     expect(world.store.instances()).toEqual([]);
+    expect(world.told).toEqual(["web adopted", "web stopped"]);
+  });
+
+  test("stops what nobody defines any more as its run was to be stopped, and shows it until it is gone", async () => {
+    await begin(knownOf("web", { stop: { signal: "SIGINT", timeout: "30s" } }));
+    world.host.obeysTerm = false;
+    replaceDaemon();
+    await begin();
+    await world.clock.advance(20_000);
+    expect(world.states).toEqual({ web: "stopping" });
+    expect(world.host.signals).toEqual(["SIGINT 101"]);
+    await world.clock.advance(15_000);
+    expect(world.host.killed).toEqual([101]);
+    expect(world.states).toEqual({});
+  });
+
+  test("stops an instance too many as its service is to be stopped", async () => {
+    await begin(knownOf("web", { instances: 2 }));
+    replaceDaemon();
+    await begin(knownOf("web", { stop: { signal: "SIGQUIT" } }));
+    await world.clock.advance(1_000);
+    expect(world.states).toEqual({ web: "running" });
+    expect(world.host.signals).toEqual(["SIGQUIT 102"]);
+  });
+
+  test("goes on with what its forerunner was starting anew", async () => {
+    await begin(knownOf("web"));
+    world.host.obeysTerm = false;
+    world.supervisor.restart(find("web"));
+    await world.settle();
+    replaceDaemon();
+    world.supervisor.begin([knownOf("web")], NOBODY);
+    // It obeyed after all, and nobody was there to see it: 0 would be a good end.
+    world.host.end("run-1", { kind: "code", code: 0 });
+    await world.clock.advance(1_000);
+    await world.settle();
+    expect(world.states).toEqual({ web: "running" });
+    expect(world.host.spawned).toHaveLength(2);
   });
 
   test("leaves alone what nobody can read", async () => {
@@ -133,7 +178,72 @@ describe("Supervisor and dependencies", () => {
   });
 });
 
+describe("a person's stop", () => {
+  const app = (): Promise<void> => begin(knownOf("web", { depends_on: ["db"] }), knownOf("db"));
+
+  test("is not undone by a restart of what the service talks to", async () => {
+    await app();
+    world.host.obeysTerm = false;
+    world.supervisor.stop(find("web"));
+    await world.settle();
+    world.supervisor.restart(find("db"));
+    await world.clock.advance(60_000);
+    await world.settle();
+    expect(world.states).toEqual({ db: "running", web: "stopped" });
+  });
+
+  test("that had to wait ends nothing that is wanted again", async () => {
+    await app();
+    world.host.obeysTerm = false;
+    world.supervisor.stop(find());
+    await world.settle();
+    expect(world.states).toEqual({ db: "running", web: "stopping" });
+    world.supervisor.start(find());
+    await world.clock.advance(60_000);
+    await world.settle();
+    expect(world.states).toEqual({ db: "running", web: "running" });
+    world.supervisor.stop(find("web"));
+    await world.clock.advance(60_000);
+    await world.settle();
+    expect(world.states).toEqual({ db: "running", web: "stopped" });
+    expect(world.store.instances().map(({ key, wanted }) => [key.service, wanted])).toEqual([
+      ["db", true],
+      ["web", false],
+    ]);
+  });
+
+  test("asked for twice is one stop, and the second may kill", async () => {
+    await app();
+    world.host.obeysTerm = false;
+    world.supervisor.stop(find());
+    await world.settle();
+    world.supervisor.stop(find(), true);
+    await world.clock.advance(1_000);
+    await world.settle();
+    expect(world.states).toEqual({ db: "stopped", web: "stopped" });
+    expect(world.host.killed.length).toBeGreaterThan(0);
+  });
+});
+
 describe("Supervisor.redefine()", () => {
+  test("what is out, in and out again while it is being stopped goes, and can be stopped in between", async () => {
+    await begin(knownOf("web"));
+    world.host.obeysTerm = false;
+    for (const services of [[], [knownOf("web")]]) {
+      world.supervisor.redefine(services, NOBODY);
+      await world.settle();
+    }
+    await world.clock.advance(60_000);
+    await world.settle();
+    expect(world.states).toEqual({ web: "running" });
+    expect(find("web")).toHaveLength(1);
+    world.supervisor.redefine([], NOBODY);
+    await world.clock.advance(60_000);
+    await world.settle();
+    expect(world.states).toEqual({});
+    expect(world.store.instances()).toEqual([]);
+  });
+
   test("starts what is new, stops and forgets what is gone, and leaves what runs", async () => {
     await begin(knownOf("web"), knownOf("old"));
     world.supervisor.redefine([knownOf("web", { command: ["/bin/false"] }), knownOf("new")], NOBODY);

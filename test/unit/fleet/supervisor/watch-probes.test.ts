@@ -3,6 +3,7 @@ import type { NotifyReceiver, ProbeAnswer, ProbeQuestion } from "../../../../src
 import { DEFAULT_SETTINGS } from "../../../../src/fleet/settings/defaults.ts";
 import type { ProbeWatch } from "../../../../src/fleet/supervisor/instance-world.ts";
 import { parseServiceDefinition } from "../../../../src/fleet/supervisor/parse-service.ts";
+import type { RunProgress } from "../../../../src/fleet/supervisor/service-store.ts";
 import { needsNotify, watchdogMs, watchProbes } from "../../../../src/fleet/supervisor/watch-probes.ts";
 import { FakeClock, settle } from "../../../helpers/fake-clock.ts";
 
@@ -21,12 +22,13 @@ class Scene {
   hear: (text: string, pid: number) => void = () => undefined;
   canAsk = true;
 
-  start(probes: Record<string, unknown>, ready = false) {
+  start(probes: Record<string, unknown>, progress: RunProgress = "begun") {
     const watch: ProbeWatch = {
       definition: definitionWith(probes),
       key: { service: "web", number: 1, successor: false },
       tree: { identity: { pid: 7, start: "s" }, run: "run", cgroup: null },
-      ready,
+      progress,
+      onStarted: () => this.told.push("started"),
       onReady: (value) => this.told.push(value ? "ready" : "not ready"),
       onUnwell: (why) => this.told.push(why.kind === "probe" ? why.detail : why.kind),
     };
