@@ -10,9 +10,9 @@ import { defineKillTests } from "../helpers/kill-suite.ts";
 import { eventually } from "../helpers/temp-git.ts";
 
 defineKillTests({
-  sends: 130,
+  sends: 90,
   sendersDaemon: 12,
-  receiver: 60,
+  receiver: 40,
   inits: 3,
   founders: 2,
   compactions: 3,

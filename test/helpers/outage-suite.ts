@@ -1,9 +1,9 @@
 // A fleet of three over a real network protocol whose remote fails in every way a network can fail, one after the
 // other: refused, silent, one byte a second, cut off in the middle. Times of the configuration are divided by ten.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { canServe, ProxiedFleet, type ServerName, type Transport } from "../helpers/proxied-fleet.ts";
-import { eventually } from "../helpers/temp-git.ts";
-import { until } from "../helpers/wire-fleet.ts";
+import { canServe, ProxiedFleet, type ServerName, type Transport } from "./proxied-fleet.ts";
+import { eventually } from "./temp-git.ts";
+import { until } from "./wire-fleet.ts";
 
 /** The defaults divided by ten; a handshake of ssh on a busy machine has to fit into the deadlines. */
 const CONFIGURATION = `
@@ -21,7 +21,12 @@ const FAULTS: Readonly<Record<Transport, readonly Fault[]>> = {
   http: ["refuse", "slow"],
 };
 
-describe.each<Transport>(["ssh", "http"])("a remote over %s", (transport) => {
+/** A file each: they wait most of the time, and two that wait do so together. */
+export function defineOutage(transport: Transport): void {
+  describe(`a remote over ${transport}`, () => outageOf(transport));
+}
+
+function outageOf(transport: Transport): void {
   const served = canServe(transport);
   let fleet: ProxiedFleet;
   const sent: string[] = [];
@@ -102,4 +107,4 @@ describe.each<Transport>(["ssh", "http"])("a remote over %s", (transport) => {
   async function problemsOf(server: ServerName): Promise<readonly { text: string }[]> {
     return (await fleet.json(server, "status"))["problems"] as { text: string }[];
   }
-});
+}
