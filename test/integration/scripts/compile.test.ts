@@ -52,6 +52,19 @@ test("compile() tells in the metafile which files are loaded late", () => {
   expect(kinds).toEqual(["dynamic-import"]);
 });
 
+test("compile() leaves citty able to run a command, with the words as they are", async () => {
+  const entry = join(folder, "command.ts");
+  await Bun.write(
+    entry,
+    `import { defineCommand, runCommand } from ${JSON.stringify(Bun.resolveSync("citty", import.meta.dir))};
+     const command = defineCommand({ run: ({ rawArgs }) => console.log(JSON.stringify(rawArgs)) });
+     await runCommand(command, { rawArgs: ["--to", "a b", "--"] });`,
+  );
+  const outFile = join(folder, "command-out", name);
+  await compile({ entry, outFile, version: "1.2.3" });
+  expect(JSON.parse(Bun.spawnSync([outFile]).stdout.toString())).toEqual(["--to", "a b", "--"]);
+});
+
 test("compile() rejects a source that does not bundle, and leaves nothing behind", async () => {
   const entry = join(folder, "broken.ts");
   await Bun.write(entry, 'import "./gone.ts";');
