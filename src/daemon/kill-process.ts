@@ -1,5 +1,4 @@
-/** Ports and processes of this machine, for whoever asks: commands, the daemon, programs that use the library. */
-import type { Listener } from "../base/ports/process-table.ts";
+/** Ends processes, by id and by the port they listen on, for whoever asks. */
 import {
   endProcess,
   type FreePortAnswer,
@@ -16,14 +15,6 @@ import { openProcessTable } from "../platform/processes/process-table.ts";
 export const KILL_DEFAULTS = { force: false, dryRun: false, termMs: 10_000, killMs: 5_000 } as const;
 
 type Asked = Partial<KillOptions> & Pick<KillOptions, "signal">;
-
-/** Who listens on exactly `port`, TCP and UDP, IPv4 and IPv6, on whichever address of this machine. */
-export const findListeners = async (port: number): Promise<readonly Listener[]> =>
-  (await openProcessTable()).listeners(port);
-
-/** Who listens anywhere, in the order of ports. */
-export const listListeners = async (): Promise<readonly Listener[]> =>
-  (await openProcessTable()).listeners(null);
 
 /** Ends one process under the rules of killing. */
 export const killByPid = async (pid: number, options: Asked): Promise<KillAnswer> =>

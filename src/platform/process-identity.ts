@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { readStat } from "./processes/linux-stat.ts";
-import { liveProcesses, readFileOrNull, startOf } from "./processes/linux-table.ts";
+import { liveProcesses, startOf, variablesOf } from "./processes/linux-table.ts";
 import { PS_ENVIRONMENT } from "./processes/ps-output.ts";
 
 /**
@@ -29,7 +29,3 @@ export function groupsWithVariable(name: string, value: string): number[] {
     .map(({ group }) => group);
   return [...new Set(groups)];
 }
-
-/** What a process was started with, as "NAME=value"; nothing for what may not be read. Linux only. */
-export const variablesOf = (pid: number): readonly string[] =>
-  readFileOrNull(`/proc/${pid}/environ`)?.toString("latin1").split("\0") ?? [];

@@ -1,4 +1,4 @@
-import { variablesOf } from "./process-identity.ts";
+import { variablesOf } from "./processes/linux-table.ts";
 
 const MARK = "FLEETD_INSTANCE_OF";
 

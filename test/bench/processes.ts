@@ -1,6 +1,6 @@
 import pidusage from "pidusage";
 import type { ProcessRow } from "../../src/base/ports/process-table.ts";
-import { findListeners } from "../../src/daemon/kill-process.ts";
+import { findListeners } from "../../src/daemon/find-listeners.ts";
 import { sumTrees, type UsageLook, usageOf } from "../../src/fleet/supervisor/sum-usage.ts";
 import { openUsageSource } from "../../src/platform/processes/process-table.ts";
 import type { Bench, Context } from "./context.ts";

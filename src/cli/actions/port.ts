@@ -1,8 +1,8 @@
 import { EXIT_CODES } from "../../base/errors.ts";
 import type { Listener, SocketProtocol } from "../../base/ports/process-table.ts";
-import { findListeners, listListeners } from "../../daemon/kill-process.ts";
+import { findListeners, listListeners } from "../../daemon/find-listeners.ts";
 import { findOwningContainers } from "../../platform/containers/container-owners.ts";
-import { listenerToJson, ofProtocol, renderListeners, toPort } from "../listener-view.ts";
+import { type ContainersByPid, listenerToJson, ofProtocol, toPort } from "../listener-view.ts";
 import { printJson, printText } from "../output/print-answer.ts";
 
 /** The arguments of `port list`, as typed. */
@@ -25,7 +25,7 @@ export async function showPort(args: PortArguments): Promise<number> {
   const toJson = (one: Listener): Record<string, unknown> => listenerToJson(one, containers);
   if (args.json) printJson("port", { port, listeners: listeners.map(toJson) });
   else if (listeners.length === 0) printText(`Nobody listens on port ${port}`);
-  else printText(renderListeners(listeners, args, containers));
+  else await printTable(listeners, args, containers);
   return listeners.length === 0 ? EXIT_CODES.FAILED : 0;
 }
 
@@ -35,6 +35,16 @@ export async function listPorts(args: PortListArguments): Promise<void> {
   const containers = await findOwningContainers(listeners);
   const toJson = (one: Listener): Record<string, unknown> => listenerToJson(one, containers);
   if (args.json) printJson("port.list", { listeners: listeners.map(toJson) });
-  else
-    printText(listeners.length === 0 ? "Nobody listens here" : renderListeners(listeners, args, containers));
+  else if (listeners.length === 0) printText("Nobody listens here");
+  else await printTable(listeners, args, containers);
+}
+
+/** Loaded when it is needed: a program that asks for JSON asks often. */
+async function printTable(
+  listeners: readonly Listener[],
+  args: PortListArguments,
+  containers: ContainersByPid,
+): Promise<void> {
+  const { renderListeners } = await import("../output/listener-table.ts");
+  printText(renderListeners(listeners, args, containers));
 }

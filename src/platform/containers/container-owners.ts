@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs";
 import type { Listener } from "../../base/ports/process-table.ts";
 import { hasCode, isDenied } from "../io-error.ts";
-import { Engine, engineSocket } from "./engine.ts";
 
 /** A container. Null: the engine does not tell, or there is none that could be asked. */
 export interface OwningContainer {
@@ -58,6 +57,7 @@ function containerIdOf(pid: number): string | null {
 
 async function listContainers(): Promise<readonly Listed[]> {
   try {
+    const { Engine, engineSocket } = await import("./engine.ts");
     const engine = new Engine(() => engineSocket());
     const signal = AbortSignal.timeout(ANSWER_MS);
     return await engine.ask<Listed[]>({ method: "GET", path: "/containers/json", signal });

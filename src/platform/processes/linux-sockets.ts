@@ -22,10 +22,9 @@ const WAITING = { tcp: "0A", udp: "07" } as const;
 export async function readListening(
   port: number | null,
   only: SocketProtocol | null = null,
-  askKernel: () => Promise<ListeningSocket[] | null> = askTcpListeners,
+  askKernel: (port: number | null) => Promise<ListeningSocket[] | null> = askTcpListeners,
 ): Promise<ListeningSocket[]> {
-  const asked = only === "udp" ? [] : await askKernel();
-  const tcp = asked?.filter((socket) => port === null || socket.port === port) ?? readFiles("tcp", port);
+  const tcp = only === "udp" ? [] : ((await askKernel(port)) ?? readFiles("tcp", port));
   return only === "tcp" ? tcp : [...tcp, ...readFiles("udp", port)];
 }
 

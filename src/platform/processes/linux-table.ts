@@ -15,6 +15,10 @@ export interface LiveProcess {
 /** The ids of all processes. */
 export const listPids = (): string[] => readdirSync("/proc").filter((name) => /^\d+$/.test(name));
 
+/** The id that was given away last: the same twice, and nothing was started between. Empty where that is not told. */
+export const newestPid = (): string =>
+  readFileOrNull("/proc/loadavg")?.toString("latin1").trim().split(" ").at(-1) ?? "";
+
 /** All processes but zombies, which hold no file and do nothing. */
 export function liveProcesses(): LiveProcess[] {
   return listPids().flatMap((pid) => {
@@ -84,6 +88,10 @@ function pageOfVector(vector: Buffer | null): number | null {
   }
   return null;
 }
+
+/** What a process was started with, as "NAME=value"; nothing for what may not be read. */
+export const variablesOf = (pid: number): readonly string[] =>
+  readFileOrNull(`/proc/${pid}/environ`)?.toString("latin1").split("\0") ?? [];
 
 /** Null for what is gone meanwhile, or may not be read. */
 export function readFileOrNull(path: string): Buffer | null {

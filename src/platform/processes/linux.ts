@@ -1,9 +1,8 @@
 import type { ProcessTable } from "../../base/ports/process-table.ts";
-import { variablesOf } from "../process-identity.ts";
 import { detailsOf } from "./linux-details.ts";
 import { findLinuxListeners } from "./linux-listeners.ts";
 import { readListening } from "./linux-sockets.ts";
-import { listRows, readRow } from "./linux-table.ts";
+import { listRows, readRow, variablesOf } from "./linux-table.ts";
 import { sendSignal } from "./send-signal.ts";
 import { SERVICE_RUN_VARIABLE } from "./service-run.ts";
 

@@ -6,6 +6,7 @@
  */
 import { formatIpv4, formatIpv6 } from "./format-address.ts";
 import type { ListeningSocket } from "./linux-sockets.ts";
+import { openSocketCalls, type SocketCalls } from "./socket-calls.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
@@ -33,43 +34,31 @@ const MESSAGE_BYTES = 72;
 /** A dump comes in pieces of at most 32 KiB. */
 const REPLY_BYTES = 32 * 1024;
 
-type Calls = Awaited<ReturnType<typeof openCalls>>;
-
-/** Loaded when it is needed: programs that use the library may run in Node, which has no such thing. */
-async function openCalls() {
-  const { openLibc } = await import("../libc.ts");
-  return openLibc({
-    socket: { args: ["int", "int", "int"], returns: "int" },
-    send: { args: ["int", "ptr", "u64", "int"], returns: "i64" },
-    recv: { args: ["int", "ptr", "u64", "int"], returns: "i64" },
-    close: { args: ["int"], returns: "int" },
-  });
-}
-
-let calls: Promise<Calls | null> | undefined;
-
-/** All of them, IPv4 and IPv6; null where the kernel is not to be asked this way. */
-export async function askTcpListeners(): Promise<ListeningSocket[] | null> {
-  // A system that forbids memory which is both written and run has none.
-  calls ??= openCalls().catch(() => null);
-  const opened = await calls;
-  if (opened === null) return null;
-  const socket = opened.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG);
-  if (socket < 0) return null;
+/** Those of `port`, or (null) all of them, IPv4 and IPv6; null where the kernel is not to be asked this way. */
+export async function askTcpListeners(port: number | null): Promise<ListeningSocket[] | null> {
+  const c = (await openSocketCalls())?.c;
+  const socket = c?.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG) ?? -1;
+  if (c === undefined || socket < 0) return null;
   try {
-    const [four, six] = [dump(opened, socket, AF_INET), dump(opened, socket, AF_INET6)];
-    return four === null || six === null ? null : [...four, ...six];
+    const [four, six] = [AF_INET, AF_INET6].map((family) => dump(c, socket, { family, port }));
+    return four && six ? [...four, ...six] : null;
   } finally {
-    opened.close(socket);
+    c.close(socket);
   }
 }
 
-function dump({ send, recv }: Calls, socket: number, family: number): ListeningSocket[] | null {
+/** Which sockets. */
+interface Wanted {
+  readonly family: number;
+  readonly port: number | null;
+}
+
+function dump({ send, recv }: SocketCalls["c"], socket: number, wanted: Wanted): ListeningSocket[] | null {
   const request = Buffer.alloc(REQUEST_BYTES);
   request.writeUInt32LE(REQUEST_BYTES, 0);
   request.writeUInt16LE(SOCK_DIAG_BY_FAMILY, 4);
   request.writeUInt16LE(REQUEST_DUMP, 6);
-  request.writeUInt8(family, HEADER_BYTES);
+  request.writeUInt8(wanted.family, HEADER_BYTES);
   request.writeUInt8(IPPROTO_TCP, HEADER_BYTES + 1);
   request.writeUInt32LE(LISTENING, HEADER_BYTES + 4);
   if (Number(send(socket, request, REQUEST_BYTES, 0)) !== REQUEST_BYTES) return null;
@@ -79,19 +68,21 @@ function dump({ send, recv }: Calls, socket: number, family: number): ListeningS
     // Never waits for long: the kernel fills it before `send` returns, or when the piece before was taken.
     const got = Number(recv(socket, reply, REPLY_BYTES, 0));
     if (got < HEADER_BYTES) return null;
-    const end = readPiece(reply.subarray(0, got), found);
+    const end = readPiece(reply.subarray(0, got), wanted.port, found);
     if (end !== null) return end ? found : null;
   }
 }
 
 /** Adds what a piece holds; true: it was the last, false: the kernel refuses, null: there is more. */
-function readPiece(piece: Buffer, found: ListeningSocket[]): boolean | null {
+function readPiece(piece: Buffer, port: number | null, found: ListeningSocket[]): boolean | null {
   for (let at = 0; at + HEADER_BYTES <= piece.length; ) {
     const [bytes, kind] = [piece.readUInt32LE(at), piece.readUInt16LE(at + 4)];
     if (kind === NLMSG_DONE) return true;
     if (kind === NLMSG_ERROR || bytes < HEADER_BYTES) return false;
     const body = piece.subarray(at + HEADER_BYTES, at + bytes);
-    if (body.length >= MESSAGE_BYTES) found.push(readSocket(body));
+    // Most are not asked for, and understanding hundreds of them takes a program that has just begun some milliseconds.
+    const isMeant = body.length >= MESSAGE_BYTES && (port === null || body.readUInt16BE(PORT) === port);
+    if (isMeant) found.push(readSocket(body));
     // The next one begins at a multiple of four.
     at += (bytes + 3) & ~3;
   }

@@ -13,6 +13,7 @@ import {
 } from "../../../src/platform/processes/lsof-output.ts";
 import { PS_COLUMNS, parseCpuTime, parsePs } from "../../../src/platform/processes/ps-output.ts";
 import { runTool } from "../../../src/platform/processes/run-tool.ts";
+import { findHolders } from "../../../src/platform/processes/socket-holders.ts";
 import {
   PROCESS_ENTRY_BYTES,
   parseProcessEntry,
@@ -191,6 +192,15 @@ describe("Linux", () => {
       expect(asked).toHaveLength(1);
       expect(await readListening(port, "tcp", () => Promise.resolve(null))).toEqual(asked);
     }
+  });
+
+  test.skipIf(!isLinux)("findHolders() finds the same with calls of its own and without", async () => {
+    const holder = await holders.start({ heirs: 2 });
+    const [socket] = await readListening(holder.port, "tcp");
+    const inodes = new Set([socket?.inode ?? ""]);
+    const found = await findHolders(inodes);
+    expect(found.get(socket?.inode ?? "")).toHaveLength(3);
+    expect(await findHolders(inodes, () => Promise.resolve(null))).toEqual(found);
   });
 
   test("parseStat() understands names with anything in them, and nothing else", () => {
