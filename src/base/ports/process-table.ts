@@ -82,8 +82,14 @@ export interface ProcessTable {
 
 /** Looks at the same processes again and again, and keeps what makes the next look cheap. */
 export interface UsageSource {
+  /** All processes. */
   list(): Promise<readonly ProcessRow[]>;
   /** As `ProcessTable.pick`; keeps something of those that were named last. */
   pick(pids: readonly number[]): Promise<readonly ProcessRow[]>;
+  /**
+   * Those of `pids` that are there, and all that came into being since the last call of this or of `list`: whoever knows
+   * a tree from before knows it now. Where the system does not tell who is new it is all processes.
+   */
+  follow(pids: readonly number[]): Promise<readonly ProcessRow[]>;
   close(): void;
 }

@@ -263,7 +263,7 @@ export class Supervision {
 
   #checkMemory(instance: Instance): void {
     const { memoryBytes } = instance.definition.limits;
-    const { usage } = this.#usage.of(instance.run?.run);
+    const usage = memoryBytes === null ? null : this.#usage.lastOf(instance.run?.run);
     if (memoryBytes === null || usage === null || usage.residentBytes <= memoryBytes) return;
     const [used, allowed] = [usage.residentBytes, memoryBytes].map((bytes) => Math.round(bytes / 1024 ** 2));
     instance.apply({ kind: "unwell", why: { kind: "memory", detail: `${used} MiB of ${allowed} MiB` } });

@@ -12,10 +12,9 @@ export interface UsageLook {
 /** What a tree uses. `cpuMs` holds only what lives: it falls when a child ends. */
 interface TreeSum {
   readonly cpuMs: number;
-  /** By process, so that one that ended does not count against the others. */
-  readonly cpuByProcess: ReadonlyMap<string, number>;
   readonly residentBytes: number;
-  readonly processes: number;
+  /** By id, so that one that ended does not count against the others. */
+  readonly processes: ReadonlyMap<number, ProcessRow>;
 }
 
 /**
@@ -41,11 +40,11 @@ export function sumTrees(
     found.set(row.pid, run);
     return run;
   };
-  const members = new Map<string, ProcessRow[]>(trees.map(({ run }) => [run, []]));
+  const members = new Map(trees.map(({ run }) => [run, new Map<number, ProcessRow>()]));
   for (const row of rows) {
     if (row.state === "dead") continue;
     const run = runOf(row);
-    if (run !== null) members.get(run)?.push(row);
+    if (run !== null) members.get(run)?.set(row.pid, row);
   }
   return { atMonoMs, sums: new Map([...members].map(([run, rowsOf]) => [run, sumOf(rowsOf)])) };
 }
@@ -53,10 +52,15 @@ export function sumTrees(
 /** What the tree of `run` uses now; null where there is none. Processor time is a rate, so it takes two looks. */
 export function usageOf(run: string, look: UsageLook, before: UsageLook | null): TreeUsage | null {
   const sum = look.sums.get(run);
-  if (sum === undefined || sum.processes === 0) return null;
+  if (sum === undefined || sum.processes.size === 0) return null;
   const { cpuMs, residentBytes, processes } = sum;
-  return { cpus: rateOf(sum, before?.sums.get(run) ?? null, look, before), cpuMs, residentBytes, processes };
+  const cpus = rateOf(sum, before?.sums.get(run) ?? null, look, before);
+  return { cpus, cpuMs, residentBytes, processes: processes.size };
 }
+
+/** All processes that were found to be of a tree. */
+export const membersOf = ({ sums }: UsageLook): number[] =>
+  [...sums.values()].flatMap(({ processes }) => [...processes.keys()]);
 
 function rateOf(
   now: TreeSum,
@@ -67,13 +71,18 @@ function rateOf(
   const passedMs = look.atMonoMs - (before?.atMonoMs ?? look.atMonoMs);
   if (earlier === null || passedMs <= 0) return null;
   let usedMs = 0;
-  for (const [key, cpuMs] of now.cpuByProcess) usedMs += cpuMs - (earlier.cpuByProcess.get(key) ?? 0);
+  for (const [pid, { start, cpuMs }] of now.processes) {
+    const other = earlier.processes.get(pid);
+    usedMs += (cpuMs ?? 0) - (other?.start === start ? (other?.cpuMs ?? 0) : 0);
+  }
   return Math.max(0, usedMs) / passedMs;
 }
 
-const sumOf = (rows: readonly ProcessRow[]): TreeSum => ({
-  cpuMs: rows.reduce((sum, { cpuMs }) => sum + (cpuMs ?? 0), 0),
-  cpuByProcess: new Map(rows.map(({ pid, start, cpuMs }) => [`${pid}:${start}`, cpuMs ?? 0])),
-  residentBytes: rows.reduce((sum, { residentBytes }) => sum + (residentBytes ?? 0), 0),
-  processes: rows.length,
-});
+function sumOf(processes: ReadonlyMap<number, ProcessRow>): TreeSum {
+  let [cpuMs, residentBytes] = [0, 0];
+  for (const row of processes.values()) {
+    cpuMs += row.cpuMs ?? 0;
+    residentBytes += row.residentBytes ?? 0;
+  }
+  return { cpuMs, residentBytes, processes };
+}

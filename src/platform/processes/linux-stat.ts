@@ -42,24 +42,35 @@ const EXIT_STATUS = 49;
 export function parseStat(line: string): LinuxStat | null {
   const [open, close] = [line.indexOf("("), line.lastIndexOf(")")];
   if (open === -1 || close < open) return null;
-  const fields = line.slice(close + 2).split(" ", RESIDENT_PAGES + 1);
-  const startTicks = fields[START];
-  if (startTicks === undefined) return null;
-  const state = fields[STATE] ?? "";
+  const field = fieldsFrom(line, close + 2);
+  const state = field(STATE);
+  const [parent, group, session] = [Number(field(PARENT)), Number(field(GROUP)), Number(field(SESSION))];
+  const ticks = Number(field(USER_TICKS)) + Number(field(SYSTEM_TICKS));
+  const startTicks = field(START);
+  if (startTicks === "") return null;
   return {
     pid: Number.parseInt(line, 10),
     name: decodeName(line.slice(open + 1, close)),
     state,
-    parent: Number(fields[PARENT]),
-    group: Number(fields[GROUP]),
-    session: Number(fields[SESSION]),
-    cpuMs: (Number(fields[USER_TICKS]) + Number(fields[SYSTEM_TICKS])) * TICK_MS,
+    parent,
+    group,
+    session,
+    cpuMs: ticks * TICK_MS,
     startTicks,
-    residentPages: Number(fields[RESIDENT_PAGES]),
-    // Far behind the others, and of no interest while it runs.
-    exitStatus: isDeadState(state)
-      ? Number(line.slice(close + 2).split(" ", EXIT_STATUS + 1)[EXIT_STATUS])
-      : 0,
+    residentPages: Number(field(RESIDENT_PAGES)),
+    // Of no interest while it runs.
+    exitStatus: isDeadState(state) ? Number(field(EXIT_STATUS)) : 0,
+  };
+}
+
+/** Answers fields by their place, asked for in rising order; empty behind the last. Taking all apart costs three times as much. */
+function fieldsFrom(line: string, first: number): (place: number) => string {
+  let [at, here] = [first, 0];
+  return (place) => {
+    for (; here < place && at !== 0; here += 1) at = line.indexOf(" ", at) + 1;
+    if (at === 0) return "";
+    const end = line.indexOf(" ", at);
+    return end === -1 ? line.slice(at) : line.slice(at, end);
   };
 }
 

@@ -20,7 +20,15 @@ export async function openProcessTable(): Promise<ProcessTable> {
 
 /** The same for whoever asks each second what processes use. Close it. */
 export async function openUsageSource(): Promise<UsageSource> {
-  if (process.platform === "linux") return new (await import("./stat-files.ts")).StatFiles();
+  if (process.platform === "linux") return await openLinuxUsage();
   const { list, pick } = await openProcessTable();
-  return { list, pick, close: () => undefined };
+  return { list, pick, follow: list, close: () => undefined };
+}
+
+async function openLinuxUsage(): Promise<UsageSource> {
+  const [{ StatFiles }, { openProcessorClock }] = await Promise.all([
+    import("./stat-files.ts"),
+    import("./processor-clock.ts"),
+  ]);
+  return new StatFiles(await openProcessorClock());
 }

@@ -19,10 +19,14 @@ const INFO_BYTES = 64;
 const INFO_EXIT_CODE_AT = 60;
 
 const PR_SET_CHILD_SUBREAPER = 36;
+const P_ALL = 0;
 const P_PID = 1;
 const WNOHANG = 1;
 const WEXITED = 4;
+const WNOWAIT = 0x0100_0000;
 const SIGINFO_BYTES = 128;
+/** Of the child that the answer is about; 0: there is none. */
+const SIGINFO_PID_AT = 16;
 
 const RLIMIT_RTTIME = 15;
 const NO_LIMIT = 2n ** 64n - 1n;
@@ -49,6 +53,8 @@ export interface LinuxCalls {
   endedOf(handles: readonly number[]): boolean[];
   /** The wait status of a process that was collected by its parent, whoever that is; null: the kernel does not tell (any more, or yet). */
   statusOfCollected(handle: number): number | null;
+  /** Whether a child of this process is a zombie; costs next to nothing, however many children there are. */
+  hasZombie(): boolean;
   /** Collects a zombie among the children of this process. */
   collect(pid: number): void;
   /** Makes this process the parent of the orphans among its descendants, or lets the system have them again. */
@@ -91,6 +97,11 @@ export function openLinuxCalls(): LinuxCalls {
       if (c.ioctl(handle, PIDFD_GET_INFO, bytes) !== 0) return null;
       const isTold = (info.getBigUint64(0, true) & PIDFD_INFO_EXIT) !== 0n;
       return isTold ? info.getInt32(INFO_EXIT_CODE_AT, true) : null;
+    },
+    hasZombie() {
+      const info = new Uint8Array(SIGINFO_BYTES);
+      const isAnswered = c.waitid(P_ALL, 0, info, WNOHANG | WEXITED | WNOWAIT) === 0;
+      return isAnswered && new DataView(info.buffer).getInt32(SIGINFO_PID_AT, true) !== 0;
     },
     collect: (pid) => void c.waitid(P_PID, pid, new Uint8Array(SIGINFO_BYTES), WNOHANG | WEXITED),
     adoptOrphans: (value) => void c.prctl(PR_SET_CHILD_SUBREAPER, Number(value), 0, 0, 0),

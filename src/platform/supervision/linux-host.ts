@@ -15,19 +15,13 @@ import type {
   SpawnRequest,
 } from "../../base/ports/process-host.ts";
 import { isDenied } from "../io-error.ts";
+import { newestPid } from "../processes/linux-table.ts";
 import type { ControlGroups } from "./control-groups.ts";
 import { exitOfChild, signalNumber } from "./exits.ts";
 import { killTree } from "./kill-tree.ts";
 import type { LinuxCalls } from "./linux-calls.ts";
 import { isSame, LinuxExits } from "./linux-exits.ts";
-import {
-  isDead,
-  type LinuxProcess,
-  newestPid,
-  pidsNewestFirst,
-  readProcess,
-  startText,
-} from "./linux-processes.ts";
+import { isDead, type LinuxProcess, pidsNewestFirst, readProcess, startText } from "./linux-processes.ts";
 import { areOfRun, markOfRun, signsOf, TreeFinder, TreeView } from "./linux-tree.ts";
 import { LinuxZombies } from "./linux-zombies.ts";
 import { RUN_VARIABLE } from "./run-variable.ts";
@@ -161,7 +155,9 @@ export class LinuxHost implements ProcessHost {
   }
 
   reap(): void {
-    const rows = this.#zombies === null ? [] : [...this.#lookAgain().processes.values()];
+    // Mostly there is none, and then nobody has to be looked at.
+    const hasZombie = this.#parts.calls?.hasZombie() === true;
+    const rows = hasZombie ? [...this.#lookAgain().processes.values()] : [];
     this.#zombies?.look(
       rows.filter((row) => row.parent === process.pid && row.state === "Z" && !children.has(row.pid)),
     );

@@ -35,9 +35,6 @@ export const pidsNewestFirst = (): number[] =>
     .filter(Number.isInteger)
     .sort((left, right) => right - left);
 
-/** The id that was given away last: the same twice, and nothing was started between. */
-export const newestPid = (): string => readOrNull("/proc/loadavg")?.trim().split(" ").at(-1) ?? "";
-
 /** The value of a variable that it was started with; null where it has none, or may not be looked into. */
 export function variableOf(pid: number, name: string): string | null {
   const found = (readOrNull(`/proc/${pid}/environ`) ?? "")

@@ -4,15 +4,8 @@
  * Each of these is looked at, and what was once seen to belong is remembered.
  */
 import type { ProcessTree } from "../../base/ports/process-host.ts";
-import {
-  isDead,
-  type LinuxProcess,
-  markOf,
-  newestPid,
-  readProcesses,
-  ticksOf,
-  variableOf,
-} from "./linux-processes.ts";
+import { newestPid } from "../processes/linux-table.ts";
+import { isDead, type LinuxProcess, markOf, readProcesses, ticksOf, variableOf } from "./linux-processes.ts";
 import { RUN_VARIABLE } from "./run-variable.ts";
 
 /** Far beyond any time that a process could use up (the limit counts microseconds): 2^62, and 60 bits of the run. */

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { startOfProcess } from "../../../src/platform/process-identity.ts";
 import { liveProcesses } from "../../../src/platform/processes/linux-table.ts";
 import { openProcessTable, openUsageSource } from "../../../src/platform/processes/process-table.ts";
+import { openProcessorClock } from "../../../src/platform/processes/processor-clock.ts";
+import { StatFiles } from "../../../src/platform/processes/stat-files.ts";
 import { Holders } from "../../helpers/listening.ts";
 import { untilHolds } from "../../helpers/temp-git.ts";
 import { processTableContract } from "./process-table.contract.ts";
@@ -59,6 +61,46 @@ describe.skipIf(!isLinux)("Linux", () => {
       expect(await pids(first.pid, second.pid)).toEqual([second.pid]);
       expect(await pids()).toEqual([]);
       expect((await source.list()).some(({ pid }) => pid === second.pid)).toBe(true);
+    } finally {
+      source.close();
+    }
+  });
+
+  test("a usage source follows those it is told, and whoever is new", async () => {
+    const source = await openUsageSource();
+    try {
+      const first = holders.spawn([sleep, "60"]);
+      await source.list();
+      const second = holders.spawn([sleep, "60"]);
+      const pids = async (...known: number[]) => (await source.follow(known)).map(({ pid }) => pid);
+      expect(await pids()).toContain(second.pid);
+      const later = await pids(first.pid);
+      expect(later).toContain(first.pid);
+      expect(later).not.toContain(second.pid);
+      expect(await pids(second.pid, first.pid)).toEqual(expect.arrayContaining([first.pid, second.pid]));
+    } finally {
+      source.close();
+    }
+  });
+
+  test.each([
+    ["with the clock of each process", openProcessorClock],
+    ["without", () => Promise.resolve(null)],
+  ])("a usage source sees what a process has become, %s", async (how, openClock) => {
+    const source = new StatFiles(await openClock());
+    try {
+      const go = join(folder, `go ${how}`);
+      const script = 'while ! test -e "$0"; do sleep 0.05; done; exec sleep 60';
+      const child = holders.spawn(["sh", "-c", script, go]);
+      await untilHolds(async () => (await source.pick([child.pid]))[0]?.name === "sh", 30_000);
+      const row = async () => (await source.pick([child.pid]))[0];
+      for (const _ of [1, 2, 3]) expect((await row())?.name).toBe("sh");
+      await Bun.write(go, "");
+      await untilHolds(async () => (await row())?.name === "sleep", 30_000);
+      const busy = holders.spawn([process.execPath, "-e", "for (;;);"]);
+      const cpuMs = async () => (await source.pick([busy.pid]))[0]?.cpuMs ?? 0;
+      await untilHolds(async () => (await cpuMs()) > 200, 60_000);
+      expect(await row()).toMatchObject({ name: "sleep", parent: process.pid });
     } finally {
       source.close();
     }

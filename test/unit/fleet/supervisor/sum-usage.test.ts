@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { ProcessRow } from "../../../../src/base/ports/process-table.ts";
-import { sumTrees, usageOf } from "../../../../src/fleet/supervisor/sum-usage.ts";
+import { membersOf, sumTrees, usageOf } from "../../../../src/fleet/supervisor/sum-usage.ts";
 
 const row = (pid: number, parent: number, more: Partial<ProcessRow> = {}): ProcessRow => ({
   pid,
@@ -52,6 +52,18 @@ test("usageOf() makes a rate of two looks, and a child that ended costs the othe
   const before = sumTrees([row(10, 1, { cpuMs: 100 }), row(11, 10, { cpuMs: 900 })], [tree(10)], 1_000);
   const after = sumTrees([row(10, 1, { cpuMs: 600 }), row(12, 10, { cpuMs: 250 })], [tree(10)], 2_000);
   expect(usageOf("run10", after, before)?.cpus).toBe(0.75);
+});
+
+test("usageOf() counts nothing of the process that had an id before", () => {
+  const before = sumTrees([row(10, 1), row(11, 10, { cpuMs: 900 })], [tree(10)], 1_000);
+  const other = row(11, 10, { cpuMs: 1_000, start: "later" });
+  const after = sumTrees([row(10, 1), other], [tree(10)], 2_000);
+  expect(usageOf("run10", after, before)?.cpus).toBe(1);
+});
+
+test("membersOf() names all that lives of all trees, and nothing else", () => {
+  const rows = [row(1, 0), row(10, 1), row(11, 10), row(12, 10, { state: "dead" }), row(20, 1)];
+  expect(membersOf(sumTrees(rows, [tree(10), tree(20)], 0))).toEqual([10, 11, 20]);
 });
 
 test("usageOf() knows nothing of a run that is gone", () => {
