@@ -30,6 +30,20 @@ const PARTIAL_MS = 2_000;
 /** So many calls in a row go to one log that has more, before the others have their turn. */
 const CALLS_MAX = 4;
 
+interface Left {
+  live: ReadonlySet<string>;
+  readonly runs: string;
+  readonly spools: Set<string>;
+}
+
+/** What an instance was when it was looked at last. */
+interface Made {
+  readonly instance: Instance;
+  readonly key: InstanceKey;
+  readonly run: CurrentRun | null;
+  readonly isLive: boolean;
+}
+
 /** See the head of this file. */
 export class ServiceLogs {
   readonly #options: ServiceLogsOptions;
@@ -42,8 +56,11 @@ export class ServiceLogs {
   readonly #writers = new Map<string, Instance>();
   /** The spools of the runs that instances had last, by their folder. */
   readonly #runs = new Map<string, string[]>();
-  /** Spools that are read to their end, by folder; `runs` is what ran when the folder was looked at. */
-  readonly #left = new Map<string, { readonly runs: string; readonly spools: Set<string> }>();
+  /** Spools that are read to their end, by folder; `runs` is what ran when the folder was looked at, `live` the same then. */
+  readonly #left = new Map<string, Left>();
+  /** What the spools of runs under way were made of, and they: four times a second it is mostly the same. */
+  #made: readonly Made[] = [];
+  #live: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   /** Of those that have an instance, or had one: what a service wrote last is kept as long as the rest. */
   readonly #limits = new Map<string, ServiceLogLimits>();
 
@@ -110,11 +127,15 @@ export class ServiceLogs {
 
   /** What nobody writes to any more; the folder is looked at only when a run began or ended. */
   #leftIn(folder: string, log: ServiceLog, live: ReadonlySet<string>): Set<string> {
-    const runs = [...live, ...(this.#runs.get(folder) ?? [])].join();
     const known = this.#left.get(folder);
-    if (known?.runs === runs) return known.spools;
+    if (known?.live === live) return known.spools;
+    const runs = [...live, ...(this.#runs.get(folder) ?? [])].join();
+    if (known?.runs === runs) {
+      known.live = live;
+      return known.spools;
+    }
     const spools = new Set(log.spools().filter((spool) => !live.has(spool)));
-    this.#left.set(folder, { runs, spools });
+    this.#left.set(folder, { live, runs, spools });
     return spools;
   }
 
@@ -128,22 +149,42 @@ export class ServiceLogs {
 
   /** The spools of runs under way, by folder; folders of instances without a run too. */
   #liveSpools(): ReadonlyMap<string, ReadonlySet<string>> {
+    const instances = this.#options.instances();
+    const isSame =
+      this.#made.length === instances.length && instances.every((one, at) => this.#isAsMade(one, at));
+    if (!isSame) {
+      this.#made = instances.map((instance) => {
+        const { key, run } = instance;
+        return { instance, key, run, isLive: isLive(instance) };
+      });
+      this.#live = this.#makeLive();
+    }
+    return this.#live;
+  }
+
+  #isAsMade(instance: Instance, at: number): boolean {
+    const made = this.#made[at];
+    if (made?.instance !== instance || made.run !== instance.run || made.key !== instance.key) return false;
+    return made.isLive === isLive(instance);
+  }
+
+  #makeLive(): ReadonlyMap<string, ReadonlySet<string>> {
     const live = new Map<string, Set<string>>();
     this.#owners.clear();
     this.#writers.clear();
     this.#runs.clear();
-    for (const instance of this.#options.instances()) {
-      const folder = this.#folderOf(instance.key);
+    for (const { instance, key, run, isLive: writes } of this.#made) {
+      const folder = this.#folderOf(key);
       this.#owners.set(folder, instance);
       const spools = live.get(folder) ?? new Set();
       live.set(folder, spools);
-      if (instance.run === null) continue;
-      const spool = this.#spoolOf(folder, instance.run);
+      if (run === null) continue;
+      const spool = this.#spoolOf(folder, run);
       this.#writers.set(spool, instance);
       const runs = this.#runs.get(folder);
       if (runs === undefined) this.#runs.set(folder, [spool]);
       else runs.push(spool);
-      if (instance.tree !== null || instance.state.phase.kind === "spawning") spools.add(spool);
+      if (writes) spools.add(spool);
     }
     return live;
   }
@@ -181,3 +222,6 @@ export class ServiceLogs {
     return folder;
   }
 }
+
+/** Whether its run may write. */
+const isLive = ({ tree, state }: Instance): boolean => tree !== null || state.phase.kind === "spawning";

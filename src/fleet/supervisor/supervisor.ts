@@ -42,6 +42,8 @@ export class Supervisor {
   readonly #instanceWorld: InstanceWorld;
   #services = new Map<string, KnownService>();
   readonly #instances = new Set<Instance>();
+  /** The same in order, which they are asked for several times a second; null since one came or went. */
+  #sorted: readonly Instance[] | null = null;
   readonly #waiters = new Set<() => void>();
   readonly #replacements: Replacements;
   readonly #stops: OrderedStops;
@@ -75,7 +77,8 @@ export class Supervisor {
 
   /** In the order of their names. */
   get instances(): readonly Instance[] {
-    return [...this.#instances].sort((left, right) => compareKeys(left.key, right.key));
+    this.#sorted ??= [...this.#instances].sort((left, right) => compareKeys(left.key, right.key));
+    return this.#sorted;
   }
 
   get services(): readonly KnownService[] {
@@ -248,6 +251,7 @@ export class Supervisor {
   #add(key: InstanceKey, { definition, digest }: KnownService): Instance {
     const instance = new Instance(key, definition, digest, this.#instanceWorld);
     this.#instances.add(instance);
+    this.#sorted = null;
     return instance;
   }
 
@@ -319,6 +323,7 @@ export class Supervisor {
   #remove(instance: Instance, isNoted = true): void {
     instance.detach();
     this.#instances.delete(instance);
+    this.#sorted = null;
     if (isNoted) this.#world.store.forget(instance.key);
     this.#noteChange();
   }

@@ -110,10 +110,9 @@ class SpooledLog implements ServiceLog {
 
   /** Reads a piece of a spool. True: more waits. */
   #readOn(spool: Spool): boolean {
-    const found = spool.look();
     const pausedMs = this.#noteLook(spool);
-    if (found === null) return false;
-    if (found.size === spool.position && !this.#hasNews(spool)) {
+    const found = spool.isSilent() && !this.#hasNews(spool) ? null : spool.look();
+    if (found === null || (found.size === spool.position && !this.#hasNews(spool))) {
       // One open file for a silent program is enough.
       spool.place.close();
       return false;

@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync, rmSync } from "node:fs";
 import { readBoot } from "../boot.ts";
 import { hasCode } from "../io-error.ts";
+import { loadFileEnd } from "./file-end.ts";
 import { PlaceFile, placePath, readPlace } from "./place-file.ts";
 import { loadPunchHole } from "./punch-hole.ts";
 import { FIRST_STATE, type LineState } from "./read-batch.ts";
@@ -51,6 +52,12 @@ export class Spool {
     this.position = noted?.place.to ?? 0;
     this.#isAfterBoot = noted !== null && noted.place.boot !== currentBoot();
     this.state = noted?.place.after ?? FIRST_STATE;
+  }
+
+  /** Whether it was opened and read to its end, and is no longer now; tells that for a tenth of the cost of `look`. */
+  isSilent(): boolean {
+    if (this.#descriptor === null || this.state === FIRST_STATE) return false;
+    return loadFileEnd()(this.#descriptor) === this.position;
   }
 
   /** Size (bytes) and time of the last change (wall ms); null while there is no such file. */
