@@ -25,7 +25,7 @@ for package in "$@"; do
   mkdir -p "$folder/.fetched"
   dpkg-deb -x "$work"/*.deb "$folder"
   rm -rf "$work"
-  # Links into a root file system that this folder is none of.
-  find "$folder" -xtype l -delete
   : >"$folder/.fetched/$package"
 done
+# Links into a root file system that this folder is none of.
+[ ! -d "$folder" ] || find "$folder" -xtype l -delete
