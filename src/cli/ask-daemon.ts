@@ -12,7 +12,9 @@ export async function askDaemon<T>(
     return await call(createControlClient(path));
   } catch (thrown) {
     // A socket that nobody answers was left by a daemon that was killed: the command does it by itself.
-    if (thrown instanceof FleetError && thrown.code === "UNAVAILABLE") return null;
+    // A daemon that answers "unavailable" is one that runs; only what kept an answer from coming is a cause.
+    const isUnanswered = thrown instanceof FleetError && thrown.code === "UNAVAILABLE";
+    if (isUnanswered && thrown.cause !== undefined) return null;
     throw thrown;
   }
 }

@@ -51,6 +51,8 @@ export async function waitForGroup(
   const onAbort = (): void => stop("aborted");
   const timer = setTimeout(stop, Math.min(limits.timeoutMs, TIMER_MS_MAX), "timeout");
   limits.signal.addEventListener("abort", onAbort, { once: true });
+  // Of an abort that came before nobody is told.
+  if (limits.signal.aborted) onAbort();
   try {
     const output = Promise.all([
       stdout.rest(limits.stdoutBytesMax, onTooMuch),

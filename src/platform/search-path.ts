@@ -9,3 +9,8 @@ export const absoluteParts = (path: string): string =>
     .split(delimiter)
     .filter((part) => isAbsolute(part))
     .join(delimiter);
+
+/** Windows looks for programs in the current folder first, unless a process says that it does not want that. */
+export function leaveOutCurrentFolder(): void {
+  if (process.platform === "win32") process.env["NoDefaultCurrentDirectoryInExePath"] = "1";
+}

@@ -34,9 +34,10 @@ export class Programs {
 
   start(
     words: readonly string[],
-    options: { env?: Record<string, string | undefined>; cwd?: string } = {},
+    options: { env?: Record<string, string | undefined>; cwd?: string; fds?: readonly number[] } = {},
   ): Program {
-    const child = Bun.spawn([...words], { ...options, stdio: ["pipe", "pipe", "pipe"] });
+    const { fds = [], ...rest } = options;
+    const child = Bun.spawn([...words], { ...rest, stdio: ["pipe", "pipe", "pipe", ...fds] });
     this.#running.push(child);
     const reader = child.stdout.getReader();
     const stderr = new Response(child.stderr).text();

@@ -3,6 +3,7 @@ import { causedBy, errorCodeOf, FleetError } from "../../base/errors.ts";
 import { waitForGroup } from "../group-run.ts";
 import { ioError } from "../io-error.ts";
 import { HAS_PROCESS_GROUPS } from "../process-group.ts";
+import { leaveOutCurrentFolder } from "../search-path.ts";
 
 /** Room for the headers of some fifty HTTP exchanges, of which a fetch makes a few. */
 const STDERR_BYTES_MAX = 256 * 1024;
@@ -72,6 +73,7 @@ export interface GitOutcome {
 
 /** The words of a git command line on `folder`, with the fixed settings. */
 export function gitCommand(folder: string, args: readonly string[]): string[] {
+  leaveOutCurrentFolder();
   return ["git", `--git-dir=${folder}`, ...FIXED_ARGUMENTS, ...args];
 }
 

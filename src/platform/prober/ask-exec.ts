@@ -11,12 +11,15 @@ type ExecQuestion = Extract<ProbeQuestion, { kind: "exec" }>;
 const OUTPUT_BYTES_MAX = 4 * 1024;
 const DETAIL_LENGTH_MAX = 300;
 
+const NOT_WAITED_FOR: ProbeAnswer = { isWell: false, detail: "it was not waited for" };
+
 /** Asks a program: 0 is well. It leads a process group of its own, of which nothing is left afterwards. */
 export async function askByProgram(
   { command, cwd, environment }: ExecQuestion,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<ProbeAnswer> {
+  if (signal.aborted) return NOT_WAITED_FOR;
   const [name = "", ...args] = command;
   const program = Bun.which(name, { PATH: absoluteParts(environment["PATH"] ?? "") });
   if (program === null) return { isWell: false, detail: `no program "${name}" that may be run` };
@@ -40,7 +43,7 @@ export async function askByProgram(
     tooMuch: "cut",
   });
   if (ended === "timeout") return { isWell: false, detail: `no answer within ${formatDuration(timeoutMs)}` };
-  if (ended !== "exited") return { isWell: false, detail: "it was not waited for" };
+  if (ended !== "exited") return NOT_WAITED_FOR;
   const said = (new TextDecoder().decode(stdout).trim() || stderr.trim()).slice(0, DETAIL_LENGTH_MAX);
   return {
     isWell: exitCode === 0,
