@@ -12,18 +12,25 @@ export interface Talk {
   readonly judge: (received: string) => ProbeAnswer | null;
 }
 
-/** What comes of one connection, bounded in time; it is closed as soon as that is known. Never rejects. */
+/**
+ * How long a peer may take to close after the answer is known, and how much it may still say. One that is cut off writes
+ * an error into its log, or dies of it; one that never closes is cut off all the same. Chosen.
+ */
+const LEAVE_MS = 1_000;
+const LEAVE_BYTES_MAX = 256 * 1024;
+
+/** What comes of one connection, bounded in time. Takes its leave after the answer, in the background. Never rejects. */
 export function askOverTcp(talk: Talk, timeoutMs: number, signal: AbortSignal): Promise<ProbeAnswer> {
   const { promise, resolve } = Promise.withResolvers<ProbeAnswer>();
   let socket: Bun.Socket | null = null;
+  let leavingBytes = 0;
   let received = "";
   let isOver = false;
   const finish = (answer: ProbeAnswer): void => {
     isOver = true;
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
-    // A graceful end would wait for a peer that may never read.
-    socket?.terminate();
+    if (socket !== null) leave(socket, talk);
     resolve(answer);
   };
   const bad = (detail: string): void => finish({ isWell: false, detail });
@@ -44,8 +51,12 @@ export function askOverTcp(talk: Talk, timeoutMs: number, signal: AbortSignal): 
         else if (talk.words === null) finish({ isWell: true, detail: "it takes connections" });
         else opened.write(talk.words);
       },
-      data(_socket, bytes) {
-        if (isOver) return;
+      data(talking, bytes) {
+        if (isOver) {
+          leavingBytes += bytes.length;
+          if (leavingBytes > LEAVE_BYTES_MAX) talking.terminate();
+          return;
+        }
         received += bytes.toString("latin1");
         const answer = talk.judge(received);
         if (answer !== null) finish(answer);
@@ -61,4 +72,11 @@ export function askOverTcp(talk: Talk, timeoutMs: number, signal: AbortSignal): 
     if (!isOver) bad(`no connection: ${messageOf(thrown)}`);
   });
   return promise;
+}
+
+/** Waits for the end of the peer, which has all that it needs to come to one. */
+function leave(socket: Bun.Socket, { words }: Talk): void {
+  // After a question it closes by itself, and may take the end of ours for somebody who went away.
+  if (words === null) socket.shutdown();
+  setTimeout(() => socket.terminate(), LEAVE_MS).unref();
 }

@@ -66,6 +66,23 @@ export function proberContract(name: string, prober: Prober): void {
       expect(await ask(http(port))).toEqual({ isWell, detail: `HTTP ${status} Word` });
     });
 
+    test.each(["http", "tcp"] as const)("%s: who is asked sees an end, and is not cut off", async (kind) => {
+      const seen: string[] = [];
+      const port = await serve((socket) => {
+        socket.on("error", ({ message }) => seen.push(message));
+        socket.on("end", () => seen.push("end"));
+        socket.on("close", () => seen.push("close"));
+        // Much of it is still on its way when the first line is known.
+        const body = `${ANSWER}connection: close\r\n\r\n${"x".repeat(100_000)}`;
+        if (kind === "tcp") socket.write("220 at your service\r\n");
+        else socket.once("data", () => socket.end(body));
+      });
+      const answer = await ask(kind === "tcp" ? { kind, host: "127.0.0.1", port } : http(port));
+      expect(answer.isWell).toBe(true);
+      while (!seen.includes("close")) await Bun.sleep(5);
+      expect(seen).toEqual(["end", "close"]);
+    });
+
     test("http: statuses that were named are the only ones that are well", async () => {
       const port = await says("HTTP/1.1 418 I'm a teapot\r\n\r\n");
       expect((await ask(http(port, { statuses: [418] }))).isWell).toBe(true);
