@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { PumpLimits, ServiceLog } from "../../base/ports/service-log.ts";
-import type { CurrentRun, Instance } from "../../fleet/supervisor/instance.ts";
+import type { Instance } from "../../fleet/supervisor/instance.ts";
+import type { CurrentRun } from "../../fleet/supervisor/instance-model.ts";
 import { folderOfKey, type ServiceLogLimits } from "../../fleet/supervisor/model.ts";
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { makePrivateFolder } from "../../platform/files.ts";

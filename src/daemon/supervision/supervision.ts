@@ -189,6 +189,7 @@ export class Supervision {
     return viewOf(instance, {
       nowMonoMs: this.#options.clock.monotonicMs(),
       origin: this.supervisor.originOf(instance),
+      awaits: this.supervisor.awaitedBy(instance),
       ...this.#usage.of(instance.run?.run),
     });
   }

@@ -58,6 +58,7 @@ test("viewOf() shows what runs, and what a run that is gone used no more", async
   const usage = { cpus: 0.5, cpuMs: 10, residentBytes: 1024, processes: 1 };
   const facts = {
     nowMonoMs: world.clock.monotonicMs(),
+    awaits: [],
     usage,
     cpuTrend: [],
     memoryTrend: [],
