@@ -47,7 +47,10 @@ export interface Awaited {
 
 /** In words, what a blocked instance waits for. */
 export const describeAwaited = (awaited: readonly Awaited[]): string =>
-  `waits for ${awaited.map(({ name, condition, states }) => `${name} to be ${condition} (${states.join(", ") || "unknown"})`).join(" and ")}`;
+  `waits for ${awaited.map(inWords).join(", ")}`;
+
+const inWords = ({ name, condition, states }: Awaited): string =>
+  `${condition === "completed" ? "the end of " : ""}${name} (${states.join(", ") || "unknown"})`;
 
 /** One instance. Instants are wall ms; texts may be hostile. */
 export interface ServiceView {

@@ -41,7 +41,7 @@ test("awaitedBy() names what a blocked instance waits for, and what that does", 
   await world.settle();
   const awaits = () => find("web").flatMap((one) => awaitedBy(one, find));
   expect(awaits()).toEqual([{ name: "db", condition: "ready", states: ["starting"] }]);
-  expect(describeAwaited(awaits())).toBe("waits for db to be ready (starting)");
+  expect(describeAwaited(awaits())).toBe("waits for db (starting)");
   world.probes.get("db")?.onReady(true);
   await world.settle();
   expect(awaits()).toEqual([]);
