@@ -12,7 +12,10 @@ export function signalInstances(
   return instances.flatMap((instance) => {
     const { tree } = instance;
     if (tree === null) return [];
-    const pids = host.members(tree).map(({ pid }) => pid);
+    const first = tree.identity.pid;
+    const found = host.members(tree).map(({ pid }) => pid);
+    // Its first process stands before what came of it.
+    const pids = found.sort((left, right) => Number(right === first) - Number(left === first) || left - right);
     const isReached = dryRun ? pids.length > 0 : host.signal(tree, signal, "all");
     return isReached ? [{ name: nameOf(instance), pids }] : [];
   });
