@@ -14,6 +14,7 @@ const LIVES = { liveness: { exec: ["true"], interval: "200ms" } };
 const services = (liveness: object): Record<string, object> => ({
   web: { command: fleet.noted("web", ...STAYS), restart: "no", depends_on: ["db"] },
   db: { command: fleet.noted("db", ...STAYS), enabled: false },
+  once: { command: ["sh", "-c", "echo said once; exec sleep 3333"], logs: { keep: "2s" } },
   off: { command: STAYS, enabled: false },
   probed: { command: fleet.noted("probed", ...STAYS), restart: "no", probes: liveness },
 });
@@ -93,5 +94,14 @@ describe.skipIf(!isHere)("services at their edges", () => {
     const [one] = await fleet.until("it is ended", ([first]) => first?.state === "failed", "probed");
     expect(one?.last_end).toMatchObject({ reason: "probe" });
     expect(fleet.startsOf("probed")).toHaveLength(1);
+  });
+
+  test("what was said once is kept as long as it is to be kept, and forgotten with its service", async () => {
+    const given = fleet.folderOf("giv");
+    expect(existsSync(given)).toBe(true);
+    await fleet.ran(["forget", "giv"]);
+    await untilHolds(() => Promise.resolve(!existsSync(given)), PATIENCE_MS);
+    await untilHolds(async () => (await fleet.ran(["logs", "once"])).stdout === "", PATIENCE_MS);
+    expect((await fleet.one("once")).state).toBe("running");
   });
 });

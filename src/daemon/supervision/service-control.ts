@@ -70,7 +70,8 @@ export function serviceHandlers(
   };
 }
 
-function act({ supervisor }: Supervision, { verb, names }: ActCall): readonly Instance[] {
+function act(supervision: Supervision, { verb, names }: ActCall): readonly Instance[] {
+  const { supervisor } = supervision;
   const instances = supervisor.find(names);
   switch (verb) {
     case "start":
@@ -93,7 +94,7 @@ function act({ supervisor }: Supervision, { verb, names }: ActCall): readonly In
           );
         }
       }
-      void supervisor.forget(instances);
+      void supervision.forget(instances);
       return instances;
   }
 }

@@ -15,7 +15,9 @@ export function signalInstances(
     const first = tree.identity.pid;
     const found = host.members(tree).map(({ pid }) => pid);
     // Its first process stands before what came of it.
-    const pids = found.sort((left, right) => Number(right === first) - Number(left === first) || left - right);
+    const pids = found.sort(
+      (left, right) => Number(right === first) - Number(left === first) || left - right,
+    );
     const isReached = dryRun ? pids.length > 0 : host.signal(tree, signal, "all");
     return isReached ? [{ name: nameOf(instance), pids }] : [];
   });

@@ -154,6 +154,17 @@ export class Supervision {
     return this.#logs.pump() ? PUMP_BUSY_MS : PUMP_IDLE_MS;
   }
 
+  /** Removes lines that are too old. Answers how long to wait, ms. */
+  expireLogs(): number {
+    return this.#logs.expire();
+  }
+
+  /** Stops services that were given by command, and forgets them and what they wrote. */
+  async forget(instances: readonly Instance[]): Promise<void> {
+    await this.supervisor.forget(instances);
+    for (const name of new Set(instances.map(({ key }) => key.service))) this.#logs.forget(name);
+  }
+
   /** Looks at what services use, and ends what uses too much. Answers how long to wait, ms. */
   async sample(): Promise<number> {
     this.host.reap();
