@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ServiceLogs } from "../../../src/daemon/supervision/service-logs.ts";
@@ -33,12 +33,14 @@ beforeEach(() => {
 async function begin(...services: ReturnType<typeof knownOf>[]): Promise<void> {
   world.supervisor.begin(services, new Set());
   await world.settle();
+  for (const { key, run } of world.supervisor.instances) if (run !== null) logs.spool(key, run.run);
+  logs.pump();
+  // New lines are allowed as time passes.
+  await world.clock.advance(1_000);
   for (const { key, run } of world.supervisor.instances) {
     if (run !== null) writeFileSync(logs.spool(key, run.run), "hello\n");
   }
-  // Once more after the last: the daemon looks again and again.
   while (logs.pump());
-  console.log(there().map((name) => [name, readdirSync(join(folder, name)).map((n)=>[n, readFileSync(join(folder,name,n)).length])]));
 }
 
 const there = (): string[] => readdirSync(folder).sort();
