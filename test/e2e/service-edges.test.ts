@@ -15,6 +15,14 @@ const services = (liveness: object): Record<string, object> => ({
   web: { command: fleet.noted("web", ...STAYS), restart: "no", depends_on: ["db"] },
   db: { command: fleet.noted("db", ...STAYS), enabled: false },
   once: { command: ["sh", "-c", "echo said once; exec sleep 3333"], logs: { keep: "2s" } },
+  detached: { command: ["sh", "-c", "(setsid sleep 4444 &) & exec sleep 5555"] },
+  busy: {
+    command: [
+      "sh",
+      "-c",
+      "while :; do sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; sleep 0.3; done",
+    ],
+  },
   off: { command: STAYS, enabled: false },
   probed: { command: fleet.noted("probed", ...STAYS), restart: "no", probes: liveness },
 });
@@ -34,9 +42,8 @@ describe.skipIf(!isHere)("services at their edges", () => {
   test("a blocked service says what it waits for, and restart starts what it needs", async () => {
     const [web] = await fleet.until("it waits", ([one]) => one?.state === "blocked", "web");
     expect(web).toMatchObject({ waits_for: [{ name: "db", condition: "ready", states: ["stopped"] }] });
-    const waits = "waits for db (stopped)";
-    expect((await fleet.ran(["list"])).stdout).toContain(waits);
-    expect((await fleet.ran(["status", "web"])).stdout).toContain(waits);
+    expect((await fleet.ran(["list"])).stdout).toContain("waits for db");
+    expect((await fleet.ran(["status", "web"])).stdout).toContain("waits for db (stopped)");
     expect((await fleet.ran(["restart", "web"])).stdout).toContain("web running, pid");
     expect((await fleet.one("db")).state).toBe("running");
   });
@@ -103,5 +110,23 @@ describe.skipIf(!isHere)("services at their edges", () => {
     await untilHolds(() => Promise.resolve(!existsSync(given)), PATIENCE_MS);
     await untilHolds(async () => (await fleet.ran(["logs", "once"])).stdout === "", PATIENCE_MS);
     expect((await fleet.one("once")).state).toBe("running");
+  });
+
+  test("memory of what forked twice and left its session counts, and processor time never falls", async () => {
+    const { pid } = await fleet.one("detached");
+    const [one] = await fleet.until(
+      "all are seen",
+      ([first]) => (first?.usage?.processes ?? 0) >= 2,
+      "detached",
+    );
+    expect(one?.pid).toBe(pid);
+    let last = 0;
+    for (let seen = 0; seen < 4; ) {
+      const [busy] = await fleet.list("busy");
+      const used = (busy?.usage as { cpu_ms: number } | null)?.cpu_ms ?? last;
+      expect(used).toBeGreaterThanOrEqual(last);
+      if (used > last) seen += 1;
+      last = used;
+    }
   });
 });

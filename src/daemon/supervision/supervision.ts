@@ -117,7 +117,7 @@ export class Supervision {
       const { cgroup } = options.settings().supervisor;
       const host = await openHost({ ...options.paths, store, usesControlGroups: cgroup === "auto" });
       const [source, sockets] = await Promise.all([openUsageSource(), openListeningSockets()]);
-      const usage = new ServiceUsage(source, options.clock);
+      const usage = new ServiceUsage(source, options.clock, host);
       const supervision = new Supervision({ options, database, host, usage, sockets });
       supervision.#begin();
       return supervision;

@@ -32,6 +32,7 @@ export const isFailing = (state: ServiceState): state is FailingState =>
 export interface TreeUsage {
   /** Of one processor: 1.5 is one and a half; null before the second look. */
   readonly cpus: number | null;
+  /** Since the daemon began to look, over all runs; it never falls. */
   readonly cpuMs: number;
   readonly residentBytes: number;
   readonly processes: number;
