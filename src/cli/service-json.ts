@@ -21,6 +21,7 @@ export const serviceToJson = (one: ServiceView): Record<string, unknown> => ({
       ? null
       : { reason: one.lastEnd.kind, text: one.lastEnd.text, at: instant(one.lastEnd.atWallMs) },
   again_in_ms: one.againInMs === null ? null : Math.round(one.againInMs),
+  waits_for: one.awaits,
   usage:
     one.usage === null
       ? null

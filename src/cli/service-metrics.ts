@@ -29,7 +29,7 @@ const MEASURES: readonly Measure[] = [
   },
   {
     name: "fleetd_service_cpu_seconds_total",
-    help: "Processor time of the processes that live.",
+    help: "Processor time of all its processes since the monitor began to look.",
     type: "counter",
     of: ({ usage }) => (usage === null ? null : usage.cpuMs / 1000),
   },

@@ -50,12 +50,22 @@ export interface ActCall {
   readonly names: readonly string[];
   /** Of `kill`: the signal that is sent to everything; null means stop at once. */
   readonly signal?: string | undefined;
+  /** Of `kill` with a signal: only tell what would get it. */
+  readonly dryRun?: boolean | undefined;
+}
+
+/** An instance that has processes, and which. */
+export interface ReachedInstance {
+  readonly name: string;
+  readonly pids: readonly number[];
 }
 
 /** Answer of `act`, `give` and `adopt`: the instances that were meant. What becomes of them is seen in `list`. */
 export interface ActAnswer {
   readonly instances: readonly string[];
   readonly revision: number;
+  /** Of `kill` with a signal: those of the instances that something was there of, and what. */
+  readonly reached?: readonly ReachedInstance[];
 }
 
 /** Body of `give`: definitions as a file has them, which are kept, and started. */

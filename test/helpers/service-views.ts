@@ -14,6 +14,7 @@ export const serviceView = (name: string, facts: Partial<ServiceView> = {}): Ser
   policy: "on-failure",
   lastEnd: null,
   againInMs: null,
+  awaits: [],
   usage: { cpus: 0.25, cpuMs: 1_000, residentBytes: 10 * 1024 ** 2, processes: 1 },
   cpuTrend: [0.1, 0.2, 0.25],
   memoryTrend: [1, 2, 3],

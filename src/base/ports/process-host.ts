@@ -104,6 +104,11 @@ export interface ProcessHost {
   /** Everything that is alive of a tree, zombies not counted; also what detached itself. */
   members(tree: ProcessTree): readonly ProcessIdentity[];
   /**
+   * Which starts a process says that it came of, by what it inherited and still has; null: of none that can be told. Costs
+   * two small files; left out where the system has nothing of the kind.
+   */
+  whose?(pid: number): ((run: string) => boolean) | null;
+  /**
    * Sends a signal to the main process, to its group, or to everything that is alive of the tree, whether the main
    * process still is or not. Each identity is looked at again just before. False when nobody was there.
    */

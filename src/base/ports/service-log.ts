@@ -50,6 +50,8 @@ export interface ServiceLog {
    * it is gone; false: call again. A spool that is not followed is followed first.
    */
   finished(spool: string): boolean;
+  /** Removes what is older than it may be: also of a program that is silent, which gives no other reason to look. */
+  expire(): void;
   /** The spools that are there, followed or left over from earlier. */
   spools(): readonly string[];
   /** The last lines, oldest first. */

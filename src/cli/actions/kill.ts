@@ -19,12 +19,12 @@ export interface KillArguments {
 }
 
 /**
- * Ends a process, or sends a signal to services. Exit code 0 when it is gone, 1: there was none, 75: it is still there,
- * 77: it may not be ended.
+ * Ends a process, or sends a signal to services. Exit code 0 when it is gone or got the signal, 1: there was none, 2: of
+ * some services there was none, 75: it is still there, 77: it may not be ended.
  */
 export async function kill(args: KillArguments): Promise<number> {
   if (args.name.length > 0 && args.pid === undefined) {
-    const { signalServices } = await import("./services.ts");
+    const { signalServices } = await import("./signal-services.ts");
     return await signalServices(args);
   }
   if (args.name.length === 0 && args.pid !== undefined) return await killPid(toPid(args.pid), args);

@@ -1,6 +1,6 @@
 /** What is done with services from the command line: asked of the daemon, and waited for. */
 import { EXIT_CODES, FleetError } from "../../base/errors.ts";
-import type { ServiceView } from "../../fleet/supervisor/service-view.ts";
+import { describeAwaited, type ServiceView } from "../../fleet/supervisor/service-view.ts";
 import { settlesInMs } from "../../fleet/supervisor/settling.ts";
 import type { ReplaceAnswer, ServiceVerb } from "../../http/service-protocol.ts";
 import { commandSignal } from "../command-signal.ts";
@@ -101,21 +101,6 @@ export async function forget(args: WaitFlags & { readonly name: readonly string[
   return await actAndWait(client, args, { verb: "forget", names: args.name });
 }
 
-/** Sends a signal to everything of a service. */
-export async function signalServices(
-  args: ServiceFlags & { readonly name: readonly string[]; readonly signal: string },
-): Promise<number> {
-  const client = await openSupervisor(args);
-  const name = args.signal.toUpperCase();
-  const signal = name.startsWith("SIG") ? name : `SIG${name}`;
-  const { instances } = await client.ask((daemon) =>
-    daemon.services.act({ verb: "kill", names: args.name, signal }),
-  );
-  if (args.json) printJson("kill", { signal, instances });
-  else printText(`Sent ${signal} to ${instances.join(", ")}`);
-  return 0;
-}
-
 interface Asked {
   readonly verb: ServiceVerb;
   readonly names: readonly string[];
@@ -164,7 +149,7 @@ export async function waitFor(client: SupervisorClient, args: WaitFlags, asked: 
       .map((one) => ({ ...one, inMs: settlesIn(one, looked.nowWallMs) }))
       .filter(({ inMs }) => inMs > 0);
     if (open.length > 0)
-      progress.update(`waiting for ${open.map(({ name, state }) => `${name} (${state})`).join(", ")}`);
+      progress.update(`waiting for ${open.map((one) => `${one.name} (${stateInWords(one)})`).join(", ")}`);
     return Math.max(0, ...open.map(({ inMs }) => inMs));
   });
   progress.clear();
@@ -191,10 +176,18 @@ function tell(
   }
   for (const one of shown) {
     const pid = one.pid === null ? "" : `, pid ${one.pid}`;
-    const why = one.state === "running" || one.lastEnd === null ? "" : `: ${one.lastEnd.text}`;
-    printText(safe`${one.name} ${paintState(one.state, style)}${pid}${isDownVerb(verb) ? "" : why}`);
+    printText(safe`${one.name} ${paintState(one.state, style)}${pid}${isDownVerb(verb) ? "" : whyOf(one)}`);
   }
 }
+
+/** Why it does not run, behind a colon; nothing where it does, or where nothing is known. */
+function whyOf({ state, awaits, lastEnd }: ServiceView): string {
+  if (awaits.length > 0) return `: ${describeAwaited(awaits)}`;
+  return state === "running" || lastEnd === null ? "" : `: ${lastEnd.text}`;
+}
+
+const stateInWords = ({ state, awaits }: ServiceView): string =>
+  awaits.length === 0 ? state : describeAwaited(awaits);
 
 const isDownVerb = (verb: ServiceVerb): boolean => verb === "stop" || verb === "kill";
 

@@ -23,6 +23,7 @@ export const kill = strictCommand({
   },
   examples: [
     "fleetd kill web --signal HUP",
+    "fleetd kill web --dry-run",
     "fleetd kill --pid 4242",
     "fleetd kill --pid 4242 --force --timeout 2s --json",
   ],

@@ -25,7 +25,10 @@ export const start = strictCommand({
     group: { type: "string", valueHint: "GROUP", description: "Which group it runs in" },
     memory: { type: "string", valueHint: "SIZE", description: "More than this ends it, such as 512MiB" },
     watch: { type: "boolean", description: "Start it anew when a file in its folder changes" },
-    replace: { type: "boolean", description: "Define anew what was defined by command before" },
+    replace: {
+      type: "boolean",
+      description: "Define anew what was defined by command before, and start it anew if it runs",
+    },
     ...WAIT_FLAGS,
   },
   examples: ["fleetd start", "fleetd start web db", "fleetd start --name web -- node server.js --port 8080"],

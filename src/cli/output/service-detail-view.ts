@@ -3,6 +3,7 @@ import { formatDuration } from "../../base/duration.ts";
 import type { ServiceLine } from "../../base/ports/service-log.ts";
 import { formatSize } from "../../base/size.ts";
 import type { ServiceDetail, ShownProbe, ShownProcess } from "../../fleet/supervisor/service-detail.ts";
+import { describeAwaited } from "../../fleet/supervisor/service-view.ts";
 import { clip, joinPieces, rule } from "./line-pieces.ts";
 import { renderServiceLine } from "./log-view.ts";
 import { formatRelativeTime } from "./relative-time.ts";
@@ -70,6 +71,7 @@ function stateFacts(
     view.startedWallMs === null ? "" : `, started ${formatRelativeTime(view.startedWallMs, nowWallMs)}`;
   const policy = `restart ${view.policy}, ${view.restarts} since a person started it`;
   return known([
+    ["blocked", view.awaits.length === 0 ? null : describeAwaited(view.awaits)],
     ["pid", view.pid === null ? null : `${view.pid}${started}, held together by ${containment}`],
     ["restarts", policy],
     ...ends.map(

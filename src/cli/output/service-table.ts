@@ -1,7 +1,7 @@
 /** Services as a table. */
 import { formatDuration } from "../../base/duration.ts";
 import { formatSize } from "../../base/size.ts";
-import type { ServiceState, ServiceView } from "../../fleet/supervisor/service-view.ts";
+import { describeAwaited, type ServiceState, type ServiceView } from "../../fleet/supervisor/service-view.ts";
 import { type Piece, type SafeText, safe } from "./safe-text.ts";
 import { sparkline } from "./sparkline.ts";
 import type { Style } from "./style.ts";
@@ -97,6 +97,7 @@ export const formatShare = (cpus: number | null): string =>
 /** What is to be said beside the figures: when it comes back, why it is not there. */
 export function lastWords(one: ServiceView): string {
   const words: string[] = [];
+  if (one.awaits.length > 0) words.push(describeAwaited(one.awaits));
   if (one.againInMs !== null) words.push(`again in ${formatDuration(one.againInMs)}`);
   if (one.state !== "running" && one.state !== "stopped" && one.lastEnd !== null)
     words.push(one.lastEnd.text);

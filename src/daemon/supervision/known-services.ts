@@ -6,6 +6,7 @@ import { parseServiceDefinition } from "../../fleet/supervisor/parse-service.ts"
 import { resolveServices } from "../../fleet/supervisor/resolve-service.ts";
 import type { ServiceStore } from "../../fleet/supervisor/service-store.ts";
 import type { KnownService } from "../../fleet/supervisor/supervisor.ts";
+import { needsNotify, watchdogMs } from "../../fleet/supervisor/watch-probes.ts";
 
 /** What is known, and what was given and cannot be read: its processes are left alone. */
 export interface KnownServices {
@@ -34,8 +35,10 @@ export function knownServices(
 
 /** A definition with a digest of all in it that a process keeps until it is started anew. */
 export function toKnown(definition: ServiceDefinition, origin: KnownService["origin"]): KnownService {
-  const { command, cwd, env, envFiles, user, group, limits, listen, container } = definition;
-  const kept = JSON.stringify([command, cwd, env, envFiles, user, group, limits, listen, container]);
+  const { command, cwd, env, envFiles, user, group, limits, listen, container, probes } = definition;
+  // Of its probes a process has only the socket that it was told of, and how often it has to say something there.
+  const notify = [needsNotify(probes), watchdogMs(probes)];
+  const kept = JSON.stringify([command, cwd, env, envFiles, user, group, limits, listen, container, notify]);
   const digest = new Bun.CryptoHasher("sha256").update(kept).digest("hex").slice(0, 16);
   return { definition, digest, origin };
 }

@@ -1,10 +1,18 @@
 /** What services use, looked at now and then: for limits that the system does not keep, and for those who look. */
 import type { Clock } from "../../base/ports/clock.ts";
-import type { ProcessTree } from "../../base/ports/process-host.ts";
+import type { ProcessHost, ProcessTree } from "../../base/ports/process-host.ts";
 import type { ProcessRow, UsageSource } from "../../base/ports/process-table.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { TreeUsage } from "../../fleet/supervisor/service-view.ts";
-import { membersOf, sumTrees, type UsageLook, usageOf } from "../../fleet/supervisor/sum-usage.ts";
+import {
+  membersOf,
+  runIn,
+  sumTrees,
+  type UsageLook,
+  usageOf,
+  usedMs,
+} from "../../fleet/supervisor/sum-usage.ts";
+import { StrayProcesses } from "./stray-processes.ts";
 
 /** So many looks back a trend goes: with the usual pace two minutes. */
 const TREND_MAX = 60;
@@ -35,11 +43,15 @@ export class ServiceUsage {
   /** The look that the trends go up to: those in between are for whoever watches. */
   #paced: UsageLook | null = null;
   readonly #runs = new Map<string, GrowingUsage>();
+  /** Processor time over all looks, by instance: a sum that never falls, whoever of it ends. */
+  readonly #cpuMs = new Map<string, number>();
+  readonly #strays: StrayProcesses;
   #underWay: Promise<void> | null = null;
 
-  constructor(source: UsageSource, clock: Clock) {
+  constructor(source: UsageSource, clock: Clock, host: Pick<ProcessHost, "whose">) {
     this.#source = source;
     this.#clock = clock;
+    this.#strays = new StrayProcesses(host);
   }
 
   /** The last look's answer for a run. */
@@ -79,27 +91,52 @@ export class ServiceUsage {
   }
 
   async #lookNow(instances: readonly Instance[], isPaced: boolean): Promise<void> {
-    const trees = instances.flatMap(({ tree }) => (tree === null ? [] : [tree]));
-    if (trees.length === 0) {
+    this.#forgetOthers(instances);
+    const running = instances.flatMap(({ key, tree }) =>
+      tree === null ? [] : [{ tree, name: cpuKey(key) }],
+    );
+    if (running.length === 0) {
       this.#look = null;
       this.#paced = null;
       this.#runs.clear();
       return;
     }
-    const look = sumTrees(await this.#rowsFor(trees), trees, this.#clock.monotonicMs());
-    for (const { run } of trees) this.#note(run, look, isPaced);
+    const trees = running.map(({ tree }) => tree);
+    const rows = await this.#rowsFor(trees);
+    const runs = new Set(trees.map(({ run }) => run));
+    const look = sumTrees(rows, trees, this.#clock.monotonicMs(), (row) => {
+      const run = runIn(this.#look, row);
+      return run !== null && runs.has(run) ? run : this.#strays.runOf(row, runs);
+    });
+    for (const { tree, name } of running) {
+      this.#cpuMs.set(name, (this.#cpuMs.get(name) ?? 0) + usedMs(tree.run, look, this.#look));
+    }
+    for (const { tree, name } of running)
+      this.#note(tree.run, { look, isPaced, cpuMs: this.#cpuMs.get(name) ?? 0 });
     for (const run of this.#runs.keys()) if (!look.sums.has(run)) this.#runs.delete(run);
     this.#look = look;
     if (isPaced) this.#paced = look;
   }
 
-  #note(run: string, look: UsageLook, isPaced: boolean): void {
+  #note(
+    run: string,
+    now: { readonly look: UsageLook; readonly isPaced: boolean; readonly cpuMs: number },
+  ): void {
+    const { look, isPaced, cpuMs } = now;
     const known = this.#runs.get(run) ?? { usage: null, cpuTrend: [], memoryTrend: [] };
-    known.usage = usageOf(run, look, this.#look);
+    const usage = usageOf(run, look, this.#look);
+    known.usage = usage === null ? null : { ...usage, cpuMs };
     this.#runs.set(run, known);
     const paced = isPaced ? usageOf(run, look, this.#paced) : null;
     grow(known.cpuTrend, paced?.cpus ?? null);
     grow(known.memoryTrend, paced?.residentBytes ?? null);
+  }
+
+  /** Sums of instances that are no more. */
+  #forgetOthers(instances: readonly Instance[]): void {
+    if (this.#cpuMs.size === 0) return;
+    const names = new Set(instances.map(({ key }) => cpuKey(key)));
+    for (const name of this.#cpuMs.keys()) if (!names.has(name)) this.#cpuMs.delete(name);
   }
 
   /** What is known of each tree and what is new on this machine is enough, while all trees are known. */
@@ -109,7 +146,9 @@ export class ServiceUsage {
     const isKnown = look !== null && trees.every(({ run }) => look.sums.has(run));
     if (isKnown && nowMs - this.#allAtMonoMs < ALL_MS) return await this.#source.follow(membersOf(look));
     this.#allAtMonoMs = nowMs;
-    return await this.#source.list();
+    const rows = await this.#source.list();
+    this.#strays.keepOnly(rows);
+    return rows;
   }
 
   close(): void {
@@ -122,6 +161,9 @@ const FRESH_MS = 900;
 
 /** An id that was given away again between two looks is not seen to be new, so all are looked at now and then. */
 const ALL_MS = 30_000;
+
+/** One that follows another without a gap goes on with its sum. */
+const cpuKey = ({ service, number }: Instance["key"]): string => `${service}:${number}`;
 
 function grow(trend: number[], value: number | null): void {
   if (value === null) return;

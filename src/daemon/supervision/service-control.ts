@@ -9,6 +9,7 @@ import { nameOf } from "../../fleet/supervisor/service-view.ts";
 import type { ServiceHandlers } from "../../http/server/control-server.ts";
 import type { ActAnswer, ActCall, GiveCall } from "../../http/service-protocol.ts";
 import type { MonitorContext } from "../monitor-context.ts";
+import { signalInstances } from "./signal-instances.ts";
 import type { Supervision } from "./supervision.ts";
 
 /** Answers for the supervision of this daemon; `supervision` throws UNAVAILABLE where another daemon does it. */
@@ -41,7 +42,14 @@ export function serviceHandlers(
         nowWallMs: Date.now(),
       };
     },
-    act: (call) => answer(act(supervision(), call)),
+    act: (call) => {
+      const { verb, signal } = call;
+      if (verb !== "kill" || signal === undefined) return answer(act(supervision(), call));
+      const { supervisor, host } = supervision();
+      const instances = supervisor.find(call.names);
+      const reached = signalInstances(host, instances, { signal, dryRun: call.dryRun === true });
+      return { ...answer(instances), reached };
+    },
     give: (call) => answer(give(supervision(), call, options.settings().supervisor)),
     adopt: ({ name, process }) => {
       const { supervisor } = supervision();
@@ -62,7 +70,8 @@ export function serviceHandlers(
   };
 }
 
-function act({ supervisor, host }: Supervision, { verb, names, signal }: ActCall): readonly Instance[] {
+function act(supervision: Supervision, { verb, names }: ActCall): readonly Instance[] {
+  const { supervisor } = supervision;
   const instances = supervisor.find(names);
   switch (verb) {
     case "start":
@@ -74,8 +83,7 @@ function act({ supervisor, host }: Supervision, { verb, names, signal }: ActCall
       supervisor.restart(instances);
       return instances;
     case "kill":
-      if (signal === undefined) supervisor.stop(instances, true);
-      else for (const { tree } of instances) if (tree !== null) host.signal(tree, signal, "all");
+      supervisor.stop(instances, true);
       return instances;
     case "forget":
       for (const instance of instances) {
@@ -86,7 +94,7 @@ function act({ supervisor, host }: Supervision, { verb, names, signal }: ActCall
           );
         }
       }
-      void supervisor.forget(instances);
+      void supervision.forget(instances);
       return instances;
   }
 }
@@ -138,5 +146,8 @@ function give(
   requireOk("BAD_INPUT", checkDependencies([...others, ...parsed]));
   store.give(definitions, Date.now());
   supervision.redefine();
-  return supervisor.start(supervisor.find([...names]));
+  const instances = supervisor.find([...names]);
+  // Only what was defined before runs already: it is to be what was asked for.
+  supervisor.restart(instances.filter(({ isOutdated }) => isOutdated));
+  return supervisor.start(instances);
 }

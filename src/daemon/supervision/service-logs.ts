@@ -1,14 +1,16 @@
 /** The logs of all instances: each with the spools that are written to now, and what earlier runs left. */
-import { join } from "node:path";
+import { rmdirSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { PumpLimits, ServiceLog } from "../../base/ports/service-log.ts";
-import type { CurrentRun, Instance } from "../../fleet/supervisor/instance.ts";
+import type { Instance } from "../../fleet/supervisor/instance.ts";
+import type { CurrentRun } from "../../fleet/supervisor/instance-model.ts";
 import { folderOfKey, type ServiceLogLimits } from "../../fleet/supervisor/model.ts";
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { makePrivateFolder } from "../../platform/files.ts";
 import { folderNames } from "../../platform/paths.ts";
 import { openServiceLog } from "../../platform/service-log/service-log.ts";
-import { spoolPath } from "../../platform/service-log/spool-names.ts";
+import { spoolPath, spoolsIn } from "../../platform/service-log/spool-names.ts";
 
 /** What logs are made with. */
 export interface ServiceLogsOptions {
@@ -29,6 +31,11 @@ const DISK_FREE_BYTES = 256 * 1024 ** 2;
 const PARTIAL_MS = 2_000;
 /** So many calls in a row go to one log that has more, before the others have their turn. */
 const CALLS_MAX = 4;
+
+/** Old lines are looked for this often in the time that they are kept, and within these bounds. Chosen: it lists folders. */
+const EXPIRE_PARTS = 4;
+const EXPIRE_MS_MIN = 1_000;
+const EXPIRE_MS_MAX = 60_000;
 
 interface Left {
   live: ReadonlySet<string>;
@@ -95,10 +102,33 @@ export class ServiceLogs {
   /** What services left that went while no daemon was there. `others`: services that are left alone. */
   takeUp(others: ReadonlySet<string>): void {
     const live = this.#liveSpools();
-    for (const name of folderNames(this.#options.folder)) {
-      const folder = join(this.#options.folder, name);
-      const [service = ""] = name.split(".");
-      if (service !== "" && !others.has(service) && !live.has(folder)) this.#logOf(folder);
+    for (const folder of this.#foldersThere()) {
+      if (!(others.has(serviceOf(folder)) || live.has(folder))) this.#logOf(folder);
+    }
+  }
+
+  /** Removes what is older than it may be, also of services that are silent or gone. Answers how long to wait, ms. */
+  expire(): number {
+    const live = this.#liveSpools();
+    let keepMs = Number.POSITIVE_INFINITY;
+    for (const folder of this.#foldersThere()) {
+      const isLeft = !live.has(folder);
+      // It is read to its end first, unless it is somebody's whose definition cannot be read.
+      if (isLeft && spoolsIn(folder).length > 0) continue;
+      this.#logOf(folder).expire();
+      if (isLeft && removeEmptyFolder(folder)) this.#limits.delete(folder);
+      else keepMs = Math.min(keepMs, this.#limitsOf(folder).keepMs);
+    }
+    return Math.min(EXPIRE_MS_MAX, Math.max(EXPIRE_MS_MIN, keepMs / EXPIRE_PARTS));
+  }
+
+  /** Removes everything of a service that was forgotten, unless there is one of this name again. */
+  forget(service: string): void {
+    if (this.#options.instances().some(({ key }) => key.service === service)) return;
+    for (const folder of this.#foldersThere().filter((path) => serviceOf(path) === service)) {
+      this.#letGo(folder);
+      this.#limits.delete(folder);
+      rmSync(folder, { recursive: true, force: true });
     }
   }
 
@@ -118,11 +148,21 @@ export class ServiceLogs {
   /** Reads what is left of an instance that is gone, and lets go of its log. True: more waits. */
   #finish(folder: string, log: ServiceLog): boolean {
     for (const spool of log.spools()) if (!log.finished(spool)) return true;
-    log.close();
+    this.#letGo(folder);
+    return false;
+  }
+
+  #letGo(folder: string): void {
+    this.#logs.get(folder)?.close();
     this.#logs.delete(folder);
     this.#left.delete(folder);
-    this.#limits.delete(folder);
-    return false;
+  }
+
+  /** The folders of instances that are there, or were. */
+  #foldersThere(): readonly string[] {
+    return folderNames(this.#options.folder)
+      .filter((name) => !name.startsWith("."))
+      .map((name) => join(this.#options.folder, name));
   }
 
   /** What nobody writes to any more; the folder is looked at only when a run began or ended. */
@@ -220,6 +260,20 @@ export class ServiceLogs {
     const folder = join(this.#options.folder, folderOfKey(key));
     this.#folders.set(key, folder);
     return folder;
+  }
+}
+
+/** Of which service a folder is: `web.2` is of `web`. */
+const serviceOf = (folder: string): string => basename(folder).split(".")[0] ?? "";
+
+/** False: something is in it. */
+function removeEmptyFolder(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch {
+    // Whatever else the system says about it: it stays, and is looked at again.
+    return false;
   }
 }
 

@@ -68,6 +68,7 @@ export class MachineSupervision {
       loop(() => this.#take()),
       loop(() => Promise.resolve(this.#open?.pump() ?? LOOK_MS)),
       loop(async () => (await this.#open?.sample()) ?? LOOK_MS),
+      loop(() => Promise.resolve(this.#open?.expireLogs() ?? LOOK_MS)),
     ]);
   }
 

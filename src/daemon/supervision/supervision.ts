@@ -117,7 +117,7 @@ export class Supervision {
       const { cgroup } = options.settings().supervisor;
       const host = await openHost({ ...options.paths, store, usesControlGroups: cgroup === "auto" });
       const [source, sockets] = await Promise.all([openUsageSource(), openListeningSockets()]);
-      const usage = new ServiceUsage(source, options.clock);
+      const usage = new ServiceUsage(source, options.clock, host);
       const supervision = new Supervision({ options, database, host, usage, sockets });
       supervision.#begin();
       return supervision;
@@ -152,6 +152,17 @@ export class Supervision {
   /** Reads what services wrote. Answers how long to wait, ms. */
   pump(): number {
     return this.#logs.pump() ? PUMP_BUSY_MS : PUMP_IDLE_MS;
+  }
+
+  /** Removes lines that are too old. Answers how long to wait, ms. */
+  expireLogs(): number {
+    return this.#logs.expire();
+  }
+
+  /** Stops services that were given by command, and forgets them and what they wrote. */
+  async forget(instances: readonly Instance[]): Promise<void> {
+    await this.supervisor.forget(instances);
+    for (const name of new Set(instances.map(({ key }) => key.service))) this.#logs.forget(name);
   }
 
   /** Looks at what services use, and ends what uses too much. Answers how long to wait, ms. */
@@ -189,6 +200,7 @@ export class Supervision {
     return viewOf(instance, {
       nowMonoMs: this.#options.clock.monotonicMs(),
       origin: this.supervisor.originOf(instance),
+      awaits: this.supervisor.awaitedBy(instance),
       ...this.#usage.of(instance.run?.run),
     });
   }

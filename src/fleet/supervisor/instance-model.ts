@@ -43,6 +43,20 @@ export const NEW_INSTANCE: InstanceState = {
   lastEnd: null,
 };
 
+/** What is known of the process that runs now. */
+export interface CurrentRun {
+  readonly run: string;
+  readonly startedWallMs: number;
+  /** Of the definition that it was started with. */
+  readonly digest: string;
+}
+
+/** How a run ended, and when. */
+export interface InstanceEnd {
+  readonly why: EndReason;
+  readonly atWallMs: number;
+}
+
 /** What happens to an instance. */
 export type InstanceEvent =
   | { readonly kind: "start" }

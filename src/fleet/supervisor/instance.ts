@@ -6,29 +6,22 @@
 import { FleetError, messageOf } from "../../base/errors.ts";
 import type { HostedProcess, ProcessTree } from "../../base/ports/process-host.ts";
 import { decideInstance } from "./decide-instance.ts";
-import type { EndReason, RestartRules } from "./decide-restart.ts";
 import { emptyTree } from "./empty-tree.ts";
-import { followRun, needsProbe } from "./follow-run.ts";
-import { type InstanceDeed, type InstanceEvent, type InstanceState, NEW_INSTANCE } from "./instance-model.ts";
-import type { InstanceWorld, RunningProbes } from "./instance-world.ts";
-import type { ServiceDefinition } from "./model.ts";
+import { type FollowedProbes, followRun, isAskedBy, needsProbe } from "./follow-run.ts";
+import { factsOf, groupNameOf, isOtherPhase } from "./instance-facts.ts";
+import {
+  type CurrentRun,
+  type InstanceDeed,
+  type InstanceEnd,
+  type InstanceEvent,
+  type InstanceState,
+  NEW_INSTANCE,
+} from "./instance-model.ts";
+import type { InstanceWorld } from "./instance-world.ts";
+import type { Probes, ServiceDefinition } from "./model.ts";
 import { isEndOfRun, noteStep } from "./note-step.ts";
 import type { ProbeAnswers } from "./service-detail.ts";
 import type { InstanceKey, NotedInstance, NotedRun, RunProgress } from "./service-store.ts";
-
-/** What is known of the process that runs now. */
-export interface CurrentRun {
-  readonly run: string;
-  readonly startedWallMs: number;
-  /** Of the definition that it was started with. */
-  readonly digest: string;
-}
-
-/** How a run ended, and when. */
-export interface InstanceEnd {
-  readonly why: EndReason;
-  readonly atWallMs: number;
-}
 
 /** So many ends are shown; the log has all. */
 const ENDS_MAX = 5;
@@ -44,7 +37,7 @@ export class Instance {
   #endedWallMs: number | null = null;
   #changedWallMs: number | null = null;
   #ends: readonly InstanceEnd[] = [];
-  #probes: RunningProbes | null = null;
+  #probes: FollowedProbes | null = null;
   #health: HostedProcess["health"];
   #timer: AbortController | null = null;
   /** Ends the gentle part of a stop at once. */
@@ -89,6 +82,11 @@ export class Instance {
     return this.#ends;
   }
 
+  /** What is asked: of the run under way, which may go on with the probes of an earlier definition. */
+  get probes(): Probes {
+    return this.#probes?.asks ?? this.#definition.probes;
+  }
+
   /** What the probes of the run under way said last. */
   get probeAnswers(): ProbeAnswers {
     return this.#probes?.answers() ?? {};
@@ -109,10 +107,20 @@ export class Instance {
     return this.tree !== null && this.#run !== null && this.#run.digest !== this.#digest;
   }
 
-  /** Takes another definition; a run under way keeps its own. */
+  /** Takes another definition. A run under way keeps its own; where that differs in its probes alone, they begin anew. */
   redefine(definition: ServiceDefinition, digest: string): void {
+    const started = this.#run?.digest;
+    // Of what was adopted nobody knows what it was started with.
+    const keepsProcess = digest === (started === "" ? this.#digest : started);
     this.#definition = definition;
     this.#digest = digest;
+    const { phase } = this.#state;
+    const probes = this.#probes;
+    if (phase.kind !== "running" || probes === null || !keepsProcess || isAskedBy(probes, definition)) return;
+    // Where nobody is left who could say that it is ready, it is.
+    const isAsked = this.#isAsked(this.#health);
+    this.#follow(phase.tree, isAsked ? probes.progress : "ready");
+    if (!isAsked) this.apply({ kind: "ready", ready: true });
   }
 
   /** A successor takes the place of the one it was started to follow. */
@@ -150,14 +158,8 @@ export class Instance {
   /** What happened to it, or is wanted of it. */
   apply(event: InstanceEvent): void {
     if (this.#isDetached) return;
-    const { clock, random, store } = this.#world;
-    const step = decideInstance(this.#state, event, {
-      nowMonoMs: clock.monotonicMs(),
-      random: random(),
-      rules: rulesOf(this.#definition),
-      startTimeoutMs: this.#definition.startTimeoutMs,
-      mayStart: this.#world.mayStart(this.#definition),
-    });
+    const { clock, store } = this.#world;
+    const step = decideInstance(this.#state, event, factsOf(this.#definition, this.#world));
     const before = this.#state;
     this.#state = step.state;
     // What was found running has been doing so for longer than this daemon knows of it.
@@ -265,9 +267,13 @@ export class Instance {
       return;
     }
     this.#expectExit(hosted);
-    const isAsked = needsProbe(this.#definition) || hosted.health !== undefined;
-    const progress = isAsked ? noted.progress : "ready";
+    const progress = this.#isAsked(hosted.health) ? noted.progress : "ready";
     this.apply({ kind: "adopted", tree: hosted.tree, progress, ending: noted.ending });
+  }
+
+  /** Whether somebody says when it is ready. */
+  #isAsked(health: HostedProcess["health"]): boolean {
+    return needsProbe(this.#definition) || health !== undefined;
   }
 
   #expectExit({ tree, exited, health }: HostedProcess): void {
@@ -341,16 +347,3 @@ export class Instance {
       });
   }
 }
-
-const isOtherPhase = ({ phase: one }: InstanceState, { phase: other }: InstanceState): boolean =>
-  one.kind !== other.kind ||
-  (one.kind === "running" && other.kind === "running" && one.ready !== other.ready);
-
-/** The policy and its figures. */
-export const rulesOf = ({ restart, pacing }: ServiceDefinition): RestartRules => ({
-  ...pacing,
-  policy: restart,
-});
-
-const groupNameOf = ({ service, number }: InstanceKey, run: string): string =>
-  `${service}.${number}.${run.slice(0, 8)}`;

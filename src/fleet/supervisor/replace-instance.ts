@@ -1,3 +1,4 @@
+import { startOrder } from "./dependency-order.ts";
 import type { Instance } from "./instance.ts";
 import type { ServiceStore } from "./service-store.ts";
 import { troubleOf } from "./service-view.ts";
@@ -50,6 +51,17 @@ export async function untilSettled(instance: Instance, until: ReplacePorts["unti
   };
   await until(() => instance.isReady || isOver());
   return instance.isReady ? null : troubleOf(instance);
+}
+
+/** The same of several, where some wait for others. */
+export async function untilSettledInOrder(
+  instances: readonly Instance[],
+  until: ReplacePorts["until"],
+): Promise<void> {
+  for (const step of startOrder(instances.map(({ definition }) => definition))) {
+    const together = instances.filter(({ key }) => step.includes(key.service));
+    await Promise.all(together.map((one) => untilSettled(one, until)));
+  }
 }
 
 const hasFailed = ({ state }: Instance): boolean =>

@@ -2,7 +2,7 @@
 import type { ProcessLimits } from "../../base/ports/process-host.ts";
 import { describeEnd, type EndReason } from "./decide-restart.ts";
 import type { Instance } from "./instance.ts";
-import type { Dependency, Probe, Probes, ProbeTarget, ServiceDefinition } from "./model.ts";
+import type { Dependency, Probe, Probes, ProbeTarget } from "./model.ts";
 import type { ProbeName } from "./probe-state.ts";
 import type { ServiceView } from "./service-view.ts";
 
@@ -93,7 +93,7 @@ export function detailOf(instance: Instance, facts: DetailFacts): ServiceDetail 
     limits,
     stop: { signal: stop.signal, timeoutMs: stop.timeoutMs },
     isEnabled: enabled,
-    probes: probesOf(definition, instance.probeAnswers),
+    probes: probesOf(instance.probes, instance.probeAnswers),
     ends: instance.ends.map(({ why, atWallMs }) => ({ kind: why.kind, text: describeEnd(why), atWallMs })),
   };
 }
@@ -105,7 +105,7 @@ export type ProbeAnswers = Readonly<
 
 const NAMES: readonly (keyof Probes)[] = ["startup", "readiness", "liveness"];
 
-function probesOf({ probes }: ServiceDefinition, answers: ProbeAnswers): readonly ShownProbe[] {
+function probesOf(probes: Probes, answers: ProbeAnswers): readonly ShownProbe[] {
   return NAMES.flatMap((name) => {
     const probe: Probe | null = probes[name];
     if (probe === null) return [];

@@ -1,6 +1,7 @@
 /** What is shown of an instance: one shape for the control socket, `list`, `status`, `stats` and `top`. */
 import { describeEnd, type EndReason } from "./decide-restart.ts";
 import type { Instance } from "./instance.ts";
+import type { DependencyCondition } from "./model.ts";
 
 /** What an instance does, in a word. */
 export type ServiceState =
@@ -31,10 +32,26 @@ export const isFailing = (state: ServiceState): state is FailingState =>
 export interface TreeUsage {
   /** Of one processor: 1.5 is one and a half; null before the second look. */
   readonly cpus: number | null;
+  /** Since the daemon began to look, over all runs; it never falls. */
   readonly cpuMs: number;
   readonly residentBytes: number;
   readonly processes: number;
 }
+
+/** Something that a service depends on and that has not come far enough. */
+export interface Awaited {
+  readonly name: string;
+  readonly condition: DependencyCondition;
+  /** What its instances do. */
+  readonly states: readonly ServiceState[];
+}
+
+/** In words, what a blocked instance waits for. */
+export const describeAwaited = (awaited: readonly Awaited[]): string =>
+  `waits for ${awaited.map(inWords).join(", ")}`;
+
+const inWords = ({ name, condition, states }: Awaited): string =>
+  `${condition === "completed" ? "the end of " : ""}${name} (${states.join(", ") || "unknown"})`;
 
 /** One instance. Instants are wall ms; texts may be hostile. */
 export interface ServiceView {
@@ -57,6 +74,8 @@ export interface ServiceView {
   } | null;
   /** When it is started again, ms from now; null where it is not waiting for that. */
   readonly againInMs: number | null;
+  /** What it waits for while it is blocked. */
+  readonly awaits: readonly Awaited[];
   readonly usage: TreeUsage | null;
   /** Processors in use at the last looks, oldest first, for a sparkline. */
   readonly cpuTrend: readonly number[];
@@ -76,6 +95,7 @@ export interface ServiceView {
 /** The facts of a view that an instance does not hold itself. */
 export interface ViewFacts {
   readonly nowMonoMs: number;
+  readonly awaits: readonly Awaited[];
   readonly usage: TreeUsage | null;
   readonly cpuTrend: readonly number[];
   readonly memoryTrend: readonly number[];
@@ -106,6 +126,7 @@ export function viewOf(instance: Instance, facts: ViewFacts): ServiceView {
         ? null
         : { kind: lastEnd.kind, text: describeEnd(lastEnd), atWallMs: instance.endedWallMs },
     againInMs: phase.kind === "waiting" ? Math.max(0, phase.untilMonoMs - facts.nowMonoMs) : null,
+    awaits: facts.awaits,
     // What a run used last says nothing when it is gone.
     usage: tree === null ? null : facts.usage,
     cpuTrend: facts.cpuTrend,

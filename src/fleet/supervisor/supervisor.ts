@@ -8,16 +8,19 @@ import { FleetError, requireOk } from "../../base/errors.ts";
 import type { ProcessIdentity } from "../../base/ports/process-host.ts";
 import { decideLoad } from "./decide-load.ts";
 import type { EndReason } from "./decide-restart.ts";
-import { type Progress, restartsWith, waitsOf, withDependencies } from "./dependency-order.ts";
+import { restartsWith, waitsOf, withDependencies } from "./dependency-order.ts";
 import { compareKeys, findInstances } from "./find-instances.ts";
-import { Instance, rulesOf } from "./instance.ts";
+import { Instance } from "./instance.ts";
+import { rulesOf } from "./instance-facts.ts";
 import type { InstanceWorld } from "./instance-world.ts";
 import type { ServiceDefinition } from "./model.ts";
 import { OrderedStops } from "./ordered-stops.ts";
+import { untilSettledInOrder } from "./replace-instance.ts";
 import { type FailedReplacement, isLeftBehind, Replacements } from "./replacements.ts";
 import { Retirements } from "./retirements.ts";
+import { awaitedBy, isDone, progressOf } from "./service-progress.ts";
 import type { InstanceKey, NotedInstance } from "./service-store.ts";
-import { nameOf } from "./service-view.ts";
+import { type Awaited, nameOf } from "./service-view.ts";
 
 /** A definition with where it is from. `digest` is the same for equal ones. */
 export interface KnownService {
@@ -55,7 +58,7 @@ export class Supervisor {
     this.#world = world;
     this.#instanceWorld = {
       ...world,
-      mayStart: (definition) => waitsOf(definition, (name) => this.#progressOf(name)).length === 0,
+      mayStart: (definition) => waitsOf(definition, (name) => progressOf(this.#stayingOf(name))).length === 0,
       onChanged: () => this.#noteChange(),
     };
     const until = (isTrue: () => boolean): Promise<void> => this.#until(isTrue);
@@ -83,6 +86,11 @@ export class Supervisor {
 
   get services(): readonly KnownService[] {
     return [...this.#services.values()];
+  }
+
+  /** What a blocked instance waits for; empty for all others. */
+  awaitedBy(instance: Instance): readonly Awaited[] {
+    return awaitedBy(instance, (name) => this.#stayingOf(name));
   }
 
   /** Where the definition of an instance is from. */
@@ -161,7 +169,7 @@ export class Supervisor {
 
   /** Wants these to run, and what they depend on; answers all of them. */
   start(instances: readonly Instance[]): readonly Instance[] {
-    const all = this.#withDependencies(instances);
+    const all = [...this.#dependenciesOf(instances), ...instances];
     this.#startThese(all);
     return all;
   }
@@ -188,9 +196,11 @@ export class Supervisor {
     void this.#stops.stop(instances, isKilled);
   }
 
-  /** Starts these anew, and those that do not run; what runs and talks to them is started anew after them. */
+  /** Starts these anew, and those that do not run, and what they depend on; what runs and talks to them comes after them. */
   restart(instances: readonly Instance[]): void {
     const staying = instances.filter((one) => this.#replacements.stays(one));
+    if (staying.length === 0) return;
+    this.#startThese(this.#dependenciesOf(staying));
     this.#want(staying);
     for (const instance of staying) instance.apply({ kind: "restart", why: { kind: "person" } });
     for (const name of new Set(staying.map(({ key }) => key.service))) {
@@ -209,7 +219,10 @@ export class Supervisor {
    */
   async replace(instances: readonly Instance[]): Promise<readonly FailedReplacement[]> {
     const staying = instances.filter((one) => this.#replacements.stays(one));
+    const missing = this.#dependenciesOf(staying).filter(({ tree }) => tree === null);
+    this.#startThese(missing);
     this.#want(staying);
+    await untilSettledInOrder(missing, (isTrue) => this.#until(isTrue));
     return await this.#replacements.replace(staying, { kind: "person" });
   }
 
@@ -293,27 +306,21 @@ export class Supervisor {
     for (const instance of staying) instance.apply({ kind: "start" });
   }
 
-  /** These and everything they need; what has done what it was for is not done again. */
-  #withDependencies(instances: readonly Instance[]): readonly Instance[] {
+  /** Everything that these need; what has done what it was for is not done again. */
+  #dependenciesOf(instances: readonly Instance[]): readonly Instance[] {
     const named = instances.map(({ key }) => key.service);
     const needed = withDependencies(named, this.#definitions());
-    const others = this.instances.filter(
+    return this.instances.filter(
       (one) => needed.has(one.key.service) && !named.includes(one.key.service) && !isDone(one),
     );
-    return [...others, ...instances];
   }
 
   #definitions(): readonly ServiceDefinition[] {
     return this.services.map(({ definition }) => definition);
   }
 
-  /** How far all instances of a service have come together. */
-  #progressOf(service: string): Progress {
-    const others = this.#instancesOf(service).filter((one) => this.#replacements.stays(one));
-    if (others.length === 0) return "failed";
-    if (others.every(isDone)) return "completed";
-    if (others.every(({ isReady }) => isReady)) return "ready";
-    return others.every(({ state }) => state.phase.kind === "running") ? "started" : "idle";
+  #stayingOf(service: string): readonly Instance[] {
+    return this.#instancesOf(service).filter((one) => this.#replacements.stays(one));
   }
 
   #isDefined({ key }: Instance): boolean {
@@ -362,6 +369,3 @@ export class Supervisor {
 
 const byName = (services: readonly KnownService[]): Map<string, KnownService> =>
   new Map(services.map((service) => [service.definition.name, service]));
-
-const isDone = ({ state }: Instance): boolean =>
-  state.phase.kind === "stopped" && state.lastEnd?.kind === "code" && state.lastEnd.code === 0;

@@ -17,6 +17,7 @@ const actSchema: v.GenericSchema<unknown, ActCall> = v.object({
   verb: v.picklist(SERVICE_VERBS),
   names,
   signal: v.optional(v.pipe(v.string(), v.regex(/^SIG[A-Z0-9+-]{1,12}$/, "need the name of a signal"))),
+  dryRun: v.optional(v.boolean()),
 });
 
 const giveSchema: v.GenericSchema<unknown, GiveCall> = v.object({

@@ -15,6 +15,7 @@ export function withContainers(processes: ProcessHost, containers: ContainerHost
     signal: (tree, signal, to) =>
       isContainer(tree) ? containers.signal(tree, signal) : processes.signal(tree, signal, to),
     kill: (tree, withinMs) => (isContainer(tree) ? containers : processes).kill(tree, withinMs),
+    whose: (pid) => processes.whose?.(pid) ?? null,
     ranOutOfMemory: (tree) => (isContainer(tree) ? containers : processes).ranOutOfMemory(tree),
     forget: (tree) => (isContainer(tree) ? containers : processes).forget(tree),
     reap: () => {

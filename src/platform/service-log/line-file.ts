@@ -10,6 +10,7 @@ import {
   openSync,
   readSync,
   renameSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import type { LogLimits } from "../../base/ports/log-file.ts";
@@ -62,6 +63,18 @@ export class LineFiles {
     );
   }
 
+  /** The same of a file that nothing is added to; it is not made when it is missing. */
+  isOverdue(limits: LogLimits, nowWallMs: number): boolean {
+    const path = currentPath(this.#folder, this.#name);
+    const { size = 0 } = statSync(path, { throwIfNoEntry: false }) ?? {};
+    return size > 0 && this.open(nowWallMs, (file) => this.isDue(file, limits, nowWallMs));
+  }
+
+  /** Removes what was put aside and is too old or too much. */
+  removeDoomed(limits: LogLimits, nowWallMs: number): void {
+    removeDoomed(listAside(this.#folder, this.#name), limits, nowWallMs);
+  }
+
   /** Puts the file aside, and removes what is too old or too much. */
   putAside(limits: LogLimits, nowWallMs: number): void {
     const aside = listAside(this.#folder, this.#name);
@@ -69,7 +82,7 @@ export class LineFiles {
     const path = asidePath(this.#folder, number, this.#name);
     renameSync(currentPath(this.#folder, this.#name), path);
     this.#known = null;
-    removeDoomed(listAside(this.#folder, this.#name), limits, nowWallMs);
+    this.removeDoomed(limits, nowWallMs);
   }
 
   #openDescriptor(): number {

@@ -85,6 +85,17 @@ class SpooledLog implements ServiceLog {
     }, false);
   }
 
+  expire(): void {
+    this.#guard(() => {
+      const limits = fittingLimits(this.#options.limits());
+      const nowWallMs = this.#options.clock.wallMs();
+      if (!this.#files.isOverdue(limits, nowWallMs)) return this.#files.removeDoomed(limits, nowWallMs);
+      // What a sudden death left undone belongs into the file before it is put aside.
+      this.#recoverOnce();
+      this.#files.putAside(limits, nowWallMs);
+    }, undefined);
+  }
+
   spools(): readonly string[] {
     return spoolsIn(this.#folder);
   }

@@ -112,6 +112,11 @@ export class LinuxHost implements ProcessHost {
     return this.#finder.members(tree, this.#recentLook()).map(toIdentity);
   }
 
+  whose(pid: number): ((run: string) => boolean) | null {
+    const signs = signsOf(pid);
+    return signs.mark === null && signs.run === null ? null : (run) => areOfRun(signs, run);
+  }
+
   signal(tree: ProcessTree, signal: string, to: "main" | "group" | "all"): boolean {
     const number = signalNumber(signal);
     if (number === null) throw new FleetError("CONFIG", `Cannot send "${signal}": there is no such signal`);

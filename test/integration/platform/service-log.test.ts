@@ -14,6 +14,7 @@ import {
   symlinkSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -460,5 +461,39 @@ describe("bounds", () => {
     log.pump();
     expect(lines()).toEqual(["warning fleetd: 3 lines dropped: the log could not take them", "info kept"]);
     expect(told.slice(1)).toEqual(["recovered, 3 lost"]);
+  });
+});
+
+describe("expire()", () => {
+  const limits = { keepMs: 2_000 };
+
+  test("removes what is too old, though nothing is written any more", async () => {
+    const { folder, spool, log, lines, clock } = open(limits);
+    log.expire();
+    expect(logFiles(folder)).toEqual([]);
+    writeFileSync(spool, "old\n");
+    log.pump();
+    log.expire();
+    expect(lines()).toEqual(["info old"]);
+    await clock.advance(60_000);
+    log.expire();
+    expect(logFiles(folder)).toEqual([]);
+    appendFileSync(spool, "new\n");
+    log.pump();
+    expect(lines()).toEqual(["info new"]);
+  });
+
+  test("puts aside what goes on for long, and removes it when its last line is too old", async () => {
+    const { folder, spool, log, clock } = open(limits);
+    writeFileSync(spool, "old\n");
+    log.pump();
+    await clock.advance(3_000);
+    // Its last line, as the system notes it.
+    utimesSync(join(folder, "web.log"), clock.wallMs() / 1_000, clock.wallMs() / 1_000);
+    log.expire();
+    expect(logFiles(folder)).toEqual(["web-000001.log"]);
+    await clock.advance(3_000);
+    log.expire();
+    expect(logFiles(folder)).toEqual([]);
   });
 });

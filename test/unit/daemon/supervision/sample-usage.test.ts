@@ -29,7 +29,7 @@ async function watched() {
     },
     close: () => undefined,
   };
-  const usage = new ServiceUsage(source, memory.clock);
+  const usage = new ServiceUsage(source, memory.clock, {});
   const run = instance?.run?.run;
   return { memory, usage, instances, pid, asked, looks: () => looks, of: () => usage.of(run) };
 }
@@ -86,4 +86,81 @@ test("of() answers what stays as it is while the trends go on", async () => {
   }
   expect(before.memoryTrend).toEqual([1_000]);
   expect(of().memoryTrend).toHaveLength(60);
+});
+
+/** One service, and a picture of all processes that the test paints. */
+async function painted() {
+  const memory = new MemorySupervisor();
+  memory.supervisor.begin([knownOf("web")], new Set());
+  await memory.settle();
+  const process = (pid: number, parent: number, cpuMs: number): ProcessRow => {
+    const start = `boot:${pid}`;
+    return {
+      pid,
+      parent,
+      group: pid,
+      session: pid,
+      start,
+      name: "x",
+      state: "running",
+      cpuMs,
+      residentBytes: 1_000,
+    };
+  };
+  let rows: ProcessRow[] = [];
+  const all = (): Promise<readonly ProcessRow[]> => Promise.resolve(rows);
+  const examined: number[] = [];
+  const of = new Map<number, string>();
+  const host = {
+    whose: (pid: number) => {
+      examined.push(pid);
+      const run = of.get(pid);
+      return run === undefined ? null : (other: string) => other === run;
+    },
+  };
+  const source = { list: all, pick: all, follow: all, close: () => undefined };
+  const usage = new ServiceUsage(source, memory.clock, host);
+  const look = async (...painting: readonly ProcessRow[]) => {
+    rows = [...painting];
+    await memory.clock.advance(1_000);
+    await usage.look(memory.supervisor.instances);
+    return usage.lastOf(memory.supervisor.instances[0]?.run?.run);
+  };
+  const main = (): number => memory.supervisor.instances[0]?.tree?.identity.pid ?? 0;
+  return { memory, process, look, main, of, examined };
+}
+
+test("what lost its parents and its session is found by what it carries, and looked into once", async () => {
+  const { process, look, main, of, examined } = await painted();
+  of.set(500, "run-1").set(700, "run-of-another-daemon");
+  const others = [process(1, 0, 0), process(700, 1, 0)];
+  expect(await look(...others, process(main(), 1, 0))).toMatchObject({ processes: 1 });
+  const rows = [...others, process(main(), 1, 0), process(500, 1, 0), process(501, 500, 0)];
+  expect(await look(...rows)).toMatchObject({ processes: 3, residentBytes: 3_000 });
+  expect(await look(...rows)).toMatchObject({ processes: 3 });
+  expect(examined).toEqual([1, 700, 500]);
+});
+
+test("what was seen to be of a tree stays so when its parents go, though it carries nothing", async () => {
+  const { process, look, main } = await painted();
+  await look(process(main(), 1, 0), process(500, main(), 0));
+  const rows = [process(main(), 1, 0), process(500, 1, 0)];
+  expect(await look(...rows)).toMatchObject({ processes: 2 });
+  expect(await look(...rows)).toMatchObject({ processes: 2 });
+  expect(await look(process(main(), 1, 0), { ...process(500, 1, 0), start: "later" })).toMatchObject({
+    processes: 1,
+  });
+});
+
+test("processor time is a sum that falls neither with a child nor with the whole run", async () => {
+  const { memory, process, look, main } = await painted();
+  const first = main();
+  expect((await look(process(first, 1, 100), process(500, first, 900)))?.cpuMs).toBe(1_000);
+  expect((await look(process(first, 1, 150)))?.cpuMs).toBe(1_050);
+  expect((await look(process(first, 1, 150), process(501, first, 10)))?.cpuMs).toBe(1_060);
+  memory.supervisor.restart(memory.supervisor.find(["web"]));
+  await memory.clock.advance(1_000);
+  await memory.settle();
+  expect(main()).not.toBe(first);
+  expect((await look(process(main(), 1, 5)))?.cpuMs).toBe(1_065);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { decideLoad } from "../../../../src/fleet/supervisor/decide-load.ts";
 import { FRESH_HISTORY } from "../../../../src/fleet/supervisor/decide-restart.ts";
-import { rulesOf } from "../../../../src/fleet/supervisor/instance.ts";
+import { rulesOf } from "../../../../src/fleet/supervisor/instance-facts.ts";
 import type { NotedInstance, NotedRun } from "../../../../src/fleet/supervisor/service-store.ts";
 import { definitionOf } from "../../../helpers/memory-supervisor.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { followRun, needsProbe } from "../../../../src/fleet/supervisor/follow-run.ts";
-import type { InstanceWorld } from "../../../../src/fleet/supervisor/instance-world.ts";
+import { followRun, isAskedBy, needsProbe } from "../../../../src/fleet/supervisor/follow-run.ts";
+import type { InstanceWorld, ProbeWatch } from "../../../../src/fleet/supervisor/instance-world.ts";
 import { definitionOf } from "../../../helpers/memory-supervisor.ts";
 
 test("needsProbe() says yes to a startup or readiness probe, not to liveness alone", () => {
@@ -39,4 +39,40 @@ test.each<[string, Record<string, unknown>, string[]]>([
   });
   run.stop();
   expect(heard).toEqual(told);
+});
+
+test("followRun() knows how far the run has come", () => {
+  let watched: ProbeWatch | null = null;
+  const world: Pick<InstanceWorld, "watchProbes"> = {
+    watchProbes: (watch) => {
+      watched = watch;
+      return { line: () => undefined, answers: () => ({}), stop: () => undefined };
+    },
+  };
+  const run = followRun(world, {
+    key: { service: "web", number: 1, successor: false },
+    definition: definitionOf("web"),
+    tree: { identity: { pid: 1, start: "s" }, run: "r", cgroup: null },
+    progress: "begun",
+    onStarted: () => undefined,
+    onReady: () => undefined,
+    onUnwell: () => undefined,
+    health: undefined,
+  });
+  const told = (tell: (watch: ProbeWatch) => void): string => {
+    if (watched !== null) tell(watched);
+    return run.progress;
+  };
+  expect([
+    run.progress,
+    told((watch) => watch.onStarted()),
+    told((watch) => watch.onReady(true)),
+    told((watch) => watch.onReady(false)),
+  ]).toEqual(["begun", "started", "ready", "unready"]);
+});
+
+test("isAskedBy() compares what is asked with what a definition asks", () => {
+  const definition = definitionOf("web", { probes: { liveness: { tcp: { port: 80 } } } });
+  expect(isAskedBy({ asks: structuredClone(definition.probes) }, definition)).toBe(true);
+  expect(isAskedBy({ asks: definitionOf("web").probes }, definition)).toBe(false);
 });

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Instance } from "../../../../src/fleet/supervisor/instance.ts";
-import { rulesOf } from "../../../../src/fleet/supervisor/instance.ts";
-import { definitionOf, knownOf, MemorySupervisor } from "../../../helpers/memory-supervisor.ts";
+import { knownOf, MemorySupervisor } from "../../../helpers/memory-supervisor.ts";
 
 const CRASH = { kind: "code", code: 1 } as const;
 
@@ -120,14 +119,48 @@ describe("Instance", () => {
   });
 });
 
-test("rulesOf() takes policy and pauses of the definition", () => {
-  expect(rulesOf(definitionOf("web", { restart: "always", backoff: { first: "1s" } }))).toEqual({
-    policy: "always",
-    firstMs: 1_000,
-    longestMs: 60_000,
-    stableMs: 10_000,
-    failures: 5,
-    withinMs: 60_000,
-    slowMs: 300_000,
+describe("Instance.redefine()", () => {
+  const probed = (interval: string): Record<string, unknown> => ({
+    probes: { liveness: { tcp: { port: 80 }, interval } },
+  });
+  const redefine = (file: Record<string, unknown>): void =>
+    world.supervisor.redefine([knownOf("web", file)], new Set());
+
+  test("begins other probes anew for the run under way, and touches no process", async () => {
+    const instance = await started(probed("1s"));
+    const before = world.probes.get("web");
+    redefine(probed("1s"));
+    expect(world.probes.get("web")).toBe(before);
+    redefine(probed("2s"));
+    expect(world.probes.get("web")).toMatchObject({ progress: "ready", tree: instance.tree });
+    expect(world.probes.get("web")?.definition.probes.liveness?.intervalMs).toBe(2_000);
+    expect(instance.probes).toBe(instance.definition.probes);
+    expect([world.host.spawned.length, world.host.signals]).toEqual([1, []]);
+    world.probes.get("web")?.onUnwell({ kind: "probe", detail: "503" });
+    expect(instance.state.lastEnd).toEqual({ kind: "probe", detail: "503" });
+  });
+
+  test("leaves the probes of a run alone that needs a new process", async () => {
+    const instance = await started(probed("1s"));
+    const before = world.probes.get("web");
+    redefine({ ...probed("2s"), command: ["/bin/false"] });
+    expect(world.probes.get("web")).toBe(before);
+    expect([instance.isOutdated, instance.probes.liveness?.intervalMs]).toEqual([true, 1_000]);
+    redefine(probed("3s"));
+    expect([instance.isOutdated, instance.probes.liveness?.intervalMs]).toEqual([false, 3_000]);
+  });
+
+  test("what nobody asks any more is ready; what is asked from now on stays so until it says no", async () => {
+    const readiness = { probes: { readiness: { tcp: { port: 80 } } } };
+    await started(readiness);
+    expect(world.states).toEqual({ web: "starting" });
+    redefine({});
+    await world.settle();
+    expect(world.states).toEqual({ web: "running" });
+    redefine(readiness);
+    await world.settle();
+    expect(world.states).toEqual({ web: "running" });
+    world.probes.get("web")?.onReady(false);
+    expect(world.states).toEqual({ web: "unready" });
   });
 });

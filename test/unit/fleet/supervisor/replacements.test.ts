@@ -145,12 +145,13 @@ describe("Replacements", () => {
   test("give up a new one that waits for what is not there, and leave the old one", async () => {
     await begin(WEB);
     world.supervisor.redefine(
-      [knownOf("web", { ...PROBED, depends_on: ["db"] }), knownOf("db", PROBED)],
+      [knownOf("web", { ...PROBED, depends_on: ["db"] }), knownOf("db", { ...PROBED, start_timeout: "5s" })],
       NOBODY,
     );
-    expect(await world.supervisor.replace(find("web"))).toEqual([
-      { name: "web", detail: "it waits for what it depends on" },
-    ]);
+    const replaced = world.supervisor.replace(find("web"));
+    await world.settle();
+    await world.clock.advance(6_000);
+    expect(await replaced).toEqual([{ name: "web", detail: "it waits for what it depends on" }]);
     expect(world.states).toMatchObject({ web: "running" });
   });
 

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { EndReason } from "../../../../src/fleet/supervisor/decide-restart.ts";
 import { type InstanceState, NEW_INSTANCE } from "../../../../src/fleet/supervisor/instance-model.ts";
 import {
+  describeAwaited,
   nameOf,
   type ServiceState,
   stateOf,
@@ -49,6 +50,16 @@ test("troubleOf() says why an instance is not ready", () => {
   expect(troubleOf({ state: NEW_INSTANCE })).toBe("it is stopped");
 });
 
+test("describeAwaited() has each with what it does", () => {
+  expect(
+    describeAwaited([
+      { name: "db", condition: "ready", states: ["starting", "backoff"] },
+      { name: "migrate", condition: "completed", states: ["running"] },
+      { name: "gone", condition: "started", states: [] },
+    ]),
+  ).toBe("waits for db (starting, backoff), the end of migrate (running), gone (unknown)");
+});
+
 test("viewOf() shows what runs, and what a run that is gone used no more", async () => {
   const world = new MemorySupervisor();
   world.supervisor.begin([knownOf("web", { limits: { memory: "64MiB" } })], new Set());
@@ -58,6 +69,7 @@ test("viewOf() shows what runs, and what a run that is gone used no more", async
   const usage = { cpus: 0.5, cpuMs: 10, residentBytes: 1024, processes: 1 };
   const facts = {
     nowMonoMs: world.clock.monotonicMs(),
+    awaits: [],
     usage,
     cpuTrend: [],
     memoryTrend: [],

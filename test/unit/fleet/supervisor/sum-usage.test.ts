@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { ProcessRow } from "../../../../src/base/ports/process-table.ts";
-import { membersOf, sumTrees, usageOf } from "../../../../src/fleet/supervisor/sum-usage.ts";
+import { membersOf, runIn, sumTrees, usageOf, usedMs } from "../../../../src/fleet/supervisor/sum-usage.ts";
 
 const row = (pid: number, parent: number, more: Partial<ProcessRow> = {}): ProcessRow => ({
   pid,
@@ -30,7 +30,6 @@ test("sumTrees() counts a process, what came of it, and what is in its session",
   const look = sumTrees(rows, [tree(10), tree(20)], 0);
   expect(usageOf("run10", look, null)).toEqual({
     cpus: null,
-    cpuMs: 400,
     residentBytes: 4_000,
     processes: 4,
   });
@@ -40,7 +39,7 @@ test("sumTrees() counts a process, what came of it, and what is in its session",
 test("sumTrees() counts no zombies, and passes over what the system does not tell", () => {
   const rows = [row(10, 1, { cpuMs: null, residentBytes: null }), row(11, 10, { state: "dead" })];
   const look = sumTrees(rows, [tree(10)], 0);
-  expect(usageOf("run10", look, null)).toEqual({ cpus: null, cpuMs: 0, residentBytes: 0, processes: 1 });
+  expect(usageOf("run10", look, null)).toEqual({ cpus: null, residentBytes: 0, processes: 1 });
 });
 
 test("sumTrees() ends on a ring of parents, which a look at a moving picture may show", () => {
@@ -68,4 +67,35 @@ test("membersOf() names all that lives of all trees, and nothing else", () => {
 
 test("usageOf() knows nothing of a run that is gone", () => {
   expect(usageOf("run10", sumTrees([], [tree(10)], 0), null)).toBeNull();
+});
+
+test("sumTrees() asks about what nothing speaks for, and counts what came of that", () => {
+  const rows = [row(1, 0), row(10, 1), row(40, 1), row(41, 40), row(50, 1)];
+  const asked: number[] = [];
+  const look = sumTrees(rows, [tree(10)], 0, ({ pid }) => {
+    asked.push(pid);
+    return pid === 40 ? "run10" : null;
+  });
+  expect(membersOf(look)).toEqual([10, 40, 41]);
+  expect(asked).toEqual([1, 40, 50]);
+});
+
+test("usedMs() is all of a process at its first look, then what was added", () => {
+  const before = sumTrees([row(10, 1, { cpuMs: 100 }), row(11, 10, { cpuMs: 900 })], [tree(10)], 0);
+  const after = sumTrees([row(10, 1, { cpuMs: 130 }), row(12, 10, { cpuMs: 7 })], [tree(10)], 1_000);
+  expect([
+    usedMs("run10", before, null),
+    usedMs("run10", after, before),
+    usedMs("gone", after, before),
+  ]).toEqual([1_000, 37, 0]);
+});
+
+test("runIn() knows a process by its id and its start", () => {
+  const look = sumTrees([row(10, 1), row(20, 1), row(21, 20)], [tree(10), tree(20)], 0);
+  expect(runIn(look, row(21, 1))).toBe("run20");
+  expect([
+    runIn(look, row(21, 1, { start: "later" })),
+    runIn(look, row(9, 1)),
+    runIn(null, row(10, 1)),
+  ]).toEqual([null, null, null]);
 });

@@ -225,6 +225,37 @@ describe("a person's stop", () => {
   });
 });
 
+describe("Supervisor.restart()", () => {
+  const needy = (file: Record<string, unknown> = {}) => [
+    knownOf("web", { depends_on: ["db"], ...file }),
+    knownOf("db", { depends_on: ["disk"] }),
+    knownOf("disk"),
+  ];
+
+  test("starts what it depends on and does not run, and leaves alone what does", async () => {
+    await begin(...needy());
+    world.supervisor.stop(find("db", "web"));
+    await world.clock.advance(1_000);
+    await world.settle();
+    expect(world.states).toEqual({ db: "stopped", disk: "running", web: "stopped" });
+    world.supervisor.restart(find("web"));
+    await world.settle();
+    expect(world.states).toEqual({ db: "running", disk: "running", web: "running" });
+    expect(world.host.spawned).toHaveLength(5);
+  });
+
+  test("without a gap does the same, and is over when it is ready", async () => {
+    await begin(...needy());
+    world.supervisor.stop(find());
+    await world.clock.advance(1_000);
+    await world.settle();
+    const replaced = world.supervisor.replace(find("web"));
+    await world.settle();
+    expect(await replaced).toEqual([]);
+    expect(world.states).toEqual({ db: "running", disk: "running", web: "running" });
+  });
+});
+
 describe("Supervisor.redefine()", () => {
   test("what is out, in and out again while it is being stopped goes, and can be stopped in between", async () => {
     await begin(knownOf("web"));

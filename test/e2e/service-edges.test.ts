@@ -1,0 +1,160 @@
+// Commands about services at their edges, on the compiled executable: what is said has to be what was done.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { ServiceFleet } from "../helpers/service-fleet.ts";
+import { untilHolds } from "../helpers/temp-git.ts";
+
+const isHere = process.platform === "linux";
+if (!isHere) console.log("skipped: edges of services on the executable, because this test looks into /proc");
+const PATIENCE_MS = 120_000;
+
+const fleet = new ServiceFleet();
+const STAYS = ["sh", "-c", "while :; do sleep 0.2; done"];
+const LIVES = { liveness: { exec: ["true"], interval: "200ms" } };
+const services = (liveness: object): Record<string, object> => ({
+  web: { command: fleet.noted("web", ...STAYS), restart: "no", depends_on: ["db"] },
+  db: { command: fleet.noted("db", ...STAYS), enabled: false },
+  once: { command: ["sh", "-c", "echo said once; exec sleep 3333"], logs: { keep: "2s" } },
+  detached: { command: ["sh", "-c", "(setsid sleep 4444 &) & exec sleep 5555"] },
+  busy: {
+    command: [
+      "sh",
+      "-c",
+      "while :; do sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; sleep 0.3; done",
+    ],
+  },
+  off: { command: STAYS, enabled: false },
+  probed: { command: fleet.noted("probed", ...STAYS), restart: "no", probes: liveness },
+});
+const SUPERVISOR = { stop_timeout: "2s", backoff_first: "100ms", sample: "200ms" };
+
+beforeAll(async () => {
+  await fleet.init();
+  fleet.configure(services(LIVES), SUPERVISOR);
+  if (isHere) await fleet.monitor();
+}, PATIENCE_MS);
+afterAll(() => fleet.close(), PATIENCE_MS);
+
+const json = async (words: readonly string[], code = 0): Promise<Record<string, unknown>> =>
+  JSON.parse((await fleet.ran([...words, "--json"], code)).stdout);
+
+describe.skipIf(!isHere)("services at their edges", () => {
+  test(
+    "a blocked service says what it waits for, and restart starts what it needs",
+    async () => {
+      const [web] = await fleet.until("it waits", ([one]) => one?.state === "blocked", "web");
+      expect(web).toMatchObject({ waits_for: [{ name: "db", condition: "ready", states: ["stopped"] }] });
+      expect((await fleet.ran(["list"])).stdout).toContain("waits for db");
+      expect((await fleet.ran(["status", "web"])).stdout).toContain("waits for db (stopped)");
+      expect((await fleet.ran(["restart", "web"])).stdout).toContain("web running, pid");
+      expect((await fleet.one("db")).state).toBe("running");
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "kill --dry-run only says who would get the signal",
+    async () => {
+      const { pid } = await fleet.one("db");
+      const ran = await fleet.ran(["kill", "db", "--dry-run"]);
+      expect(ran.stdout).toMatch(new RegExp(String.raw`^Would send SIGKILL to db \(${pid}\b`));
+      expect(await fleet.one("db")).toMatchObject({ pid, state: "running" });
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "kill of what does not run says so: 1, and 2 where some of it does",
+    async () => {
+      const none = await fleet.ran(["kill", "off"], 1);
+      expect([none.stdout, none.stderr]).toEqual(["", "Nothing of off runs: there is nothing to signal\n"]);
+      expect(await json(["kill", "off", "db", "--signal", "CONT"], 2)).toMatchObject({
+        signal: "SIGCONT",
+        dry_run: false,
+        instances: ["db"],
+        not_running: ["off"],
+      });
+      await fleet.ran(["kill", "off", "--dry-run"], 1);
+      expect((await fleet.ran(["kill", "db", "--signal", "FOO"], 64)).stderr).toContain('Cannot send "FOO"');
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "start --replace starts anew what runs with another definition, and nothing else",
+    async () => {
+      const give = (...words: readonly string[]) =>
+        fleet.ran(["start", "--replace", "--name", "giv", "--", ...fleet.noted("giv", ...words)]);
+      await give("sleep", "1111");
+      const before = await fleet.one("giv");
+      await give("sleep", "1111");
+      expect((await fleet.one("giv")).pid).toBe(before.pid);
+      await give("sleep", "2222");
+      const after = await fleet.one("giv");
+      expect(after).toMatchObject({ state: "running", outdated: false });
+      expect(after.pid).not.toBe(before.pid);
+      expect(readFileSync(`/proc/${after.pid}/cmdline`, "utf8")).toContain("2222");
+      expect(existsSync(`/proc/${before.pid}`)).toBe(false);
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "probes that a reload brings are asked of the run under way",
+    async () => {
+      const probe = async (): Promise<{ target: string; well: boolean | null }> => {
+        const { services: found } = (await json(["status", "probed"])) as { services: { probes: [never] }[] };
+        return found[0]?.probes[0] ?? { target: "", well: null };
+      };
+      await untilHolds(async () => (await probe()).well === true, PATIENCE_MS);
+      const { pid } = await fleet.one("probed");
+      const asks = { liveness: { exec: ["test", "-e", "/proc/self"], interval: "200ms" } };
+      fleet.configure(services(asks), SUPERVISOR);
+      await fleet.ran(["reload"]);
+      await untilHolds(async () => (await probe()).well === true, PATIENCE_MS);
+      expect(await probe()).toMatchObject({ target: "exec test -e /proc/self", well: true });
+      expect((await fleet.one("probed")).pid).toBe(pid);
+      fleet.configure(services({ liveness: { exec: ["false"], interval: "200ms" } }), SUPERVISOR);
+      await fleet.ran(["reload"]);
+      const [one] = await fleet.until("it is ended", ([first]) => first?.state === "failed", "probed");
+      expect(one?.last_end).toMatchObject({ reason: "probe" });
+      expect(fleet.startsOf("probed")).toHaveLength(1);
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "what was said once is kept as long as it is to be kept, and forgotten with its service",
+    async () => {
+      const given = fleet.folderOf("giv");
+      expect(existsSync(given)).toBe(true);
+      await fleet.ran(["forget", "giv"]);
+      await untilHolds(() => Promise.resolve(!existsSync(given)), PATIENCE_MS);
+      await untilHolds(async () => (await fleet.ran(["logs", "once"])).stdout === "", PATIENCE_MS);
+      expect((await fleet.one("once")).state).toBe("running");
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "memory of what forked twice and left its session counts, and processor time never falls",
+    async () => {
+      const { pid } = await fleet.one("detached");
+      const [one] = await fleet.until(
+        "all are seen",
+        ([first]) => (first?.usage?.processes ?? 0) >= 2,
+        "detached",
+      );
+      expect(one?.pid).toBe(pid);
+      let last = 0;
+      for (let seen = 0; seen < 4; ) {
+        const [busy] = await fleet.list("busy");
+        const used = (busy?.usage as { cpu_ms: number } | null)?.cpu_ms ?? last;
+        expect(used).toBeGreaterThanOrEqual(last);
+        if (used > last) seen += 1;
+        last = used;
+      }
+    },
+    PATIENCE_MS,
+  );
+});
