@@ -1,8 +1,10 @@
 /** Services that are defined on the command line: a command, a program, or a file of definitions. */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
 import { causedBy, FleetError, messageOf } from "../base/errors.ts";
 import { serviceNameProblem } from "../base/service-name.ts";
+import { type ConfigFile, readConfigFile } from "../platform/config-file.ts";
+import { describeIssue } from "./setting-sources.ts";
 
 /** A definition as a file has it, under its name. */
 export interface GivenService {
@@ -82,27 +84,33 @@ export function fromProgram(file: string, name: string | undefined, flags: Descr
   return fromCommand(name ?? ownName, [...interpreter, path], flags);
 }
 
-/** The definitions in a file that has `services:` and nothing else. @throws FleetError BAD_INPUT */
-export function fromFile(file: string): readonly GivenService[] {
-  const path = resolve(file);
-  let value: unknown;
+/** The definitions in a file that has `services:` and nothing else. @throws FleetError BAD_INPUT with every mistake and its line */
+export async function fromFile(file: string): Promise<readonly GivenService[]> {
+  const found = await readDefinitions(resolve(file));
+  if (found === null) throw new FleetError("BAD_INPUT", `Cannot read "${file}": there is no such file`);
+  const { parseServicesFile } = await import("../fleet/settings/model.ts");
+  const parsed = parseServicesFile(found.value);
+  if (parsed.ok) {
+    const services = (found.value as { services: Record<string, GivenService["definition"]> }).services;
+    return Object.entries(services).map(([name, definition]) => ({ name, definition }));
+  }
+  const problems = await Promise.all(
+    parsed.error.map(async (issue) => {
+      const line = await found.lineOf(issue.path);
+      return `${line === null ? "" : `line ${line}: `}${await describeIssue(issue)}`;
+    }),
+  );
+  throw new FleetError("BAD_INPUT", `Cannot use "${file}": ${problems.join("; ")}`, {
+    hint: "Need services: NAME: TABLE, and nothing else",
+  });
+}
+
+async function readDefinitions(path: string): Promise<ConfigFile | null> {
   try {
-    value = Bun.YAML.parse(readFileSync(path, "utf8"));
+    return await readConfigFile(path);
   } catch (thrown) {
-    throw causedBy("BAD_INPUT", `Cannot read "${file}": ${messageOf(thrown)}`, thrown);
+    throw causedBy("BAD_INPUT", messageOf(thrown), thrown);
   }
-  const services = typeof value === "object" && value !== null && "services" in value ? value.services : null;
-  if (typeof services !== "object" || services === null || Array.isArray(services)) {
-    throw new FleetError("BAD_INPUT", `Cannot read "${file}": need services: NAME: TABLE`);
-  }
-  const others = Object.keys(value as object).filter((key) => key !== "services");
-  if (others.length > 0) {
-    throw new FleetError(
-      "BAD_INPUT",
-      `Cannot read "${file}": found "${others[0]}", need services and nothing else`,
-    );
-  }
-  return Object.entries(services).map(([name, definition]) => ({ name, definition }));
 }
 
 function describe(flags: DescribingFlags, cwd: string): Record<string, unknown> {

@@ -124,7 +124,7 @@ async function parseEnvironment(said: EnvironmentSettings): Promise<Read> {
   const wrong = await Promise.all(
     checked.issues.map(async (issue) => ({
       origin: toOrigin(knownPart(issue.path)),
-      text: issue.isUnknownKey ? await describe(issue) : issue.message,
+      text: issue.isUnknownKey ? await describeIssue(issue) : issue.message,
     })),
   );
   return {
@@ -143,7 +143,7 @@ async function parseFile(file: ConfigFile): Promise<Read> {
   };
   const problems = checked.issues.map(async (issue) => ({
     origin: await toOrigin(issue.path),
-    text: await describe(issue),
+    text: await describeIssue(issue),
   }));
   const byLine = (await Promise.all(problems)).sort((one, other) => lineOf(one) - lineOf(other));
   return { source: { values: checked.values, originOf: toOrigin }, problems: byLine };
@@ -171,7 +171,8 @@ function isPlain(value: unknown): value is FileSettings {
   );
 }
 
-async function describe(issue: SettingsIssue): Promise<string> {
+/** What is wrong with a value, with the name of its key, and what may have been meant. */
+export async function describeIssue(issue: SettingsIssue): Promise<string> {
   const key = issue.path.join(".");
   if (!issue.isUnknownKey)
     return key === "" ? `${issue.message}, need a table of settings` : `${key}: ${issue.message}`;

@@ -1,6 +1,7 @@
 // Commands about services at their edges, on the compiled executable: what is said has to be what was done.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { ServiceFleet } from "../helpers/service-fleet.ts";
 import { untilHolds } from "../helpers/temp-git.ts";
 
@@ -59,6 +60,40 @@ describe.skipIf(!isHere)("services at their edges", () => {
       const ran = await fleet.ran(["kill", "db", "--dry-run"]);
       expect(ran.stdout).toMatch(new RegExp(String.raw`^Would send SIGKILL to db \(${pid}\b`));
       expect(await fleet.one("db")).toMatchObject({ pid, state: "running" });
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "kill takes signals by name and by number, and an unknown one is 64",
+    async () => {
+      for (const signal of ["18", "CONT", "sigcont"]) {
+        expect(await json(["kill", "db", "-s", signal])).toMatchObject({
+          signal: "SIGCONT",
+          instances: ["db"],
+        });
+      }
+      for (const signal of ["SIGFOO", "99", "0"]) await fleet.ran(["kill", "db", "-s", signal], 64);
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "start of a file names its mistakes with their lines, and what may have been meant",
+    async () => {
+      const file = (name: string, text: string): string => {
+        writeFileSync(join(fleet.folder, name), text);
+        return join(fleet.folder, name);
+      };
+      const wrong = await fleet.ran(["start", file("wrong.yaml", "services:\n  a:\n    comand: [x]\n")], 65);
+      expect(wrong.stderr).toContain(
+        'line 3: unknown key "services.a.comand", did you mean "services.a.command"?',
+      );
+      expect((await fleet.ran(["start", file("torn.yaml", "services: [\n")], 65)).stderr).toContain(
+        "line 2: ",
+      );
+      const missing = await fleet.ran(["start", join(fleet.folder, "missing.yaml")], 65);
+      expect(missing.stderr).toContain("there is no such file");
     },
     PATIENCE_MS,
   );

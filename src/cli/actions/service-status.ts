@@ -39,8 +39,8 @@ export async function serviceStatus(
       const services = answer.services.map((one) => detailToJson(one, logOf(one)));
       printJson("status-service", { containment: answer.containment, notes: answer.notes, services });
     } else {
-      const { nowWallMs, containment } = answer;
-      const at = { nowWallMs, containment, style: openStyle(args), width: terminalWidth() };
+      const { nowWallMs, containment, notes } = answer;
+      const at = { nowWallMs, containment, notes, style: openStyle(args), width: terminalWidth() };
       for (const [position, one] of answer.services.entries()) {
         if (position > 0) printText("");
         printText(renderServiceDetail(one, logOf(one), at));

@@ -1,6 +1,6 @@
 import { EXIT_CODES, FleetError } from "../../base/errors.ts";
 import type { ReachedInstance } from "../../http/service-protocol.ts";
-import { signalNumber } from "../../platform/supervision/exits.ts";
+import { signalName, signalNumber } from "../../platform/supervision/exits.ts";
 import { printJson, printNotice, printText } from "../output/print-answer.ts";
 import { safe } from "../output/safe-text.ts";
 import { openSupervisor } from "../supervisor-client.ts";
@@ -38,11 +38,15 @@ export async function signalServices(
 const inWords = ({ name, pids }: ReachedInstance): string =>
   pids.length === 0 ? name : `${name} (${pids.join(", ")})`;
 
-/** The name of a signal as typed, with or without "SIG". @throws FleetError USAGE */
+/** The name of a signal as typed: with or without "SIG", or its number. @throws FleetError USAGE */
 function toSignal(text: string): string {
   const name = text.toUpperCase();
-  const signal = name.startsWith("SIG") ? name : `SIG${name}`;
-  if (signalNumber(signal) !== null) return signal;
+  const signal = /^\d{1,2}$/.test(text)
+    ? signalName(Number(text))
+    : name.startsWith("SIG")
+      ? name
+      : `SIG${name}`;
+  if (signal !== null && signalNumber(signal) !== null) return signal;
   throw new FleetError("USAGE", `Cannot send "${text.slice(0, 80)}": there is no such signal`, {
     hint: "Name one as this system does, such as HUP, TERM or USR1",
   });

@@ -21,7 +21,7 @@ export type StartArguments = WaitFlags &
 
 /** Starts services that are known, or defines one and starts it. */
 export async function start(args: StartArguments): Promise<number> {
-  const given = givenBy(args);
+  const given = await givenBy(args);
   if (given === null) return await startKnown({ ...args, name: args.what });
   const client = await openSupervisor(args);
   const { instances } = await client.ask((daemon) =>
@@ -32,7 +32,7 @@ export async function start(args: StartArguments): Promise<number> {
 }
 
 /** What the words define; null where they only name what is known. */
-function givenBy(args: StartArguments): readonly GivenService[] | null {
+async function givenBy(args: StartArguments): Promise<readonly GivenService[] | null> {
   const { what, name } = args;
   const [only = "", ...others] = what;
   if (name !== undefined) {
@@ -50,7 +50,10 @@ function givenBy(args: StartArguments): readonly GivenService[] | null {
       },
     );
   }
-  return files.flatMap((file) =>
-    /\.(?:ya?ml|json)$/i.test(file) ? fromFile(file) : [fromProgram(file, undefined, args)],
+  const given = await Promise.all(
+    files.map(async (file) =>
+      /\.(?:ya?ml|json)$/i.test(file) ? await fromFile(file) : [fromProgram(file, undefined, args)],
+    ),
   );
+  return given.flat();
 }

@@ -10,7 +10,13 @@ export const kill = strictCommand({
       repeatable: true,
       description: "Services: everything of them gets the signal, and what follows is their policy's",
     },
-    signal: { type: "string", default: "KILL", valueHint: "SIGNAL", description: "For services" },
+    signal: {
+      type: "string",
+      default: "KILL",
+      alias: "s",
+      valueHint: "SIGNAL",
+      description: "For services: a name or a number",
+    },
     pid: { type: "string", valueHint: "PID", description: "A process by its id" },
     force: { type: "boolean", description: "Also what fleetd did not start" },
     timeout: {

@@ -19,7 +19,7 @@ export const start = strictCommand({
     restart: {
       type: "enum",
       options: ["no", "on-failure", "always", "unless-stopped"],
-      description: "When it is started again: no, on-failure (usual), always, unless-stopped",
+      description: "When it is started again; on-failure without it",
     },
     user: { type: "string", valueHint: "USER", description: "Whom it runs as" },
     group: { type: "string", valueHint: "GROUP", description: "Which group it runs in" },

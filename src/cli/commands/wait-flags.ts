@@ -1,6 +1,6 @@
 /** Flags of commands that wait for services. */
 export const WAIT_FLAGS = {
-  wait: { type: "boolean", default: true, description: "Wait for what comes of it (--no-wait does not)" },
+  wait: { type: "boolean", default: true, description: "Do not wait for what comes of it" },
   timeout: {
     type: "string",
     default: "90s",

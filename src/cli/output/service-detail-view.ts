@@ -19,6 +19,8 @@ export interface DetailPage {
   readonly nowWallMs: number;
   /** How trees of processes are held together here. */
   readonly containment: string;
+  /** What cannot be kept here, such as limits. */
+  readonly notes: readonly string[];
   readonly style: Style;
   readonly width: number;
 }
@@ -36,7 +38,12 @@ export function renderServiceDetail(
   page: DetailPage,
 ): SafeText {
   const { style, width } = page;
-  const facts = [...stateFacts(detail, page), ...usageFacts(detail, style), ...definitionFacts(detail)];
+  const facts = [
+    ...stateFacts(detail, page),
+    ...usageFacts(detail, style),
+    ...limitFacts(detail, page),
+    ...definitionFacts(detail),
+  ];
   const lines: SafeText[] = [headline(detail, page)];
   for (const [label, value] of facts) {
     lines.push(wrap(value, { first: safe`  ${style.dim(label.padEnd(LABEL_WIDTH))}`, width }));
@@ -103,6 +110,12 @@ function usageFacts({ view, limits }: ServiceDetail, style: Style): Fact[] {
     ["memory", safe`${formatSize(usage.residentBytes)}${allowed(memory)}  ${style.cyan(memoryBars)}`],
     ["processes", `${usage.processes}${allowed(limits.pids === null ? null : String(limits.pids))}`],
   ];
+}
+
+/** That a limit is not kept is worth knowing where one is asked for; memory is kept by looking at it. */
+function limitFacts({ limits, view }: ServiceDetail, { notes }: DetailPage): Fact[] {
+  const isAsked = limits.cpus !== null || limits.pids !== null;
+  return known([["", view.usage !== null && isAsked ? notes.join("; ") : null]]);
 }
 
 function definitionFacts(detail: ServiceDetail): Fact[] {

@@ -127,7 +127,7 @@ function give(
     }
     if (before !== undefined && !replace) {
       throw new FleetError("BAD_INPUT", `Cannot define "${name}": there is a service of this name`, {
-        hint: `Start it with "fleetd start ${name}", or give another name`,
+        hint: `Start it with "fleetd start ${name}", define it anew with --replace, or take it away with "fleetd forget ${name}"`,
       });
     }
     return requireOk(

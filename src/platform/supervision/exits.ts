@@ -12,6 +12,9 @@ const NAMES = new Map(
 export const signalNumber = (name: string): number | null =>
   new Map<string, number>(Object.entries(constants.signals)).get(name) ?? null;
 
+/** The name of a signal; null when this system has none of that number. */
+export const signalName = (number: number): string | null => NAMES.get(number) ?? null;
+
 /** What a wait status of POSIX says. */
 export function exitOfStatus(status: number): Exit {
   const signal = status & 0x7f;
