@@ -83,6 +83,8 @@ export interface AdoptCall {
 
 /** Answer of `replace`, whose body is an `act` without a verb: what went wrong, by instance. */
 export interface ReplaceAnswer extends ActAnswer {
+  /** Instances whose probe may have been answered by the run that was there before. */
+  readonly unsure: readonly string[];
   readonly failed: readonly { readonly name: string; readonly detail: string }[];
 }
 

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../helpers/git-servers.ts";
 import { ServiceFleet } from "../helpers/service-fleet.ts";
 import { untilHolds } from "../helpers/temp-git.ts";
 
@@ -10,6 +11,8 @@ if (!isHere) console.log("skipped: edges of services on the executable, because 
 const PATIENCE_MS = 120_000;
 
 const fleet = new ServiceFleet();
+const port = await freePort();
+const SERVES = join(import.meta.dir, "../fixtures/supervision/serves.ts");
 const STAYS = ["sh", "-c", "while :; do sleep 0.2; done"];
 const LIVES = { liveness: { exec: ["true"], interval: "200ms" } };
 const services = (liveness: object): Record<string, object> => ({
@@ -25,6 +28,11 @@ const services = (liveness: object): Record<string, object> => ({
     ],
   },
   off: { command: STAYS, enabled: false },
+  shares: {
+    command: [process.execPath, SERVES, String(port), join(fleet.folder, "broken")],
+    probes: { readiness: { tcp: port, interval: "100ms" } },
+    enabled: false,
+  },
   probed: { command: fleet.noted("probed", ...STAYS), restart: "no", probes: liveness },
 });
 const SUPERVISOR = { stop_timeout: "2s", backoff_first: "100ms", sample: "200ms" };
@@ -94,6 +102,22 @@ describe.skipIf(!isHere)("services at their edges", () => {
       );
       const missing = await fleet.ran(["start", join(fleet.folder, "missing.yaml")], 65);
       expect(missing.stderr).toContain("there is no such file");
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "a service replaced says when the old run may have answered for the new one",
+    async () => {
+      await fleet.ran(["start", "shares"]);
+      const ran = await fleet.ran(["restart", "shares", "--zero-downtime"]);
+      expect(ran.stdout).toBe("shares replaced\n");
+      expect(ran.stderr).toContain("The old run of shares may have answered for the new one");
+      expect(await json(["restart", "shares", "--zero-downtime"])).toMatchObject({
+        unsure: ["shares"],
+        failed: [],
+      });
+      await fleet.ran(["stop", "shares"]);
     },
     PATIENCE_MS,
   );

@@ -203,7 +203,7 @@ async function replace(client: SupervisorClient, args: WaitFlags, names: readonl
   } catch (thrown) {
     // The monitor goes on with it.
     if (!timeout.aborted) throw thrown;
-    if (args.json) printJson("restart", { instances: names, failed: [], settled: false });
+    if (args.json) printJson("restart", { instances: names, failed: [], unsure: [], settled: false });
     else printText(safe`${names.join(", ")} not replaced yet: the monitor goes on with it`);
     return args.wait ? EXIT_CODES.NOT_YET : 0;
   } finally {
@@ -212,11 +212,16 @@ async function replace(client: SupervisorClient, args: WaitFlags, names: readonl
   return tellReplaced(args, answer);
 }
 
-function tellReplaced({ json }: WaitFlags, { instances, failed }: ReplaceAnswer): number {
-  if (json) printJson("restart", { instances, failed, settled: true });
+function tellReplaced({ json }: WaitFlags, { instances, failed, unsure }: ReplaceAnswer): number {
+  if (json) printJson("restart", { instances, failed, unsure, settled: true });
   for (const { name, detail } of failed) printNotice(safe`${name} stays as it was: ${detail}`);
   const replaced = instances.filter((name) => !failed.some((one) => one.name === name));
   if (!json) for (const name of replaced) printText(safe`${name} replaced`);
+  for (const name of replaced.filter((one) => unsure.includes(one))) {
+    printNotice(
+      safe`The old run of ${name} may have answered for the new one: give it "listen", or a log or notify probe`,
+    );
+  }
   if (failed.length === 0) return 0;
   return failed.length === instances.length ? EXIT_CODES.FAILED : EXIT_CODES.PARTIAL;
 }

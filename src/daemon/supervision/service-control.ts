@@ -65,7 +65,7 @@ export function serviceHandlers(
       const instances = supervisor.find(names).filter(({ key }) => !key.successor);
       for (const instance of instances) checkReplaceable(instance);
       const failed = await supervisor.replace(instances);
-      return { ...answer(instances), failed };
+      return { ...answer(instances), failed, unsure: instances.filter(isUnsure).map(nameOf) };
     },
   };
 }
@@ -108,6 +108,13 @@ function checkReplaceable(instance: Instance): void {
     "BAD_INPUT",
     `Cannot replace "${name}" without a gap: it has no probe, need probes.readiness to know when a new one is ready`,
   );
+}
+
+/** Whether the old run may have answered for the new one: both are asked at one port, and no socket is handed on. */
+function isUnsure({ definition: { probes, listen, container } }: Instance): boolean {
+  if (listen.length > 0 || container !== null) return false;
+  const kind = (probes.readiness ?? probes.startup)?.target.kind;
+  return kind === "http" || kind === "tcp";
 }
 
 function give(
