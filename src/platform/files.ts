@@ -1,5 +1,7 @@
 import {
   closeSync,
+  constants,
+  fstatSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -73,6 +75,20 @@ export function readUpTo(file: number, bytesMax: number): Uint8Array {
 export function readFileUpTo(path: string, bytesMax: number): Uint8Array {
   const file = openSync(path, "r");
   try {
+    return readUpTo(file, bytesMax);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * As `readFileUpTo`, of nothing but a regular file: opening a named pipe waits for somebody who writes, and a device may have no
+ * end. @throws Error
+ */
+export function readRegularFile(path: string, bytesMax: number): Uint8Array {
+  const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    if (!fstatSync(file).isFile()) throw new Error("it is no regular file");
     return readUpTo(file, bytesMax);
   } finally {
     closeSync(file);

@@ -13,8 +13,11 @@ const BYTES_MAX = 64 * 1024;
 /** Whether a value only says where the value is, so that it may be shown. */
 export const isReference = (value: string): boolean => REFERENCE.test(value);
 
-/** The value itself: what a reference points at, without a line end; anything else as it is. @throws FleetError CONFIG */
-export function resolveReference(value: string, environment: Environment): string {
+/**
+ * The value itself: what a reference points at, without a line end; anything else as it is. `read`: how a file is read by
+ * who must not wait for somebody to write it. @throws FleetError CONFIG
+ */
+export function resolveReference(value: string, environment: Environment, read = readFileUpTo): string {
   const { name, path } = REFERENCE.exec(value)?.groups ?? {};
   if (name !== undefined) {
     const found = environment[name];
@@ -24,7 +27,7 @@ export function resolveReference(value: string, environment: Environment): strin
   if (path === undefined) return value;
   if (!isAbsolute(path)) throw new FleetError("CONFIG", `Cannot use "${value}": need an absolute path`);
   try {
-    return new TextDecoder().decode(readFileUpTo(path, BYTES_MAX)).replace(/\r?\n$/, "");
+    return new TextDecoder().decode(read(path, BYTES_MAX)).replace(/\r?\n$/, "");
   } catch (thrown) {
     throw causedBy("CONFIG", `Cannot use "${value}": ${messageOf(thrown)}`, thrown);
   }

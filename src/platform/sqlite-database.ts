@@ -10,7 +10,7 @@ import { hasCode, isDenied } from "./io-error.ts";
 /** How much a committed transaction must survive: a power cut (`full`), or only the death of the process. */
 export type Durability = "full" | "process";
 
-/** How long a statement waits for another process's transaction. Ours take milliseconds; chosen, not measured. */
+/** How long a statement waits for another process's transaction, unless told otherwise. Ours take milliseconds; chosen, not measured. */
 const BUSY_TIMEOUT_MS = 10_000;
 
 /** What a WAL that is begun anew may keep of its size: what it has when SQLite does that by itself (1,000 pages of 4 KiB). */
@@ -31,6 +31,8 @@ export interface OpenOptions {
    * one closes its database, and would then take away that of the new one; so it is left lying.
    */
   readonly replaceable?: boolean;
+  /** How long a statement waits for another process's transaction; everything waits with it. */
+  readonly busyMs?: number;
 }
 
 /**
@@ -42,7 +44,7 @@ export function openDatabase(path: string, options: OpenOptions): Database {
     if (isFrozen(path)) return openFrozen(path);
     const sqlite = new Sqlite(path, { create: options.create, readwrite: true, strict: true });
     if (options.replaceable === true) leaveWal(sqlite);
-    sqlite.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    sqlite.run(`PRAGMA busy_timeout = ${options.busyMs ?? BUSY_TIMEOUT_MS}`);
     const mode = sqlite.query<{ journal_mode: string }, []>("PRAGMA journal_mode").get()?.journal_mode;
     if (mode !== "wal") sqlite.run("PRAGMA journal_mode = WAL");
     const synchronous = options.durability === "full" ? "FULL" : "NORMAL";
@@ -127,15 +129,15 @@ class SqliteDatabase implements Database {
 
   transaction<T>(body: () => T): T {
     this.run("BEGIN IMMEDIATE");
-    let result: T;
     try {
-      result = body();
+      const result = body();
+      this.run("COMMIT");
+      return result;
     } catch (thrown) {
-      this.run("ROLLBACK");
+      // On a full disk SQLite has done so by itself.
+      if (this.#sqlite.inTransaction) this.run("ROLLBACK");
       throw thrown;
     }
-    this.run("COMMIT");
-    return result;
   }
 
   relaxedTransaction<T>(body: () => T): T {

@@ -13,6 +13,7 @@ export class MemoryDatabase implements Database {
   commits = 0;
   readonly #sqlite: Sqlite;
   #trouble: string | null = null;
+  #isLasting = false;
 
   constructor(uri?: string) {
     created += 1;
@@ -22,7 +23,7 @@ export class MemoryDatabase implements Database {
 
   run(sql: string, ...parameters: SqlValue[]): number {
     if (this.#trouble !== null && sql.includes(this.#trouble)) {
-      this.#trouble = null;
+      if (!this.#isLasting) this.#trouble = null;
       throw new FleetError("IO", "Cannot use database: disk I/O error");
     }
     return this.#sqlite.query<SqlRow, SQLQueryBindings[]>(sql).run(...parameters).changes;
@@ -59,7 +60,12 @@ export class MemoryDatabase implements Database {
 
   /** The next statement with `part` in it fails as on a full disk. `"COMMIT"`: a transaction that does not end well. */
   failOnce(part: string): void {
-    this.#trouble = part;
+    [this.#trouble, this.#isLasting] = [part, false];
+  }
+
+  /** Every statement with `part` in it fails, until `null`. */
+  failAlways(part: string | null): void {
+    [this.#trouble, this.#isLasting] = [part, true];
   }
 
   /** Takes over all rows of another database with the same tables. */

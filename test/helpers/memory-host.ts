@@ -34,15 +34,18 @@ export class MemoryHost implements ProcessHost {
   obeysTerm = true;
   /** Why nothing can be started; null while it can. */
   trouble: string | null = null;
+  /** What a start waits for, unless it is given up. */
+  slow: Promise<void> | null = null;
   outOfMemory = new Set<string>();
   readonly #living = new Map<string, Living>();
   #pid = 100;
 
-  spawn(request: SpawnRequest): Promise<HostedProcess> {
-    if (this.trouble !== null) return Promise.reject(new Error(this.trouble));
+  async spawn(request: SpawnRequest, signal?: AbortSignal): Promise<HostedProcess> {
+    if (this.trouble !== null) throw new Error(this.trouble);
     this.spawned.push(request);
+    if (this.slow !== null) await untilEither(this.slow, signal);
     this.#pid += 1;
-    return Promise.resolve(this.#begin(request, { pid: this.#pid, start: `boot:${this.#pid}` }, request.run));
+    return this.#begin(request, { pid: this.#pid, start: `boot:${this.#pid}` }, request.run);
   }
 
   adopt(tree: ProcessTree): HostedProcess | null {
@@ -122,4 +125,11 @@ export class MemoryHost implements ProcessHost {
     this.#living.set(run, { request, tree, members: new Set([identity.pid]), exit });
     return { tree, exited: exit.promise };
   }
+}
+
+/** Rejects when the signal comes first. */
+async function untilEither(slow: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  const given = new Promise<void>((resolve) => signal?.addEventListener("abort", () => resolve()));
+  await Promise.race([slow, given]);
+  signal?.throwIfAborted();
 }

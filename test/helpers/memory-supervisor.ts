@@ -50,7 +50,11 @@ export class MemorySupervisor {
     this.database = before?.database ?? new MemoryDatabase();
     if (before !== null) this.#runs = before.#runs;
     prepareServices(this.database);
-    this.store = new ServiceStore(this.database, boot);
+    this.store = new ServiceStore(this.database, boot, {
+      clock: this.clock,
+      onTrouble: (detail) => this.told.push(`store trouble: ${detail}`),
+      onWell: () => this.told.push("store well"),
+    });
     this.supervisor = new Supervisor(this.#world(boot));
   }
 
@@ -105,7 +109,7 @@ export class MemorySupervisor {
       },
       onChanged: () => undefined,
       report: (instance, report: InstanceReport) => this.told.push(`${nameOf(instance)} ${report.kind}`),
-      onTrouble: (instance, detail) => this.told.push(`${nameOf(instance)} trouble: ${detail}`),
+      onTrouble: (name, detail) => this.told.push(`${name} trouble: ${detail}`),
     };
   }
 }

@@ -92,8 +92,11 @@ export interface HostAbilities {
 /** See the head of this file. Implemented by `platform/`. */
 export interface ProcessHost {
   readonly abilities: HostAbilities;
-  /** @throws FleetError CONFIG or FAILED naming what is missing: the program, the folder, the user, a right */
-  spawn(request: SpawnRequest): Promise<HostedProcess>;
+  /**
+   * `signal` gives the start up, as far as it takes time: then nothing of it is left when this rejects.
+   * @throws FleetError CONFIG or FAILED naming what is missing: the program, the folder, the user, a right
+   */
+  spawn(request: SpawnRequest, signal?: AbortSignal): Promise<HostedProcess>;
   /**
    * Follows a process that an earlier daemon started; null when it is gone, or another one has its id. What has ended and
    * was not collected yet is still followed: how it ended is known then.

@@ -52,7 +52,8 @@ async function askAsUser(
   signal: AbortSignal,
 ): Promise<ProbeAnswer> {
   const { definition, command, cwd, environment, timeoutMs, run, output } = question;
-  const { tree, exited } = await host.spawn({
+  const enough = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const request = {
     command,
     cwd,
     environment,
@@ -63,8 +64,8 @@ async function askAsUser(
     name: `${definition.name}.asked.${run.slice(0, 8)}`,
     limits: { memoryBytes: null, cpus: null, pids: null },
     listeners: [],
-  });
-  const enough = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  };
+  const { tree, exited } = await host.spawn(request, enough);
   const late = new Promise<null>((resolve) =>
     enough.addEventListener("abort", () => resolve(null), { once: true }),
   );

@@ -7,7 +7,7 @@ import type { PreparedStart } from "../../fleet/supervisor/instance-world.ts";
 import type { ContainerPlan, ServiceCommand, ServiceDefinition } from "../../fleet/supervisor/model.ts";
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { watchdogMs } from "../../fleet/supervisor/watch-probes.ts";
-import { readFileUpTo } from "../../platform/files.ts";
+import { readRegularFile } from "../../platform/files.ts";
 import { ownEnvironment } from "../../platform/own-process.ts";
 import { resolveReference } from "../../platform/secret-reference.ts";
 import { findLogin } from "../../platform/supervision/accounts.ts";
@@ -81,7 +81,10 @@ export async function surroundingsOf(
     account,
     files: files.map(({ read }) => read.variables),
     env: Object.fromEntries(
-      Object.entries(env).map(([variable, value]) => [variable, resolveReference(value, own)]),
+      Object.entries(env).map(([variable, value]) => [
+        variable,
+        resolveReference(value, own, readRegularFile),
+      ]),
     ),
     service: name,
     instance: key.number,
@@ -105,7 +108,7 @@ export function wordsOf({ words, shell }: ServiceCommand): readonly string[] {
 function readVariables(path: string, service: string): EnvFile {
   let bytes: Uint8Array;
   try {
-    bytes = readFileUpTo(path, ENV_FILE_BYTES_MAX + 1);
+    bytes = readRegularFile(path, ENV_FILE_BYTES_MAX + 1);
   } catch (thrown) {
     throw causedBy(
       "CONFIG",

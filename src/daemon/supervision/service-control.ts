@@ -1,6 +1,7 @@
 /** What the daemon does about services when a command asks it over the control socket. */
 import { FleetError, requireOk } from "../../base/errors.ts";
 import { mapError } from "../../base/result.ts";
+import { checkAdoptable } from "../../fleet/supervisor/check-adoption.ts";
 import { checkDependencies } from "../../fleet/supervisor/dependency-order.ts";
 import { needsProbe } from "../../fleet/supervisor/follow-run.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
@@ -8,6 +9,7 @@ import { parseServiceDefinition } from "../../fleet/supervisor/parse-service.ts"
 import { nameOf } from "../../fleet/supervisor/service-view.ts";
 import type { ServiceHandlers } from "../../http/server/control-server.ts";
 import type { ActAnswer, ActCall, GiveCall } from "../../http/service-protocol.ts";
+import { openProcessTable } from "../../platform/processes/process-table.ts";
 import type { MonitorContext } from "../monitor-context.ts";
 import { signalInstances } from "./signal-instances.ts";
 import type { Supervision } from "./supervision.ts";
@@ -51,13 +53,15 @@ export function serviceHandlers(
       return { ...answer(instances), reached };
     },
     give: (call) => answer(give(supervision(), call, options.settings().supervisor)),
-    adopt: ({ name, process }) => {
+    adopt: async ({ name, process: target }) => {
       const { supervisor } = supervision();
       const [instance, ...others] = supervisor.find([name]);
       if (instance === undefined || others.length > 0) {
         throw new FleetError("BAD_INPUT", `Cannot adopt into "${name}": need the name of one instance`);
       }
-      supervisor.adopt(instance, process);
+      const parents = await (await openProcessTable()).list();
+      checkAdoptable({ target, selfPid: process.pid, parents });
+      supervisor.adopt(instance, target);
       return answer([instance]);
     },
     replace: async ({ names }) => {

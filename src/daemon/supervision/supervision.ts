@@ -54,6 +54,12 @@ export interface SupervisionOptions {
 const PUMP_BUSY_MS = 20;
 const PUMP_IDLE_MS = 250;
 
+/**
+ * How long somebody else's transaction in `services.db` is waited for: the whole daemon waits with it, and nobody but it
+ * writes there. Chosen.
+ */
+const BUSY_MS = 250;
+
 /** See the head of this file. */
 export class Supervision {
   readonly host: ProcessHost;
@@ -70,16 +76,17 @@ export class Supervision {
   private constructor(parts: {
     options: SupervisionOptions;
     database: Database;
+    store: ServiceStore;
     host: ProcessHost;
     usage: ServiceUsage;
     sockets: ListeningSockets;
   }) {
-    const { options, database, host, usage, sockets } = parts;
+    const { options, database, store, host, usage, sockets } = parts;
     this.host = host;
     this.#options = options;
     this.#database = database;
     this.#usage = usage;
-    this.store = new ServiceStore(database, options.boot);
+    this.store = store;
     this.#notify = openNotifyReceiver(join(options.paths.services, ".notify"));
     this.#logs = new ServiceLogs({
       folder: options.paths.services,
@@ -110,19 +117,36 @@ export class Supervision {
   /** Opens what the system has, takes up what earlier daemons started, and starts what is wanted. @throws FleetError */
   static async open(options: SupervisionOptions): Promise<Supervision> {
     makePrivateFolder(options.paths.services);
-    const database = openDatabase(options.paths.state, { create: true, durability: "full" });
+    const { report, clock, boot } = options;
+    const database = openDatabase(options.paths.state, {
+      create: true,
+      durability: "full",
+      busyMs: BUSY_MS,
+    });
+    let host: ProcessHost | null = null;
+    let supervision: Supervision | null = null;
     try {
       prepareServices(database);
-      const store = new ServiceStore(database, options.boot);
+      const store = new ServiceStore(database, boot, {
+        clock,
+        onTrouble: (detail) =>
+          report({ kind: "notice", text: `what services do is noted later, it cannot be now: ${detail}` }),
+        onWell: () => report({ kind: "notice", text: "what services do is noted again" }),
+      });
       const { cgroup } = options.settings().supervisor;
-      const host = await openHost({ ...options.paths, store, usesControlGroups: cgroup === "auto" });
+      host = await openHost({ ...options.paths, store, usesControlGroups: cgroup === "auto" });
       const [source, sockets] = await Promise.all([openUsageSource(), openListeningSockets()]);
-      const usage = new ServiceUsage(source, options.clock, host);
-      const supervision = new Supervision({ options, database, host, usage, sockets });
+      const usage = new ServiceUsage(source, clock, host);
+      supervision = new Supervision({ options, database, store, host, usage, sockets });
       supervision.#begin();
       return supervision;
     } catch (thrown) {
-      database.close();
+      // What was begun already must not go on over a database that is closed.
+      if (supervision !== null) supervision.letGo();
+      else {
+        host?.close();
+        database.close();
+      }
       throw thrown;
     }
   }
@@ -193,6 +217,7 @@ export class Supervision {
     this.#listeners.close();
     this.#usage.close();
     this.host.close();
+    this.store.close();
     this.#database.close();
   }
 
@@ -250,7 +275,7 @@ export class Supervision {
       watchProbes: (watch: ProbeWatch) => watchProbes(this.#probeWorld(), watch),
       report: (instance: Instance, what: InstanceReport) =>
         report({ kind: "service", name: nameOf(instance), report: what }),
-      onTrouble: (instance: Instance, detail: string) => this.#notice(`${nameOf(instance)}: ${detail}`),
+      onTrouble: (name, detail) => this.#notice(`${name}: ${detail}`),
     };
   }
 

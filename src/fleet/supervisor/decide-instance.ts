@@ -39,6 +39,8 @@ export function decideInstance(
     case "spawn-failed":
       if (state.phase.kind !== "spawning") return same(state);
       return settle({ ...state, lastEnd: { kind: "spawn", detail: event.detail } }, facts);
+    case "given-up":
+      return onGivenUp(state, facts);
     case "adopted":
       return onAdopted(state, event, facts);
     case "lost":
@@ -82,7 +84,7 @@ function onStop(state: InstanceState): InstanceStep {
       return same({ ...unwanted, phase: { ...phase, next: "stay" } });
     case "spawning":
       // The process may be there already: "spawned" ends it.
-      return same(unwanted);
+      return { state: unwanted, deeds: [{ kind: "give-up" }] };
     default:
       return { state: { ...unwanted, phase: { kind: "stopped" } }, deeds: [told({ kind: "stopped" })] };
   }
@@ -128,6 +130,13 @@ function onSpawned(
       { kind: "timer", afterMs: needsProbe ? facts.startTimeoutMs : facts.rules.stableMs },
     ],
   };
+}
+
+/** No failure: a person stopped it, and may want it again meanwhile. */
+function onGivenUp(state: InstanceState, facts: InstanceFacts): InstanceStep {
+  if (state.phase.kind !== "spawning") return same(state);
+  const stopped: InstanceState = { ...state, phase: { kind: "stopped" }, lastEnd: { kind: "person" } };
+  return state.wanted ? begin(stopped, facts) : { state: stopped, deeds: [told({ kind: "stopped" })] };
 }
 
 function onAdopted(

@@ -67,6 +67,8 @@ export type InstanceEvent =
   | { readonly kind: "dependencies" }
   | { readonly kind: "spawned"; readonly tree: ProcessTree; readonly needsProbe: boolean }
   | { readonly kind: "spawn-failed"; readonly detail: string }
+  /** The start that was to be given up came to nothing. */
+  | { readonly kind: "given-up" }
   /** A run of an earlier daemon was found. */
   | {
       readonly kind: "adopted";
@@ -88,6 +90,8 @@ export type InstanceEvent =
 /** What is to be done, in this order. */
 export type InstanceDeed =
   | { readonly kind: "spawn" }
+  /** The start that is under way is not wanted any more. */
+  | { readonly kind: "give-up" }
   /** Follow the process and run its probes. */
   | { readonly kind: "follow"; readonly tree: ProcessTree; readonly progress: RunProgress }
   /** Stop command, signal, wait for the tree to empty, kill, verify. `gently` false: what is left of an ended one. */

@@ -66,6 +66,6 @@ export interface InstanceWorld {
   /** Something about this instance is different: whoever depends on it, or shows it, looks again. */
   readonly onChanged: (instance: Instance) => void;
   readonly report: (instance: Instance, report: InstanceReport) => void;
-  /** Something went wrong that is not the service's own doing. */
-  readonly onTrouble: (instance: Instance, detail: string) => void;
+  /** Something went wrong with the instance or service of this name that is not its own doing. */
+  readonly onTrouble: (name: string, detail: string) => void;
 }

@@ -3,12 +3,12 @@
  * order. Everything that takes time answers with an event; an answer that belongs to a run before the present one is
  * dropped, so a late one undoes nothing.
  */
-import { FleetError, messageOf } from "../../base/errors.ts";
+import { FleetError } from "../../base/errors.ts";
 import type { HostedProcess, ProcessTree } from "../../base/ports/process-host.ts";
 import { decideInstance } from "./decide-instance.ts";
 import { emptyTree } from "./empty-tree.ts";
 import { type FollowedProbes, followRun, isAskedBy, needsProbe } from "./follow-run.ts";
-import { factsOf, groupNameOf, isOtherPhase } from "./instance-facts.ts";
+import { factsOf, isOtherPhase } from "./instance-facts.ts";
 import {
   type CurrentRun,
   type InstanceDeed,
@@ -20,8 +20,11 @@ import {
 import type { InstanceWorld } from "./instance-world.ts";
 import type { Probes, ServiceDefinition } from "./model.ts";
 import { isEndOfRun, noteStep } from "./note-step.ts";
+import { PendingStart } from "./pending-start.ts";
 import type { ProbeAnswers } from "./service-detail.ts";
 import type { InstanceKey, NotedInstance, NotedRun, RunProgress } from "./service-store.ts";
+import { nameOf } from "./service-view.ts";
+import { endLate, startProcess } from "./start-process.ts";
 
 /** So many ends are shown; the log has all. */
 const ENDS_MAX = 5;
@@ -40,9 +43,11 @@ export class Instance {
   #probes: FollowedProbes | null = null;
   #health: HostedProcess["health"];
   #timer: AbortController | null = null;
+  #start: PendingStart | null = null;
   /** Ends the gentle part of a stop at once. */
   #hurry: AbortController | null = null;
-  #isDetached = false;
+  /** Aborted when somebody else looks after the process, or nobody. */
+  readonly #letGo = new AbortController();
 
   constructor(key: InstanceKey, definition: ServiceDefinition, digest: string, world: InstanceWorld) {
     this.#key = key;
@@ -145,8 +150,9 @@ export class Instance {
       throw new FleetError("BAD_INPUT", `Cannot adopt process ${tree.identity.pid}: it is gone`);
     }
     // It was started with who knows what.
-    this.#run = { run: tree.run, digest: "", startedWallMs: clock.wallMs() };
-    store.noteRun(this.#key, this.#run, this.#definition.stop);
+    const run = { run: tree.run, digest: "", startedWallMs: clock.wallMs() };
+    store.noteRun(this.#key, run, this.#definition.stop);
+    this.#run = run;
     store.noteProcess(this.#key, tree);
     this.#timer?.abort();
     this.#state = { ...NEW_INSTANCE, wanted: true };
@@ -157,7 +163,7 @@ export class Instance {
 
   /** What happened to it, or is wanted of it. */
   apply(event: InstanceEvent): void {
-    if (this.#isDetached) return;
+    if (this.#letGo.signal.aborted) return;
     const { clock, store } = this.#world;
     const step = decideInstance(this.#state, event, factsOf(this.#definition, this.#world));
     const before = this.#state;
@@ -185,8 +191,9 @@ export class Instance {
 
   /** Lets go of everything without touching the process: the daemon ends, the service does not. */
   detach(): void {
-    this.#isDetached = true;
+    this.#letGo.abort();
     this.#timer?.abort();
+    this.#start?.giveUp();
     // A stop under way is not hurried: that would be a kill, and the next daemon stops it with the time it has.
     this.#probes?.stop();
     this.#probes = null;
@@ -205,6 +212,9 @@ export class Instance {
       case "spawn":
         void this.#spawn();
         return;
+      case "give-up":
+        this.#start?.giveUp();
+        return;
       case "follow":
         this.#follow(deed.tree, deed.progress);
         return;
@@ -221,28 +231,31 @@ export class Instance {
   }
 
   async #spawn(): Promise<void> {
-    const { store, host, newRun, clock, spool, openNotify, endNotify, prepare } = this.#world;
+    const { store, newRun, clock, endNotify } = this.#world;
     const definition = this.#definition;
     const run = { run: newRun(), digest: this.#digest, startedWallMs: clock.wallMs() };
+    const start = new PendingStart(clock, definition.startTimeoutMs);
     this.#run = run;
+    this.#start = start;
     let hosted: HostedProcess;
     try {
-      const prepared = await prepare(definition, this.#key, await openNotify(definition, run.run));
-      store.noteRun(this.#key, run, definition.stop);
-      hosted = await host.spawn({
-        ...prepared,
-        run: run.run,
-        output: spool(this.#key, run.run),
-        name: groupNameOf(this.#key, run.run),
-        limits: definition.limits,
-      });
-      store.noteProcess(this.#key, hosted.tree);
+      hosted = await startProcess(this.#world, { key: this.#key, definition, run }, start.signal);
     } catch (thrown) {
       endNotify(run.run);
       this.#endedWallMs = clock.wallMs();
-      this.apply({ kind: "spawn-failed", detail: messageOf(thrown) });
+      const detail = start.describe(thrown);
+      this.apply(detail === null ? { kind: "given-up" } : { kind: "spawn-failed", detail });
+      return;
+    } finally {
+      start.end();
+    }
+    // The next daemon finds it by its run.
+    if (this.#letGo.signal.aborted) return;
+    if (this.#start !== start || this.#state.phase.kind !== "spawning") {
+      await endLate(this.#world, nameOf(this), hosted.tree, this.#letGo.signal);
       return;
     }
+    store.noteProcess(this.#key, hosted.tree);
     this.#expectExit(hosted);
     const isAsked = needsProbe(definition) || hosted.health !== undefined;
     this.apply({ kind: "spawned", tree: hosted.tree, needsProbe: isAsked });
@@ -317,7 +330,7 @@ export class Instance {
     const { command } = stop;
     const of = { definition: this.#definition, key: this.#key, mainPid: tree.identity.pid };
     await emptyTree(
-      { host, clock, onTrouble: (detail) => onTrouble(this, detail) },
+      { host, clock, onTrouble: (detail) => onTrouble(nameOf(this), detail), letGo: this.#letGo.signal },
       tree,
       {
         signal: stop.signal,
@@ -328,7 +341,7 @@ export class Instance {
       hurry.signal,
     );
     endNotify(tree.run);
-    if (this.#isDetached) return;
+    if (this.#letGo.signal.aborted) return;
     this.#hurry = null;
     this.#endedWallMs = clock.wallMs();
     this.apply({ kind: "emptied" });

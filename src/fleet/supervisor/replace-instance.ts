@@ -1,3 +1,4 @@
+import { messageOf } from "../../base/errors.ts";
 import { startOrder } from "./dependency-order.ts";
 import type { Instance } from "./instance.ts";
 import type { ServiceStore } from "./service-store.ts";
@@ -5,7 +6,7 @@ import { troubleOf } from "./service-view.ts";
 
 /** What a replacement acts through. */
 export interface ReplacePorts {
-  readonly store: Pick<ServiceStore, "want" | "succeed">;
+  readonly store: Pick<ServiceStore, "want" | "noteUnwanted" | "succeed">;
   readonly addSuccessor: () => Instance;
   readonly remove: (instance: Instance) => void;
   readonly until: (isTrue: () => boolean) => Promise<void>;
@@ -22,19 +23,24 @@ export interface ReplacePorts {
 export async function replaceInstance(old: Instance, ports: ReplacePorts): Promise<string | null> {
   const { store, until, remove, giveUp } = ports;
   const successor = ports.addSuccessor();
-  store.want([successor.key], true);
+  try {
+    store.want([successor.key], true);
+  } catch (thrown) {
+    remove(successor);
+    throw thrown;
+  }
   successor.apply({ kind: "start" });
   await until(() => successor.isReady || hasFailed(successor) || !old.state.wanted);
-  if (!successor.isReady || !old.state.wanted) {
-    const detail = old.state.wanted ? troubleOf(successor) : "it was stopped meanwhile";
-    store.want([successor.key], false);
+  const isStopped = !old.state.wanted;
+  const detail = isStopped ? STOPPED : successor.isReady ? unwanted(old, store) : troubleOf(successor);
+  if (detail !== null) {
+    store.noteUnwanted(successor.key);
     successor.apply({ kind: "stop" });
     await until(() => successor.state.phase.kind === "stopped");
     remove(successor);
     return detail;
   }
   giveUp();
-  store.want([old.key], false);
   old.apply({ kind: "stop" });
   await until(() => old.state.phase.kind === "stopped");
   remove(old);
@@ -42,6 +48,18 @@ export async function replaceInstance(old: Instance, ports: ReplacePorts): Promi
   successor.succeed();
   return null;
 }
+
+/** From now on it is the old one that goes: null, or why it stays. */
+function unwanted(old: Instance, store: ReplacePorts["store"]): string | null {
+  try {
+    store.want([old.key], false);
+    return null;
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
+}
+
+const STOPPED = "it was stopped meanwhile";
 
 /** Waits until one that is started anew in the ordinary way is ready, or has failed. Resolves to what went wrong, or null. */
 export async function untilSettled(instance: Instance, until: ReplacePorts["until"]): Promise<string | null> {

@@ -116,7 +116,7 @@ export class Replacements {
 
   async #retire(successor: Instance): Promise<null> {
     const { store, until, remove } = this.#world;
-    store.want([successor.key], false);
+    store.noteUnwanted(successor.key);
     successor.apply({ kind: "stop" });
     await until(() => successor.state.phase.kind === "stopped");
     remove(successor, true);

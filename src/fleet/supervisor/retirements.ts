@@ -4,7 +4,7 @@ import type { ServiceStore } from "./service-store.ts";
 
 /** What retirements act through. */
 export interface RetirementsWorld {
-  readonly store: Pick<ServiceStore, "want">;
+  readonly store: Pick<ServiceStore, "noteUnwanted">;
   readonly until: (isTrue: () => boolean) => Promise<void>;
   readonly remove: (instance: Instance) => void;
 }
@@ -33,7 +33,7 @@ export class Retirements {
     const { store, until, remove } = this.#world;
     const sign = Symbol(instance.key.service);
     this.#retiring.set(instance, sign);
-    store.want([instance.key], false);
+    store.noteUnwanted(instance.key);
     instance.apply({ kind: "stop" });
     const isOwn = (): boolean => this.#retiring.get(instance) === sign;
     await until(() => !isOwn() || instance.state.phase.kind === "stopped");

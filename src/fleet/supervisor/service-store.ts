@@ -11,6 +11,7 @@ import type { Database } from "../../base/ports/database.ts";
 import type { ProcessTree } from "../../base/ports/process-host.ts";
 import type { EndReason, RestartHistory } from "./decide-restart.ts";
 import { FRESH_HISTORY } from "./decide-restart.ts";
+import { KeptNotes, type KeptNotesWorld } from "./kept-notes.ts";
 import type { StopPlan } from "./model.ts";
 
 const TABLES = `
@@ -107,15 +108,26 @@ interface Row extends Record<string, string | number | null> {
 
 const WHERE = "WHERE service = ? AND number = ? AND successor = ?";
 
+const WANT = `INSERT INTO instances(service, number, successor, wanted, boot) VALUES(?, ?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET wanted = excluded.wanted, boot = excluded.boot`;
+
 /** See the head of this file. */
 export class ServiceStore {
   readonly #database: Database;
   readonly #boot: string | null;
+  /** What is done before it is noted. */
+  readonly #notes: KeptNotes;
 
   /** `database`: `services.db`, prepared. `boot`: which start of the system this is, where that can be told. */
-  constructor(database: Database, boot: string | null) {
+  constructor(database: Database, boot: string | null, world: KeptNotesWorld) {
     this.#database = database;
     this.#boot = boot;
+    this.#notes = new KeptNotes(database, world);
+  }
+
+  /** Writes what could not be written until now, if it can be. The database stays open. */
+  close(): void {
+    this.#notes.close();
   }
 
   /** Every instance that was ever noted and not forgotten. */
@@ -125,24 +137,24 @@ export class ServiceStore {
       .map(toNoted);
   }
 
-  /** Notes what a person, or the configuration, wants of these; durable when it returns, all of them or none. */
+  /**
+   * Notes what a person, or the configuration, wants of these; durable when it returns, all of them or none.
+   * @throws FleetError IO when it cannot be noted: then it is not to be done either
+   */
   want(keys: readonly InstanceKey[], wanted: boolean): void {
-    this.#database.transaction(() => {
-      for (const key of keys) {
-        this.#database.run(
-          `INSERT INTO instances(service, number, successor, wanted, boot) VALUES(?, ?, ?, ?, ?)
-           ON CONFLICT DO UPDATE SET wanted = excluded.wanted, boot = excluded.boot`,
-          ...columns(key),
-          Number(wanted),
-          this.#boot,
-        );
-      }
+    this.#notes.durably(() => {
+      for (const key of keys) this.#database.run(WANT, ...columns(key), Number(wanted), this.#boot);
     });
+  }
+
+  /** Notes that nobody wants this any more, which the next daemon would find out by itself. */
+  noteUnwanted(key: InstanceKey): void {
+    this.#note("wanted", key, WANT, [...columns(key), 0, this.#boot]);
   }
 
   /** Notes that a process is about to be started; durable when it returns. */
   noteRun(key: InstanceKey, run: NewRun, { signal, to, timeoutMs }: StopManner): void {
-    this.#database.transaction(() => {
+    this.#notes.durably(() => {
       this.#database.run(
         `UPDATE instances SET run = ?, boot = ?, digest = ?, started_wall_ms = ?, stop = ?, pid = NULL, start = NULL,
            cgroup = NULL, progress = 'begun', ending = '' ${WHERE}`,
@@ -159,7 +171,7 @@ export class ServiceStore {
   /** Notes which process it is. A power cut ends the process, so this need not wait for the disk. */
   noteProcess(key: InstanceKey, tree: ProcessTree): void {
     const { identity, cgroup, run } = tree;
-    this.#relaxed(`UPDATE instances SET run = ?, pid = ?, start = ?, cgroup = ? ${WHERE}`, [
+    this.#note("process", key, `UPDATE instances SET run = ?, pid = ?, start = ?, cgroup = ? ${WHERE}`, [
       run,
       identity.pid,
       identity.start,
@@ -169,12 +181,15 @@ export class ServiceStore {
   }
 
   noteProgress(key: InstanceKey, progress: RunProgress): void {
-    this.#relaxed(`UPDATE instances SET progress = ? ${WHERE}`, [progress, ...columns(key)]);
+    this.#note("progress", key, `UPDATE instances SET progress = ? ${WHERE}`, [progress, ...columns(key)]);
   }
 
   /** Notes that the run is being ended, and what follows: the next daemon sees to it if this one cannot. */
   noteEnding(key: InstanceKey, ending: RunEnding): void {
-    this.#relaxed(`UPDATE instances SET ending = ? ${WHERE}`, [JSON.stringify(ending), ...columns(key)]);
+    this.#note("ending", key, `UPDATE instances SET ending = ? ${WHERE}`, [
+      JSON.stringify(ending),
+      ...columns(key),
+    ]);
   }
 
   /** Notes that nothing of the run is left, and what follows from its end. */
@@ -182,7 +197,9 @@ export class ServiceStore {
     key: InstanceKey,
     end: { lastEnd: EndReason | null; restarts: number; history: RestartHistory; endedWallMs: number },
   ): void {
-    this.#relaxed(
+    this.#note(
+      "end",
+      key,
       `UPDATE instances SET run = NULL, pid = NULL, start = NULL, cgroup = NULL, progress = 'begun', ending = '', last_end = ?,
          restarts = ?, history = ?, ended_wall_ms = ?, boot = ? ${WHERE}`,
       [
@@ -197,18 +214,15 @@ export class ServiceStore {
   }
 
   /** The successor has become the instance: what was noted of it is noted of the instance now. */
-  succeed(key: Pick<InstanceKey, "service" | "number">): void {
-    this.#database.transaction(() => {
-      const { service, number } = key;
-      this.#database.run(`DELETE FROM instances ${WHERE}`, service, number, 0);
-      this.#database.run(`UPDATE instances SET successor = 0 ${WHERE}`, service, number, 1);
-    });
+  succeed({ service, number }: Pick<InstanceKey, "service" | "number">): void {
+    this.#notes.note(`succeed ${service}:${number}`, [
+      { sql: `DELETE FROM instances ${WHERE}`, values: [service, number, 0] },
+      { sql: `UPDATE instances SET successor = 0 ${WHERE}`, values: [service, number, 1] },
+    ]);
   }
 
   forget(key: InstanceKey): void {
-    this.#database.transaction(() => {
-      this.#database.run(`DELETE FROM instances ${WHERE}`, ...columns(key));
-    });
+    this.#note("forget", key, `DELETE FROM instances ${WHERE}`, columns(key));
   }
 
   /** Definitions that were given by command. */
@@ -220,7 +234,7 @@ export class ServiceStore {
 
   /** Keeps definitions; durable when it returns, all of them or none. */
   give(definitions: readonly GivenDefinition[], nowWallMs: number): void {
-    this.#database.transaction(() => {
+    this.#notes.durably(() => {
       for (const { name, definition } of definitions) {
         this.#database.run(
           `INSERT INTO given(name, definition, given_wall_ms) VALUES(?, ?, ?)
@@ -233,14 +247,15 @@ export class ServiceStore {
     });
   }
 
-  takeBack(name: string): void {
-    this.#database.transaction(() => {
-      this.#database.run("DELETE FROM given WHERE name = ?", name);
+  /** They are not given any more; durable when it returns, all of them or none. */
+  takeBack(names: readonly string[]): void {
+    this.#notes.durably(() => {
+      for (const name of names) this.#database.run("DELETE FROM given WHERE name = ?", name);
     });
   }
 
-  #relaxed(sql: string, values: readonly (string | number | null)[]): void {
-    this.#database.relaxedTransaction(() => this.#database.run(sql, ...values));
+  #note(what: string, key: InstanceKey, sql: string, values: readonly (string | number | null)[]): void {
+    this.#notes.note(`${what} ${columns(key).join(":")}`, [{ sql, values }]);
   }
 }
 

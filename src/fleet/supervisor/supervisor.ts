@@ -6,6 +6,7 @@
  */
 import { FleetError, requireOk } from "../../base/errors.ts";
 import type { ProcessIdentity } from "../../base/ports/process-host.ts";
+import { checkAdoption } from "./check-adoption.ts";
 import { decideLoad } from "./decide-load.ts";
 import type { EndReason } from "./decide-restart.ts";
 import { restartsWith, waitsOf, withDependencies } from "./dependency-order.ts";
@@ -20,7 +21,7 @@ import { type FailedReplacement, isLeftBehind, Replacements } from "./replacemen
 import { Retirements } from "./retirements.ts";
 import { awaitedBy, isDone, progressOf } from "./service-progress.ts";
 import type { InstanceKey, NotedInstance } from "./service-store.ts";
-import { type Awaited, nameOf } from "./service-view.ts";
+import type { Awaited } from "./service-view.ts";
 
 /** A definition with where it is from. `digest` is the same for equal ones. */
 export interface KnownService {
@@ -177,12 +178,7 @@ export class Supervisor {
   /** Makes a process that runs already the process of an instance that does not. @throws FleetError BAD_INPUT */
   adopt(instance: Instance, identity: ProcessIdentity): void {
     const { newRun } = this.#world;
-    if (instance.tree !== null) {
-      throw new FleetError(
-        "BAD_INPUT",
-        `Cannot adopt into "${nameOf(instance)}": it runs, need one that does not`,
-      );
-    }
+    checkAdoption(instance, identity, this.instances, this.#world.host);
     this.#want([instance]);
     instance.adopt({ identity, run: newRun(), cgroup: null });
   }
@@ -238,13 +234,12 @@ export class Supervisor {
     return await this.#replacements.replace(gapless, why);
   }
 
-  /** Stops what is left of a service that was given by command, and forgets it. */
-  async forget(instances: readonly Instance[]): Promise<void> {
-    for (const name of new Set(instances.map(({ key }) => key.service))) {
-      this.#services.delete(name);
-      this.#world.store.takeBack(name);
-    }
-    await Promise.all(instances.map((instance) => this.#retirements.retire(instance)));
+  /** Stops what is left of services that were given by command, and forgets them. Noted when it returns. */
+  forget(instances: readonly Instance[]): Promise<unknown> {
+    const names = [...new Set(instances.map(({ key }) => key.service))];
+    this.#world.store.takeBack(names);
+    for (const name of names) this.#services.delete(name);
+    return Promise.all(instances.map((instance) => this.#retirements.retire(instance)));
   }
 
   /** Resolves when nothing runs any more. */

@@ -59,7 +59,7 @@ export interface ServiceHandlers {
   detail(call: DetailCall): Promise<DetailAnswer>;
   act(call: ActCall): ActAnswer;
   give(call: GiveCall): ActAnswer;
-  adopt(call: AdoptCall): ActAnswer;
+  adopt(call: AdoptCall): Promise<ActAnswer>;
   replace(call: ReplaceCall): Promise<ReplaceAnswer>;
 }
 

@@ -24,6 +24,8 @@ const HOME_LABEL = "fleetd.home";
 
 /** How often what cannot be waited for is asked: an engine that is away, the health of a container. Chosen, not measured. */
 const LOOK_MS = 1_000;
+/** How long removing one may take; what is left then is tried again. Chosen, not measured. */
+const REMOVE_MS = 10_000;
 /** How long the log may take to come to its end when the container has. */
 const LOG_END_MS = 5_000;
 
@@ -102,26 +104,34 @@ export class ContainerHost {
     }
   }
 
-  async spawn(request: SpawnRequest, container: ContainerRequest): Promise<HostedProcess> {
+  async spawn(
+    request: SpawnRequest,
+    container: ContainerRequest,
+    giveUp?: AbortSignal,
+  ): Promise<HostedProcess> {
     const { engine, home } = this.#options;
     const labels = { [RUN_LABEL]: request.run, [HOME_LABEL]: home, "fleetd.service": request.name };
-    await ensureImage(engine, container);
+    const name = `fleetd-${request.name}`;
+    await ensureImage(engine, container, giveUp);
     let id: string | null = null;
     try {
       const made = await engine.ask<{ Id: string }>({
         method: "POST",
         path: "/containers/create",
-        query: { name: `fleetd-${request.name}` },
+        query: { name },
         body: containerBody(request, container, labels),
+        giveUp,
       });
       id = made.Id;
-      await engine.ask({ method: "POST", path: `/containers/${id}/start` });
+      await engine.ask({ method: "POST", path: `/containers/${id}/start`, giveUp });
       const inspected = await this.#inspect(id);
       if (inspected === null) throw new FleetError("FAILED", "it was removed at once");
+      giveUp?.throwIfAborted();
       const followed = this.#follow(toTree(inspected, request.run), request.output, inspected);
       return toHosted(followed);
     } catch (thrown) {
-      if (id !== null) await this.#remove(id);
+      // An engine that was not heard to the end may have made it all the same; its name is of this start alone.
+      if (id !== null || giveUp?.aborted === true) await this.#remove(id ?? name);
       throw causedBy(
         "CONFIG",
         `Cannot start a container of "${container.image}": ${messageOf(thrown)}`,
@@ -293,6 +303,7 @@ export class ContainerHost {
         method: "DELETE",
         path: `/containers/${id}`,
         query: { force: "1", v: "1" },
+        signal: AbortSignal.timeout(REMOVE_MS),
       });
       this.#leftovers.delete(id);
     } catch (thrown) {

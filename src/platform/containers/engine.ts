@@ -39,6 +39,8 @@ export interface EngineCall {
   readonly body?: unknown;
   /** Instead of the usual time limit. */
   readonly signal?: AbortSignal;
+  /** Beside the time limit. */
+  readonly giveUp?: AbortSignal | undefined;
 }
 
 /** See the head of this file. */
@@ -59,7 +61,8 @@ export class Engine {
   }
 
   /** The same with an answer that is read as it comes. */
-  async open({ method, path, query = {}, body, signal }: EngineCall): Promise<Response> {
+  async open({ method, path, query = {}, body, signal, giveUp }: EngineCall): Promise<Response> {
+    const limit = signal ?? AbortSignal.timeout(ANSWER_MS);
     const words = new URLSearchParams(query).toString();
     const socket = this.#socket();
     let response: Response;
@@ -67,7 +70,7 @@ export class Engine {
       response = await fetch(`http://engine${path}${words === "" ? "" : `?${words}`}`, {
         method,
         unix: socket,
-        signal: signal ?? AbortSignal.timeout(ANSWER_MS),
+        signal: giveUp === undefined ? limit : AbortSignal.any([limit, giveUp]),
         // Waiting for the end of a container takes as long as that lives.
         timeout: false,
         ...(body === undefined
@@ -75,7 +78,7 @@ export class Engine {
           : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
       } as RequestInit);
     } catch (thrown) {
-      if (signal?.aborted === true) throw thrown;
+      if (signal?.aborted === true || giveUp?.aborted === true) throw thrown;
       throw causedBy("CONFIG", `Cannot reach Docker at "${socket}": ${messageOf(thrown)}`, thrown);
     }
     if (!response.ok) throw new EngineError(response.status, await refusalOf(response));

@@ -2,9 +2,13 @@ import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
 import type { ContainerRequest } from "../../base/ports/process-host.ts";
 import { type Engine, isMissing } from "./engine.ts";
 
-/** Makes sure that an image is here, as its service wants it. @throws FleetError CONFIG, UNAVAILABLE */
-export async function ensureImage(engine: Engine, { image, pull }: ContainerRequest): Promise<void> {
-  if (pull !== "always" && (await isHere(engine, image))) return;
+/** Makes sure that an image is here, as its service wants it; `giveUp` ends a pull. @throws FleetError CONFIG, UNAVAILABLE */
+export async function ensureImage(
+  engine: Engine,
+  { image, pull }: ContainerRequest,
+  giveUp?: AbortSignal,
+): Promise<void> {
+  if (pull !== "always" && (await isHere(engine, image, giveUp))) return;
   if (pull === "never") {
     throw new FleetError("CONFIG", `Cannot find the image "${image}": it is not here, and pull is never`);
   }
@@ -14,8 +18,8 @@ export async function ensureImage(engine: Engine, { image, pull }: ContainerRequ
       method: "POST",
       path: "/images/create",
       query: { fromImage: named },
-      // As long as it takes: the start has no deadline of its own before the program runs.
-      signal: new AbortController().signal,
+      // As long as the start may take.
+      signal: giveUp ?? new AbortController().signal,
     });
     const failed = pullError(await response.text());
     if (failed !== null) throw new FleetError("UNAVAILABLE", failed);
@@ -24,9 +28,9 @@ export async function ensureImage(engine: Engine, { image, pull }: ContainerRequ
   }
 }
 
-async function isHere(engine: Engine, image: string): Promise<boolean> {
+async function isHere(engine: Engine, image: string, giveUp?: AbortSignal): Promise<boolean> {
   try {
-    await engine.ask({ method: "GET", path: `/images/${encodeURIComponent(image)}/json` });
+    await engine.ask({ method: "GET", path: `/images/${encodeURIComponent(image)}/json`, giveUp });
     return true;
   } catch (thrown) {
     if (isMissing(thrown)) return false;

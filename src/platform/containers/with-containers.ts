@@ -5,9 +5,11 @@ import { type ContainerHost, isContainer } from "./container-host.ts";
 export function withContainers(processes: ProcessHost, containers: ContainerHost): ProcessHost {
   return {
     abilities: processes.abilities,
-    spawn: (request) => {
+    spawn: (request, signal) => {
       const { container = null } = request;
-      return container === null ? processes.spawn(request) : containers.spawn(request, container);
+      return container === null
+        ? processes.spawn(request, signal)
+        : containers.spawn(request, container, signal);
     },
     adopt: (tree) => (isContainer(tree) ? containers : processes).adopt(tree),
     findRun: (run) => containers.findRun(run) ?? processes.findRun(run),

@@ -72,12 +72,13 @@ export class LinuxHost implements ProcessHost {
     this.#zombies = parts.calls === null ? null : new LinuxZombies(parts.calls.collect);
   }
 
-  async spawn(request: SpawnRequest): Promise<HostedProcess> {
+  async spawn(request: SpawnRequest, signal?: AbortSignal): Promise<HostedProcess> {
+    signal?.throwIfAborted();
     const program = checkProgram(request);
     const cgroup =
       this.#parts.groups?.create(`${request.name}${groupSuffix(request.run)}`, request.limits) ?? null;
     try {
-      const { child, identity } = await this.#start(request, program, cgroup);
+      const { child, identity } = await this.#start(request, { program, cgroup, signal });
       this.#look = null;
       if (cgroup !== null) this.#groupsInUse.add(cgroup);
       return { tree: { identity, run: request.run, cgroup }, exited: this.#exitOf(child, identity.start) };
@@ -135,8 +136,8 @@ export class LinuxHost implements ProcessHost {
     return others.map((identity) => this.#sendToLiving(identity, number)).some(Boolean) || isThere;
   }
 
-  kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
-    return killTree(withinMs, {
+  async kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
+    const left = await killTree(withinMs, {
       killGroup: () => this.#killGroup(tree),
       look: (sinceMs) => {
         const view = this.#lookSince(sinceMs);
@@ -146,6 +147,11 @@ export class LinuxHost implements ProcessHost {
       kill: (identity) => void this.#sendTo(identity, KILL),
       strikeNewest: () => this.#strikeNewest(tree),
     });
+    if (left.length > 0) return left;
+    // Never a member, and not gone all the same: this daemon was started by what it is to end.
+    const { pid } = tree.identity;
+    const isOurs = this.#recentLook().untouchable.has(pid) && isSame(readProcess(pid), tree.identity);
+    return isOurs ? [tree.identity] : [];
   }
 
   ranOutOfMemory(tree: ProcessTree): boolean | null {
@@ -175,7 +181,15 @@ export class LinuxHost implements ProcessHost {
     for (const { child } of children.values()) child.unref();
   }
 
-  #start(request: SpawnRequest, program: string, cgroup: string | null): Started | Promise<Started> {
+  #start(
+    request: SpawnRequest,
+    how: {
+      readonly program: string;
+      readonly cgroup: string | null;
+      readonly signal: AbortSignal | undefined;
+    },
+  ): Started | Promise<Started> {
+    const { program, cgroup, signal } = how;
     const { calls, helper } = this.#parts;
     const mark = markOfRun(request.run);
     const place: SpawnPlace = {
@@ -188,7 +202,8 @@ export class LinuxHost implements ProcessHost {
       },
     };
     if (!needsHelper(request)) return spawnDirectly(request, place);
-    return spawnThroughHelper(request, place, { helper, enforcesPids: this.abilities.enforces.pids });
+    const { pids: enforcesPids } = this.abilities.enforces;
+    return spawnThroughHelper(request, place, { helper, enforcesPids, signal });
   }
 
   async #exitOf(child: Bun.Subprocess, start: string): Promise<Exit> {

@@ -89,9 +89,9 @@ export class PosixHost implements ProcessHost {
     return others.map((row) => send(row.pid, number)).some(Boolean) || isThere;
   }
 
-  kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
+  async kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
     const number = signalNumber("SIGKILL") ?? 9;
-    return killTree(withinMs, {
+    const left = await killTree(withinMs, {
       killGroup: () => undefined,
       look: (sinceMs) => {
         const members = this.#membersOf(tree, sinceMs);
@@ -101,6 +101,10 @@ export class PosixHost implements ProcessHost {
       kill: ({ pid }) => void send(pid, number),
       strikeNewest: () => false,
     });
+    if (left.length > 0) return left;
+    // Never a member, and not gone all the same: this daemon was started by what it is to end.
+    const rows = this.#lookSince(performance.now());
+    return aboveOf(rows).has(tree.identity.pid) && this.#isThere(rows, tree.identity) ? [tree.identity] : [];
   }
 
   ranOutOfMemory(): boolean | null {

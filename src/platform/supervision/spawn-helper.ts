@@ -17,6 +17,8 @@ export interface HelperPlace {
   readonly helper: readonly string[];
   /** Whether the control group bounds the number of processes, so that nothing else has to. */
   readonly enforcesPids: boolean;
+  /** Gives the start up. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /** How long the helper may take; on a machine that swaps a start takes seconds. Chosen, not measured. */
@@ -26,9 +28,10 @@ const HELPER_MS = 30_000;
 export async function spawnThroughHelper(
   request: SpawnRequest,
   place: SpawnPlace,
-  { helper, enforcesPids }: HelperPlace,
+  { helper, enforcesPids, signal }: HelperPlace,
 ): Promise<Started> {
   const account = await findAccount(request.user, request.group);
+  signal?.throwIfAborted();
   const plan: ExecPlan = {
     program: place.program,
     words: request.command,
@@ -56,7 +59,7 @@ export async function spawnThroughHelper(
         stdio: [stdin, "pipe", output, ...request.listeners],
       }),
     );
-    await untilExec(started.child, place.program);
+    await untilExec(started.child, place.program, signal);
     return started;
   } catch (thrown) {
     throw spawnError(place.program, thrown);
@@ -66,10 +69,17 @@ export async function spawnThroughHelper(
 }
 
 /** The pipe ends when the helper has become the program, or has ended; what it said before tells which. */
-async function untilExec(child: Bun.Subprocess<Uint8Array, "pipe">, program: string): Promise<void> {
-  const timer = setTimeout(() => child.kill("SIGKILL"), HELPER_MS);
+async function untilExec(
+  child: Bun.Subprocess<Uint8Array, "pipe">,
+  program: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const end = (): void => child.kill("SIGKILL");
+  const timer = setTimeout(end, HELPER_MS);
+  signal?.addEventListener("abort", end);
   const said = await child.stdout.text();
   clearTimeout(timer);
+  signal?.removeEventListener("abort", end);
   if (said === READY) return;
   child.kill("SIGKILL");
   await child.exited;

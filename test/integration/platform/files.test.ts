@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { exists, readFileUpTo } from "../../../src/platform/files.ts";
+import { exists, readFileUpTo, readRegularFile } from "../../../src/platform/files.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "fleetd-files-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -32,5 +32,21 @@ describe("readFileUpTo()", () => {
 
   test.skipIf(!isPosix)("ends where the file does not", () => {
     expect(readFileUpTo("/dev/zero", 200_000).length).toBe(200_000);
+  });
+});
+
+describe("readRegularFile()", () => {
+  test("reads a file, and the beginning of one", () => {
+    const path = join(folder, "regular");
+    writeFileSync(path, "A=1");
+    expect(new TextDecoder().decode(readRegularFile(path, 2))).toBe("A=");
+  });
+
+  test.skipIf(!isPosix)("refuses a pipe that nobody writes to, a device and a folder, at once", () => {
+    const pipe = join(folder, "pipe");
+    Bun.spawnSync(["mkfifo", pipe]);
+    for (const path of [pipe, "/dev/zero", folder]) {
+      expect(() => readRegularFile(path, 10)).toThrow("it is no regular file");
+    }
   });
 });

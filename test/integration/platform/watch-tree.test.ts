@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemFileWatcher } from "../../../src/platform/watch-tree.ts";
@@ -158,3 +167,78 @@ test.skipIf(!canLimit)(
     expect(told.troubles[0]).toContain("fs.inotify.max_user_watches");
   },
 );
+
+describe("systemFileWatcher, of what is made anew", () => {
+  test("follows a folder that is removed and made at once, the watched one and one in it", async () => {
+    mkdirSync(at("dist", "sub"), { recursive: true });
+    watch(at("dist"));
+    for (const name of [join("dist", "sub"), "dist"]) {
+      rmSync(at(name), { recursive: true });
+      mkdirSync(at(name));
+      expect(await isTold(at(name))).toBe(true);
+      await untilTold(at(name, "file"));
+    }
+    expect(troubles).toEqual([]);
+  });
+
+  test("tells of a folder that is gone, and follows it again when it comes back", async () => {
+    mkdirSync(at("parent", "dist"), { recursive: true });
+    watch(at("parent", "dist"));
+    rmSync(at("parent"), { recursive: true });
+    expect(await eventually(() => troubles.length > 0, WITHIN_MS)).toBe(true);
+    expect(troubles).toEqual([`cannot watch "${at("parent", "dist")}": there is no such file or folder`]);
+    changed = [];
+    mkdirSync(at("parent", "dist"), { recursive: true });
+    expect(await isTold(at("parent", "dist"))).toBe(true);
+    await untilTold(at("parent", "dist", "file"));
+    expect(troubles).toHaveLength(1);
+  });
+});
+
+/** Writes until it is told, since a new watch may just be about to begin. */
+async function untilTold(path: string): Promise<void> {
+  const isSeen = await eventually(() => {
+    writeFileSync(path, String(performance.now()));
+    return changed.includes(path);
+  }, WITHIN_MS);
+  expect(isSeen).toBe(true);
+}
+
+const canBecomeNobody = process.platform === "linux" && process.getuid?.() === 0;
+if (!canBecomeNobody)
+  console.log("skipped: folders that may not be read: only root can become somebody else");
+
+describe.skipIf(!canBecomeNobody)("systemFileWatcher, of what may not be read", () => {
+  const NOBODY = 65534;
+  beforeEach(() => {
+    mkdirSync(at("locked", "app", "sub"), { recursive: true });
+    for (const name of ["", "locked", "locked/app", "locked/app/sub"]) chownSync(at(name), NOBODY, NOBODY);
+    process.seteuid?.(NOBODY);
+  });
+  afterEach(() => {
+    process.seteuid?.(0);
+  });
+
+  test("a target in a locked folder is told, and followed when the folder is opened", async () => {
+    chmodSync(at("locked"), 0);
+    watch(at("locked", "app"));
+    expect(troubles).toEqual([`cannot watch "${at("locked", "app")}": permission denied`]);
+    chmodSync(at("locked"), 0o755);
+    expect(await isTold(at("locked", "app"))).toBe(true);
+    await untilTold(at("locked", "app", "sub", "file"));
+    expect(troubles).toHaveLength(1);
+  });
+
+  test("a watched folder that is locked is told once, and followed when it is opened", async () => {
+    watch(at("locked"));
+    chmodSync(at("locked", "app"), 0);
+    expect(await eventually(() => troubles.length > 0, WITHIN_MS)).toBe(true);
+    expect(troubles).toEqual([`cannot watch "${at("locked", "app")}": permission denied`]);
+    chmodSync(at("locked", "app"), 0o755);
+    await untilTold(at("locked", "app", "file"));
+    chmodSync(at("locked"), 0);
+    expect(await eventually(() => troubles.length > 1, WITHIN_MS)).toBe(true);
+    chmodSync(at("locked"), 0o755);
+    await untilTold(at("locked", "app", "sub", "file"));
+  });
+});

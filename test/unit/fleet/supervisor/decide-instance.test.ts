@@ -46,6 +46,22 @@ function play(events: readonly InstanceEvent[], facts: Partial<InstanceFacts> = 
 }
 
 describe("decideInstance() on its way up", () => {
+  test("a stop gives up the start that is under way, and is no failure", () => {
+    const { state, kinds } = play([{ kind: "start" }, { kind: "stop" }, { kind: "given-up" }]);
+    expect(state).toMatchObject({ wanted: false, phase: { kind: "stopped" }, lastEnd: { kind: "person" } });
+    expect(kinds).toEqual(["spawn", "give-up", "stopped"]);
+  });
+
+  test("what is wanted again before its start was given up is started at once", () => {
+    const { state, kinds } = play([
+      { kind: "start" },
+      { kind: "stop" },
+      { kind: "start" },
+      { kind: "given-up" },
+    ]);
+    expect([state.phase.kind, kinds]).toEqual(["spawning", ["spawn", "give-up", "spawn"]]);
+  });
+
   test("start spawns, and what has no probe is ready with its process", () => {
     const { state, kinds } = play([{ kind: "start" }, SPAWNED]);
     expect(state.phase).toMatchObject({ kind: "running", ready: true });

@@ -14,11 +14,18 @@ beforeEach(() => {
   host = new MemoryHost();
   clock = new FakeClock();
   troubles = [];
+  letGo = new AbortController();
   host.plant(TREE);
 });
 
+let letGo = new AbortController();
 const empty = (plan: Partial<EmptyPlan> = {}, hurry = new AbortController().signal): Promise<void> =>
-  emptyTree({ host, clock, onTrouble: (detail) => troubles.push(detail) }, TREE, { ...PLAN, ...plan }, hurry);
+  emptyTree(
+    { host, clock, onTrouble: (detail) => troubles.push(detail), letGo: letGo.signal },
+    TREE,
+    { ...PLAN, ...plan },
+    hurry,
+  );
 
 describe("emptyTree()", () => {
   test("signals, and kills nothing where that is enough", async () => {
@@ -46,18 +53,44 @@ describe("emptyTree()", () => {
     expect([host.signals, host.killed]).toEqual([[], []]);
   });
 
-  test("ends a stop command that takes too long, and kills then", async () => {
+  test("ends a stop command that takes too long, then signals, and kills when that took as long again", async () => {
     host.obeysTerm = false;
-    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    const { promise: over, resolve } = Promise.withResolvers<void>();
     const emptied = empty({
       before: (signal) => {
         signal.addEventListener("abort", () => resolve());
-        return ended;
+        return over;
       },
     });
-    await clock.advance(10_001);
+    await clock.advance(9_999);
+    expect(host.signals).toEqual([]);
+    await clock.advance(1);
+    expect(host.signals).toEqual(["SIGTERM 7"]);
+    await clock.advance(9_999);
+    expect(host.killed).toEqual([]);
+    await clock.advance(1);
     await emptied;
-    expect([host.signals, host.killed]).toEqual([[], [7]]);
+    expect(host.killed).toEqual([7]);
+  });
+
+  test("a stop command that cannot be run is told, and the signal follows", async () => {
+    await empty({ before: () => Promise.reject(new Error("no such program")) });
+    expect([troubles, host.signals, host.killed]).toEqual([["no such program"], ["SIGTERM 7"], []]);
+  });
+
+  test("a signal that the system refuses is told, and what it should have ended is killed", async () => {
+    host.signal = () => {
+      throw new Error("it belongs to another user");
+    };
+    const emptied = empty();
+    await clock.advance(10_000);
+    await emptied;
+    expect([troubles, host.killed, host.forgotten]).toEqual([["it belongs to another user"], [7], ["r"]]);
+  });
+
+  test("a stop without any time still signals", async () => {
+    await empty({ timeoutMs: 0 });
+    expect([host.signals, host.killed]).toEqual([["SIGTERM 7"], []]);
   });
 
   test("hurry ends the waiting, not the killing", async () => {
@@ -70,17 +103,29 @@ describe("emptyTree()", () => {
     expect(host.killed).toEqual([7]);
   });
 
-  test("tells once of what cannot be ended, and waits for it", async () => {
+  test("tells once of what cannot be ended, tries again with pauses, and is over when it is gone", async () => {
     host.obeysTerm = false;
     let looks = 0;
     host.kill = () => {
       looks += 1;
+      if (looks === 1) return Promise.reject(new Error("not permitted"));
       return Promise.resolve(looks < 4 ? [TREE.identity] : []);
     };
-    const hurry = new AbortController();
-    hurry.abort();
-    await empty({}, hurry.signal);
-    expect(troubles).toEqual(["cannot be ended: pid 7 is not gone 5 s after SIGKILL"]);
-    expect(looks).toBe(4);
+    const emptied = empty({}, AbortSignal.abort());
+    await clock.advance(0);
+    expect([looks, host.forgotten]).toEqual([1, []]);
+    await clock.advance(1_000 + 2_000 + 4_000);
+    await emptied;
+    expect(troubles).toEqual(["cannot be ended, and is tried again: not permitted"]);
+    expect([looks, host.forgotten]).toEqual([4, ["r"]]);
+  });
+
+  test("lets go where it stands, without a kill", async () => {
+    host.obeysTerm = false;
+    const emptied = empty();
+    await clock.advance(100);
+    letGo.abort();
+    await emptied;
+    expect([host.killed, host.forgotten]).toEqual([[], []]);
   });
 });

@@ -119,6 +119,92 @@ describe("Instance", () => {
   });
 });
 
+describe("Instance whose start takes long", () => {
+  const never = new Promise<void>(() => undefined);
+
+  test("is stopped by a person at once, and started again after that", async () => {
+    world.host.slow = never;
+    const instance = await started({ restart: "no" });
+    expect(world.states).toEqual({ web: "starting" });
+    world.supervisor.stop([instance]);
+    await world.settle();
+    expect(world.states).toEqual({ web: "stopped" });
+    expect(world.store.instances()[0]).toMatchObject({ wanted: false, run: null });
+    world.host.slow = null;
+    world.supervisor.start([instance]);
+    await world.settle();
+    expect([world.states, world.host.alive]).toEqual([{ web: "running" }, 1]);
+  });
+
+  test("is started anew when it is wanted again before it was given up", async () => {
+    world.host.slow = never;
+    const instance = await started({ restart: "no" });
+    world.supervisor.stop([instance]);
+    world.host.slow = null;
+    world.supervisor.start([instance]);
+    await world.settle();
+    expect([world.states, world.host.alive]).toEqual([{ web: "running" }, 1]);
+  });
+
+  test("has failed after its start_timeout", async () => {
+    world.host.slow = never;
+    const instance = await started({ restart: "no", start_timeout: "5s" });
+    await world.clock.advance(5_000);
+    await world.settle();
+    expect(world.states).toEqual({ web: "failed" });
+    expect(instance.state.lastEnd).toEqual({ kind: "spawn", detail: "not started within 5 s" });
+  });
+
+  test("ends a process that comes when it is not waited for any more", async () => {
+    const slow = Promise.withResolvers<void>();
+    world.host.slow = slow.promise;
+    const instance = await started();
+    const other = { identity: { pid: 7, start: "boot:7" }, run: "other", cgroup: null };
+    world.host.plant(other);
+    instance.apply({ kind: "adopted", tree: other, progress: "ready", ending: null });
+    slow.resolve();
+    await world.settle();
+    expect([world.host.killed, world.host.alive, instance.tree]).toEqual([[101], 1, other]);
+  });
+});
+
+describe("Instance on a full disk", () => {
+  test("ends and is emptied all the same, and is started when its start can be noted", async () => {
+    await started();
+    world.database.failAlways("UPDATE");
+    world.host.end("run-1", CRASH, 1);
+    await world.settle();
+    await world.clock.advance(600);
+    expect([world.states, world.host.forgotten]).toEqual([{ web: "backoff" }, ["run-1"]]);
+    expect(world.host.spawned).toHaveLength(1);
+    world.database.failAlways(null);
+    await world.clock.advance(10_000);
+    expect(world.states).toEqual({ web: "running" });
+    expect(world.host.alive).toBe(1);
+    expect(world.told.filter((text) => text.startsWith("store"))).toEqual([
+      "store trouble: Cannot use database: disk I/O error",
+      "store well",
+    ]);
+  });
+
+  test("a process that runs and cannot be noted is no failed start, and is noted later", async () => {
+    world.database.failAlways("SET run = ?, pid");
+    const instance = await started();
+    expect([world.states, world.host.spawned.length]).toEqual([{ web: "running" }, 1]);
+    world.database.failAlways(null);
+    await world.clock.advance(2_000);
+    expect(world.store.instances()[0]?.run?.tree).toEqual(instance.tree);
+  });
+
+  test("a person's stop that cannot be noted is refused, and nothing happens", async () => {
+    const instance = await started();
+    world.database.failAlways("INSERT INTO instances");
+    expect(() => world.supervisor.stop([instance])).toThrow("disk I/O error");
+    await world.settle();
+    expect(world.states).toEqual({ web: "running" });
+  });
+});
+
 describe("Instance.redefine()", () => {
   const probed = (interval: string): Record<string, unknown> => ({
     probes: { liveness: { tcp: { port: 80 }, interval } },

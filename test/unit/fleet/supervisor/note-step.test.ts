@@ -6,6 +6,7 @@ import {
   type RunProgress,
   ServiceStore,
 } from "../../../../src/fleet/supervisor/service-store.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { MemoryDatabase } from "../../../helpers/memory-database.ts";
 
 const KEY = { service: "web", number: 1, successor: false };
@@ -24,7 +25,11 @@ let store: ServiceStore;
 beforeEach(() => {
   const database = new MemoryDatabase();
   prepareServices(database);
-  store = new ServiceStore(database, "boot");
+  store = new ServiceStore(database, "boot", {
+    clock: new FakeClock(),
+    onTrouble: () => undefined,
+    onWell: () => undefined,
+  });
   store.want([KEY], true);
   store.noteRun(
     KEY,

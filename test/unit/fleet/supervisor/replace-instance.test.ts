@@ -49,3 +49,24 @@ test("replaceInstance() notes at each step which of the two is to stay", async (
   expect(await replaced).toEqual([]);
   expect(wanted()).toEqual([[false, true]]);
 });
+
+test("replaceInstance() leaves the old one where it cannot be noted that it goes", async () => {
+  const replaced = world.supervisor.replace(world.supervisor.find(["web"]));
+  await world.settle();
+  world.database.failAlways("INSERT INTO instances");
+  world.probes.get("web'")?.onReady(true);
+  await world.clock.advance(1_000);
+  expect(await replaced).toEqual([{ name: "web", detail: "Cannot use database: disk I/O error" }]);
+  world.database.failAlways(null);
+  await world.clock.advance(2_000);
+  expect([world.states, world.host.signals]).toEqual([{ web: "running" }, ["SIGTERM 102"]]);
+  expect(world.store.instances().map(({ key, wanted }) => [key.successor, wanted])).toEqual([[false, true]]);
+});
+
+test("replaceInstance() starts nothing that cannot be noted", async () => {
+  world.database.failAlways("INSERT INTO instances");
+  await expect(world.supervisor.renew("web", { kind: "watch", detail: "x" })).resolves.toEqual([]);
+  const replaced = world.supervisor.replace(world.supervisor.find(["web"]));
+  await expect(replaced).rejects.toThrow("disk I/O error");
+  expect(Object.keys(world.states)).toEqual(["web"]);
+});

@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { ProcessTree } from "../../../../src/base/ports/process-host.ts";
 import { FRESH_HISTORY } from "../../../../src/fleet/supervisor/decide-restart.ts";
+import type { KeptNotesWorld } from "../../../../src/fleet/supervisor/kept-notes.ts";
 import { prepareServices, ServiceStore } from "../../../../src/fleet/supervisor/service-store.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { MemoryDatabase } from "../../../helpers/memory-database.ts";
 
 const WEB = { service: "web", number: 1, successor: false };
@@ -9,12 +11,21 @@ const NEXT = { ...WEB, successor: true };
 const STOP = { signal: "SIGINT", to: "main", timeoutMs: 7 } as const;
 const TREE: ProcessTree = { identity: { pid: 7, start: "boot:7" }, run: "r", cgroup: "/group" };
 
+let told: string[] = [];
+const clock = new FakeClock();
+const WORLD: KeptNotesWorld = {
+  clock,
+  onTrouble: (detail) => told.push(detail),
+  onWell: () => told.push("well"),
+};
+
 let database = new MemoryDatabase();
-let store = new ServiceStore(database, "boot");
+let store = new ServiceStore(database, "boot", WORLD);
 beforeEach(() => {
+  told = [];
   database = new MemoryDatabase();
   prepareServices(database);
-  store = new ServiceStore(database, "boot");
+  store = new ServiceStore(database, "boot", WORLD);
 });
 
 describe("ServiceStore", () => {
@@ -98,7 +109,47 @@ describe("ServiceStore", () => {
       { name: "db", definition: {} },
       { name: "web", definition: { command: ["b"] } },
     ]);
-    store.takeBack("web");
+    store.takeBack(["web"]);
     expect(store.given()).toEqual([{ name: "db", definition: {} }]);
+  });
+});
+
+describe("ServiceStore on a full disk", () => {
+  test("refuses what has to be noted before it is done", () => {
+    database.failAlways("COMMIT");
+    expect(() => store.want([WEB], true)).toThrow("disk I/O error");
+    expect(() => store.noteRun(WEB, { run: "r", digest: "d", startedWallMs: 5 }, STOP)).toThrow();
+    expect(told).toEqual([]);
+  });
+
+  test("keeps what has happened, tells once, and writes it in its order when it can", async () => {
+    store.want([WEB], true);
+    store.noteRun(WEB, { run: "r", digest: "d", startedWallMs: 5 }, STOP);
+    database.failAlways("UPDATE");
+    store.noteProcess(WEB, TREE);
+    store.noteProgress(WEB, "started");
+    store.noteProgress(WEB, "ready");
+    await clock.advance(10_000);
+    expect(told).toEqual(["Cannot use database: disk I/O error"]);
+    expect(store.instances()[0]?.run).toMatchObject({ tree: null, progress: "begun" });
+    database.failAlways(null);
+    await clock.advance(2_000);
+    expect(store.instances()[0]?.run).toMatchObject({ tree: TREE, progress: "ready" });
+    expect(told).toEqual(["Cannot use database: disk I/O error", "well"]);
+  });
+
+  test("writes what was kept before what is noted next, so that an old end ends no new run", () => {
+    store.want([WEB], true);
+    store.noteRun(WEB, { run: "old", digest: "d", startedWallMs: 5 }, STOP);
+    database.failOnce("UPDATE");
+    store.noteEnd(WEB, {
+      lastEnd: { kind: "code", code: 1 },
+      restarts: 1,
+      history: FRESH_HISTORY,
+      endedWallMs: 9,
+    });
+    store.noteRun(WEB, { run: "new", digest: "d", startedWallMs: 10 }, STOP);
+    expect(store.instances()[0]).toMatchObject({ restarts: 1, run: { run: "new", tree: null } });
+    expect(told).toEqual(["Cannot use database: disk I/O error", "well"]);
   });
 });

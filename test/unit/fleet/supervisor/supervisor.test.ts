@@ -419,6 +419,21 @@ describe("Supervisor.adopt()", () => {
   });
 });
 
+test("Supervisor.adopt() refuses what is part of another service, and an instance that is just starting", async () => {
+  await begin(knownOf("web"), knownOf("db", { enabled: false }));
+  const [db] = find("db");
+  if (db === undefined) throw new Error("no instance");
+  expect(() => world.supervisor.adopt(db, { pid: 101, start: "boot:101" })).toThrow(
+    new FleetError("BAD_INPUT", 'Cannot adopt process 101: it is part of "web"'),
+  );
+  db.apply({ kind: "start" });
+  expect(() => world.supervisor.adopt(db, { pid: 7, start: "boot:7" })).toThrow(
+    'Cannot adopt into "db": it is just being started',
+  );
+  await world.settle();
+  expect(world.states).toEqual({ db: "running", web: "running" });
+});
+
 test("Supervisor.detach() touches no process", async () => {
   await begin(knownOf("web"));
   world.supervisor.detach();

@@ -1,0 +1,45 @@
+import type { HostedProcess, ProcessTree } from "../../base/ports/process-host.ts";
+import { emptyTree } from "./empty-tree.ts";
+import { groupNameOf } from "./instance-facts.ts";
+import type { InstanceWorld } from "./instance-world.ts";
+import type { ServiceDefinition } from "./model.ts";
+import type { InstanceKey, NewRun } from "./service-store.ts";
+
+/** Which run of what is to begin. */
+export interface RunToStart {
+  readonly key: InstanceKey;
+  readonly definition: ServiceDefinition;
+  readonly run: NewRun;
+}
+
+/** Starts the process of a run, which is noted before; `signal` gives it up. @throws FleetError */
+export async function startProcess(
+  { store, host, spool, openNotify, prepare }: InstanceWorld,
+  { key, definition, run }: RunToStart,
+  signal: AbortSignal,
+): Promise<HostedProcess> {
+  const prepared = await prepare(definition, key, await openNotify(definition, run.run));
+  signal.throwIfAborted();
+  store.noteRun(key, run, definition.stop);
+  const request = {
+    ...prepared,
+    run: run.run,
+    output: spool(key, run.run),
+    name: groupNameOf(key, run.run),
+    limits: definition.limits,
+  };
+  return await host.spawn(request, signal);
+}
+
+/** Ends a process that nobody waits for any more: what it was started for is not, or is another one by now. */
+export async function endLate(
+  { host, clock, endNotify, onTrouble }: InstanceWorld,
+  name: string,
+  tree: ProcessTree,
+  letGo: AbortSignal,
+): Promise<void> {
+  const told = (detail: string): void => onTrouble(name, detail);
+  const atOnce = { signal: "SIGKILL", to: "group", timeoutMs: 0, before: null } as const;
+  await emptyTree({ host, clock, onTrouble: told, letGo }, tree, atOnce, AbortSignal.abort());
+  endNotify(tree.run);
+}

@@ -1,0 +1,28 @@
+import { expect, test } from "bun:test";
+import { PendingStart } from "../../../../src/fleet/supervisor/pending-start.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
+
+const THROWN = new Error("no such program");
+
+test("PendingStart ends a start that takes too long, and says so", async () => {
+  const clock = new FakeClock();
+  const start = new PendingStart(clock, 60_000);
+  await clock.advance(59_999);
+  expect([start.signal.aborted, start.describe(THROWN)]).toEqual([false, "no such program"]);
+  await clock.advance(1);
+  expect([start.signal.aborted, start.describe(THROWN)]).toEqual([true, "not started within 1 min"]);
+});
+
+test("PendingStart that is given up has nothing to say", () => {
+  const start = new PendingStart(new FakeClock(), 60_000);
+  start.giveUp();
+  expect([start.signal.aborted, start.describe(THROWN)]).toEqual([true, null]);
+});
+
+test("PendingStart that is over waits for nothing", async () => {
+  const clock = new FakeClock();
+  const start = new PendingStart(clock, 60_000);
+  start.end();
+  await clock.advance(60_000);
+  expect([start.signal.aborted, clock.sleeping]).toEqual([false, 0]);
+});
