@@ -116,6 +116,7 @@ describe.skipIf(!isHere)("a monitor", () => {
   test(
     "outlives a database that somebody else keeps, answers meanwhile, and notes later what happened",
     async () => {
+      await fleet.ran(["start", "--name", "given", "--", ...STAYS]);
       const database = new Database(join(fleet.root, "services.db"));
       database.run("BEGIN IMMEDIATE");
       const { pid } = await fleet.one("web");
@@ -123,6 +124,7 @@ describe.skipIf(!isHere)("a monitor", () => {
       await fleet.until("its end is seen", ([one]) => one?.last_end !== null, "web");
       const { stderr } = await fleet.ran(["stop", "still"], 74);
       expect(stderr).toContain("database is locked");
+      expect((await fleet.ran(["forget", "given"], 74)).stderr).toContain("database is locked");
       expect(await eventually(() => /noted later/.test(monitor.stdout() + monitor.stderr()), WITHIN_MS)).toBe(
         true,
       );

@@ -184,9 +184,11 @@ export class Supervision {
   }
 
   /** Stops services that were given by command, and forgets them and what they wrote. */
-  async forget(instances: readonly Instance[]): Promise<void> {
-    await this.supervisor.forget(instances);
-    for (const name of new Set(instances.map(({ key }) => key.service))) this.#logs.forget(name);
+  forget(instances: readonly Instance[]): Promise<void> {
+    // What cannot be noted is thrown here and now, to whoever asked.
+    const gone = this.supervisor.forget(instances);
+    const names = new Set(instances.map(({ key }) => key.service));
+    return gone.then(() => names.forEach((name) => void this.#logs.forget(name)));
   }
 
   /** Looks at what services use, and ends what uses too much. Answers how long to wait, ms. */
