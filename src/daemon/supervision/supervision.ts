@@ -3,6 +3,7 @@
  * and the work that is done again and again (logs, usage, zombies).
  */
 import { join } from "node:path";
+import { messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { ListeningSockets } from "../../base/ports/listening-sockets.ts";
@@ -188,7 +189,14 @@ export class Supervision {
     // What cannot be noted is thrown here and now, to whoever asked.
     const gone = this.supervisor.forget(instances);
     const names = new Set(instances.map(({ key }) => key.service));
-    return gone.then(() => names.forEach((name) => void this.#logs.forget(name)));
+    return (
+      gone
+        .then(() => {
+          for (const name of names) this.#logs.forget(name);
+        })
+        // Lines that cannot be removed now go with their age.
+        .catch((thrown: unknown) => this.#notice(messageOf(thrown)))
+    );
   }
 
   /** Looks at what services use, and ends what uses too much. Answers how long to wait, ms. */
