@@ -4,7 +4,6 @@ import type { Database, SqlRow, SqlValue } from "../../src/base/ports/database.t
 import { prepareIndex, prepareState } from "../../src/fleet/messaging/mailbox-tables.ts";
 
 const FLAGS = constants.SQLITE_OPEN_URI | constants.SQLITE_OPEN_READWRITE | constants.SQLITE_OPEN_CREATE;
-let created = 0;
 
 /** SQLite without a file: the real SQL, no disk. `uri` lets a second connection of this process see the same tables. */
 export class MemoryDatabase implements Database {
@@ -16,8 +15,8 @@ export class MemoryDatabase implements Database {
   #isLasting = false;
 
   constructor(uri?: string) {
-    created += 1;
-    this.uri = uri ?? `file:/fleetd-memory-${created}?vfs=memdb`;
+    // Every connection of a process sees the same names, and a test file may follow another one in its process.
+    this.uri = uri ?? `file:/fleetd-memory-${crypto.randomUUID()}?vfs=memdb`;
     this.#sqlite = new Sqlite(this.uri, FLAGS);
   }
 
