@@ -3,12 +3,13 @@
  * there are some. What a message says counts only when the kernel names a sender that belongs to the service.
  */
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, rmSync, type Stats } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync, type Stats } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
 import type { NotifyReceiver } from "../../base/ports/prober.ts";
 import { makePrivateFolder } from "../files.ts";
+import { isDeadState, readStat } from "../processes/linux-stat.ts";
 import { type Datagram, type DatagramCalls, openDatagramCalls } from "./datagram-calls.ts";
 
 /** Programs have room for 107 bytes in an address; the rest is for what they put before it. */
@@ -158,7 +159,13 @@ class NotifySockets implements NotifyReceiver {
 
 /** Whether who sent a message is gone, and was of the user to whom the socket was given. */
 const wasOf = ({ pid, userId }: Datagram, ownerId: number | null): boolean =>
-  userId === (ownerId ?? process.getuid?.()) && !existsSync(`/proc/${pid}`);
+  userId === (ownerId ?? process.getuid?.()) && isGone(pid);
+
+/** Or is about to be: without its memory nothing tells any more of which service a process is. */
+function isGone(pid: number): boolean {
+  const stat = readStat(pid);
+  return stat === null || isDeadState(stat.state) || stat.residentPages === 0;
+}
 
 /** A folder that others may pass through to a socket they know, and neither list nor change. */
 function makeSharedFolder(path: string): void {

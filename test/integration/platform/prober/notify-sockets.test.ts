@@ -109,6 +109,33 @@ describe.skipIf(!isPossible)("openNotifyReceiver()", () => {
     expect(heard).toEqual(["READY=1"]);
   });
 
+  test("hears the last word of a process that has ended and that nobody has collected", async () => {
+    const path = receiver.open({ run: RUN, userId: null });
+    const lines = [
+      "import os,socket,sys",
+      "pid = os.fork()",
+      `if pid == 0: socket.socket(1,2).sendto(b"READY=1","${path}"); os._exit(0)`,
+      "os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)",
+      "print(pid, flush=True)",
+      "sys.stdin.read()",
+    ];
+    const parent = Bun.spawn([python ?? "", "-c", lines.join("\n")], {
+      env: {},
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    speakers.push(parent);
+    const { value } = await parent.stdout.getReader().read();
+    expect(existsSync(`/proc/${Number(new TextDecoder().decode(value))}/stat`)).toBe(true);
+    const heard: string[] = [];
+    receiver.listen(
+      RUN,
+      () => false,
+      (text) => heard.push(text),
+    );
+    await until(() => heard.length > 0);
+    expect(heard).toEqual(["READY=1"]);
+  });
+
   test("drops a message that is too long, and takes bytes that are no text", async () => {
     const path = receiver.open({ run: RUN, userId: null });
     const heard: string[] = [];
@@ -171,13 +198,6 @@ describe.skipIf(!isPossible)("openNotifyReceiver()", () => {
     const path = receiver.open({ run: RUN, userId: 65_534 });
     shared.push(dirname(path));
     expect([statSync(path).uid, statSync(path).mode & 0o777]).toEqual([65_534, 0o600]);
-    const heard: string[] = [];
-    // Each is gone when its word is read: the user counts, and root is not the service's.
-    receiver.listen(
-      RUN,
-      () => false,
-      (text) => heard.push(text),
-    );
     const speak = (uid: number, words: string) =>
       Bun.spawn([python ?? "", "-c", `import socket,sys;socket.socket(1,2).sendto(b"${words}","${path}")`], {
         uid,
@@ -189,6 +209,13 @@ describe.skipIf(!isPossible)("openNotifyReceiver()", () => {
     expect(await speak(65_533, "STATUS=third")).not.toBe(0);
     expect(await speak(0, "STATUS=root")).toBe(0);
     expect(await speak(65_534, "STATUS=own")).toBe(0);
+    const heard: string[] = [];
+    // Each is gone when its word is read: the user counts, and root is not the service's.
+    receiver.listen(
+      RUN,
+      () => false,
+      (text) => heard.push(text),
+    );
     await until(() => heard.length > 0);
     expect(heard).toEqual(["STATUS=own"]);
   });
