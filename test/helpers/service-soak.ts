@@ -1,5 +1,5 @@
 /** Services under random faults for as long as somebody has time, each fault noted and each command's answer judged. */
-import { percentile } from "./figures.ts";
+import { percentile, seconds } from "./figures.ts";
 import { freePort } from "./git-servers.ts";
 import type { ListedService, ServiceFleet } from "./service-fleet.ts";
 import { SOAK_SUPERVISOR, type SoakPorts, soakServices } from "./soak-services.ts";
@@ -25,6 +25,8 @@ const USUAL_CODES = new Set([0, 1, 2, 75]);
 /** The daemon gets so long to answer; on a machine that is too busy a command then says that there is none. */
 const UNANSWERED_CODE = 69;
 const UNANSWERED_MS = 9_500;
+/** Whoever waits for longer than this wants to know for what. */
+const LONG_MS = 15_000;
 const STOPPED_MS = [2_000, 7_000] as const;
 
 /** See the head of this file. */
@@ -36,6 +38,8 @@ export class ServiceSoak {
   readonly commandMs: number[] = [];
   /** Commands that the daemon did not answer within 10 s. */
   unanswered = 0;
+  /** Commands that took long: what was asked, for how long, and what came of it. */
+  readonly slow: string[] = [];
   readonly #fleet: ServiceFleet;
   readonly #options: SoakOptions;
   readonly #stopped = new Map<number, number>();
@@ -181,6 +185,9 @@ export class ServiceSoak {
 
   /** What a stop answers is done; other commands may tell of a service that does not come up. */
   #judge(words: string, { code, durationMs, stdout, stderr }: Ran, isStop: boolean): void {
+    if (durationMs > LONG_MS) {
+      this.slow.push(`${words}: ${seconds(durationMs)}, exit ${code}, ${JSON.stringify(stderr + stdout)}`);
+    }
     const isUnanswered = code === UNANSWERED_CODE && durationMs > UNANSWERED_MS;
     if (isUnanswered) this.unanswered += 1;
     else if (isStop ? code !== 0 : !USUAL_CODES.has(code)) {

@@ -64,6 +64,7 @@ test.skipIf(fleet === null)(
       `${seconds(soak.commandPercentile(0.5))} (median), ${seconds(soak.commandPercentile(1))} at most`,
     );
     figures.add("commands that were not answered within 10 s", soak.unanswered);
+    for (const slow of soak.slow) figures.add("one that took long", slow);
     if (life !== undefined && growth !== null) {
       const [second, last] = growth.residentKb.map((kb) => `${(kb / 1024).toFixed(1)} MiB`);
       figures.add("longest life of a daemon", seconds(life.samples.at(-1)?.ageMs ?? 0));
