@@ -1,15 +1,12 @@
 import { DEFAULT_SETTINGS } from "../../src/fleet/settings/defaults.ts";
 import type { InstanceReport } from "../../src/fleet/supervisor/instance-model.ts";
 import type { ProbeWatch } from "../../src/fleet/supervisor/instance-world.ts";
+import type { KnownService } from "../../src/fleet/supervisor/known-instances.ts";
 import type { ServiceDefinition } from "../../src/fleet/supervisor/model.ts";
 import { parseServiceDefinition } from "../../src/fleet/supervisor/parse-service.ts";
 import { prepareServices, ServiceStore } from "../../src/fleet/supervisor/service-store.ts";
 import { nameOf, stateOf } from "../../src/fleet/supervisor/service-view.ts";
-import {
-  type KnownService,
-  Supervisor,
-  type SupervisorWorld,
-} from "../../src/fleet/supervisor/supervisor.ts";
+import { Supervisor, type SupervisorWorld } from "../../src/fleet/supervisor/supervisor.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { MemoryDatabase } from "./memory-database.ts";
 import { MemoryHost } from "./memory-host.ts";
@@ -55,7 +52,7 @@ export class MemorySupervisor {
       onTrouble: (detail) => this.told.push(`store trouble: ${detail}`),
       onWell: () => this.told.push("store well"),
     });
-    this.supervisor = new Supervisor(this.#world(boot));
+    this.supervisor = new Supervisor(this.world(boot));
   }
 
   /** What each instance does, in words: `{ web: "running" }`. */
@@ -73,7 +70,8 @@ export class MemorySupervisor {
     for (let turn = 0; turn < 5; turn += 1) await this.clock.advance(0);
   }
 
-  #world(boot: string): SupervisorWorld {
+  /** What the supervisor acts through. */
+  world(boot: string): SupervisorWorld {
     return {
       clock: this.clock,
       boot,

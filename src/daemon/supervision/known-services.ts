@@ -1,11 +1,11 @@
 /** Which services there are: those of the configuration, and those that were given by command. */
 
 import type { ServerSettings } from "../../fleet/settings/model.ts";
+import type { KnownService } from "../../fleet/supervisor/known-instances.ts";
 import type { ServiceDefinition } from "../../fleet/supervisor/model.ts";
 import { parseServiceDefinition } from "../../fleet/supervisor/parse-service.ts";
 import { resolveServices } from "../../fleet/supervisor/resolve-service.ts";
 import type { ServiceStore } from "../../fleet/supervisor/service-store.ts";
-import type { KnownService } from "../../fleet/supervisor/supervisor.ts";
 import { needsNotify, watchdogMs } from "../../fleet/supervisor/watch-probes.ts";
 
 /** What is known, and what was given and cannot be read: its processes are left alone. */

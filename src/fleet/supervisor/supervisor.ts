@@ -4,31 +4,26 @@
  *
  * Whatever is asked for is noted before it is done, so a daemon that dies in between leaves the wish to the next one.
  */
-import { FleetError, requireOk } from "../../base/errors.ts";
+import { requireOk } from "../../base/errors.ts";
 import type { ProcessIdentity } from "../../base/ports/process-host.ts";
+import { AwaitedConditions } from "./awaited-conditions.ts";
 import { checkAdoption } from "./check-adoption.ts";
 import { decideLoad } from "./decide-load.ts";
 import type { EndReason } from "./decide-restart.ts";
 import { restartsWith, waitsOf, withDependencies } from "./dependency-order.ts";
-import { compareKeys, findInstances } from "./find-instances.ts";
-import { Instance } from "./instance.ts";
+import { findInstances } from "./find-instances.ts";
+import type { Instance } from "./instance.ts";
 import { rulesOf } from "./instance-facts.ts";
 import type { InstanceWorld } from "./instance-world.ts";
+import { KnownInstances, type KnownService } from "./known-instances.ts";
 import type { ServiceDefinition } from "./model.ts";
 import { OrderedStops } from "./ordered-stops.ts";
 import { untilSettledInOrder } from "./replace-instance.ts";
 import { type FailedReplacement, isLeftBehind, Replacements } from "./replacements.ts";
 import { Retirements } from "./retirements.ts";
 import { awaitedBy, isDone, progressOf } from "./service-progress.ts";
-import type { InstanceKey, NotedInstance } from "./service-store.ts";
+import type { NotedInstance } from "./service-store.ts";
 import type { Awaited } from "./service-view.ts";
-
-/** A definition with where it is from. `digest` is the same for equal ones. */
-export interface KnownService {
-  readonly definition: ServiceDefinition;
-  readonly digest: string;
-  readonly origin: "configured" | "given";
-}
 
 /** What a supervisor acts through. */
 export type SupervisorWorld = Omit<InstanceWorld, "mayStart" | "onChanged"> & {
@@ -43,12 +38,8 @@ export type SupervisorWorld = Omit<InstanceWorld, "mayStart" | "onChanged"> & {
 /** See the head of this file. */
 export class Supervisor {
   readonly #world: SupervisorWorld;
-  readonly #instanceWorld: InstanceWorld;
-  #services = new Map<string, KnownService>();
-  readonly #instances = new Set<Instance>();
-  /** The same in order, which they are asked for several times a second; null since one came or went. */
-  #sorted: readonly Instance[] | null = null;
-  readonly #waiters = new Set<() => void>();
+  readonly #known: KnownInstances;
+  readonly #conditions = new AwaitedConditions();
   readonly #replacements: Replacements;
   readonly #stops: OrderedStops;
   /** Those that nobody defines any more, until nothing of them is left. */
@@ -57,13 +48,14 @@ export class Supervisor {
 
   constructor(world: SupervisorWorld) {
     this.#world = world;
-    this.#instanceWorld = {
+    const instanceWorld: InstanceWorld = {
       ...world,
       mayStart: (definition) => waitsOf(definition, (name) => progressOf(this.#stayingOf(name))).length === 0,
       onChanged: () => this.#noteChange(),
     };
-    const until = (isTrue: () => boolean): Promise<void> => this.#until(isTrue);
-    this.#stops = new OrderedStops({ definitions: () => this.#definitions(), until });
+    this.#known = new KnownInstances(instanceWorld, world.undefinedService);
+    const until = (isTrue: () => boolean): Promise<void> => this.#conditions.until(isTrue);
+    this.#stops = new OrderedStops({ definitions: () => this.#known.definitions, until });
     this.#retirements = new Retirements({
       store: world.store,
       until,
@@ -72,7 +64,7 @@ export class Supervisor {
     this.#replacements = new Replacements({
       store: world.store,
       instances: () => this.instances,
-      addSuccessor: (old) => this.#addSuccessor(old),
+      addSuccessor: (old) => this.#known.addSuccessor(old),
       remove: (instance, isNoted) => this.#remove(instance, isNoted),
       until,
       onChanged: () => this.#noteChange(),
@@ -81,12 +73,11 @@ export class Supervisor {
 
   /** In the order of their names. */
   get instances(): readonly Instance[] {
-    this.#sorted ??= [...this.#instances].sort((left, right) => compareKeys(left.key, right.key));
-    return this.#sorted;
+    return this.#known.all;
   }
 
   get services(): readonly KnownService[] {
-    return [...this.#services.values()];
+    return this.#known.services;
   }
 
   /** What a blocked instance waits for; empty for all others. */
@@ -96,7 +87,7 @@ export class Supervisor {
 
   /** Where the definition of an instance is from. */
   originOf({ key }: Instance): KnownService["origin"] {
-    return this.#services.get(key.service)?.origin ?? "configured";
+    return this.#known.service(key.service)?.origin ?? "configured";
   }
 
   /**
@@ -104,18 +95,18 @@ export class Supervisor {
    * definition cannot be read, so nobody knows what they should be.
    */
   begin(services: readonly KnownService[], leftAlone: ReadonlySet<string>): void {
-    this.#services = byName(services);
+    this.#known.define(services);
     const { store, boot } = this.#world;
     const noted = store.instances().filter(({ key }) => !leftAlone.has(key.service));
     const takeUp: [Instance, NotedInstance][] = [];
     const toStart: Instance[] = [];
     for (const one of noted) {
-      const service = this.#services.get(one.key.service);
-      if (service === undefined || one.key.number > service.definition.instances) {
-        takeUp.push([this.#addForgotten(one, service), { ...one, wanted: false }]);
+      const service = this.#known.service(one.key.service);
+      if (service === undefined || !this.#known.isDefined(one)) {
+        takeUp.push([this.#known.addForgotten(one), { ...one, wanted: false }]);
         continue;
       }
-      const instance = this.#add(one.key, service);
+      const instance = this.#known.add(one.key, service);
       const decision = decideLoad(one, rulesOf(service.definition), { isEnabled: false, boot });
       const isOver = isLeftBehind(one, noted);
       if (decision === "start" && !isOver) toStart.push(instance);
@@ -125,11 +116,11 @@ export class Supervisor {
     }
     const wanted = new Set([...noted.filter((one) => one.wanted), ...toStart].map(({ key }) => key.service));
     for (const service of services) {
-      toStart.push(...this.#addMissing(service, wanted.has(service.definition.name)));
+      toStart.push(...this.#known.addMissing(service, wanted.has(service.definition.name)));
     }
     for (const [instance, one] of takeUp) {
       instance.takeUp(one);
-      if (!this.#isDefined(instance)) void this.#retirements.retire(instance);
+      if (!this.#known.isDefined(instance)) void this.#retirements.retire(instance);
     }
     this.#replacements.settle();
     this.#startThese(toStart);
@@ -137,21 +128,21 @@ export class Supervisor {
 
   /** Takes other definitions: what is new is started, what is gone is stopped and forgotten, what runs keeps its own. */
   redefine(services: readonly KnownService[], leftAlone: ReadonlySet<string>): void {
-    this.#services = byName(services);
+    this.#known.define(services);
     const toStart: Instance[] = [];
     for (const service of services) {
-      const known = this.#instancesOf(service.definition.name);
+      const known = this.#known.of(service.definition.name);
       for (const instance of known) instance.redefine(service.definition, service.digest);
       const isWanted = known.some(({ state }) => state.wanted);
       // Defined again before it was gone.
-      const returning = known.filter((one) => this.#retirements.has(one) && this.#isDefined(one));
+      const returning = known.filter((one) => this.#retirements.has(one) && this.#known.isDefined(one));
       for (const instance of returning) this.#retirements.takeBack(instance);
       if (isWanted || service.definition.enabled) toStart.push(...returning);
-      toStart.push(...this.#addMissing(service, isWanted));
+      toStart.push(...this.#known.addMissing(service, isWanted));
     }
     for (const instance of this.instances) {
       if (leftAlone.has(instance.key.service)) continue;
-      if (this.#isDefined(instance) || this.#retirements.has(instance)) continue;
+      if (this.#known.isDefined(instance) || this.#retirements.has(instance)) continue;
       void this.#retirements.retire(instance);
     }
     this.#startThese(toStart);
@@ -165,7 +156,14 @@ export class Supervisor {
   find(names: readonly string[]): readonly Instance[] {
     // What is on its way out is nobody's any more: a start would keep it.
     const staying = this.instances.filter((one) => !this.#retirements.has(one));
-    return requireOk("BAD_INPUT", findInstances(names, staying, [...this.#services.keys()]));
+    return requireOk(
+      "BAD_INPUT",
+      findInstances(
+        names,
+        staying,
+        this.#known.definitions.map(({ name }) => name),
+      ),
+    );
   }
 
   /** Wants these to run, and what they depend on; answers all of them. */
@@ -200,7 +198,7 @@ export class Supervisor {
     this.#want(staying);
     for (const instance of staying) instance.apply({ kind: "restart", why: { kind: "person" } });
     for (const name of new Set(staying.map(({ key }) => key.service))) {
-      const bound = restartsWith(name, this.#definitions()).filter((other) => other !== name);
+      const bound = restartsWith(name, this.#known.definitions).filter((other) => other !== name);
       const why = { kind: "dependency", detail: `${name} was started anew` } as const;
       const running = this.instances.filter(
         (one) => bound.includes(one.key.service) && !instances.includes(one) && one.tree !== null,
@@ -218,15 +216,17 @@ export class Supervisor {
     const missing = this.#dependenciesOf(staying).filter(({ tree }) => tree === null);
     this.#startThese(missing);
     this.#want(staying);
-    await untilSettledInOrder(missing, (isTrue) => this.#until(isTrue));
+    await untilSettledInOrder(missing, (isTrue) => this.#conditions.until(isTrue));
     return await this.#replacements.replace(staying, { kind: "person" });
   }
 
   /** Starts those of a service anew that run, because of a change; without a gap where it asks for that. */
   async renew(service: string, why: EndReason): Promise<readonly FailedReplacement[]> {
-    const running = this.#instancesOf(service).filter(
-      (one) => this.#replacements.stays(one) && one.state.wanted && one.state.phase.kind !== "stopped",
-    );
+    const running = this.#known
+      .of(service)
+      .filter(
+        (one) => this.#replacements.stays(one) && one.state.wanted && one.state.phase.kind !== "stopped",
+      );
     const gapless = running.filter(({ definition }) => definition.zeroDowntime);
     for (const instance of running) {
       if (!gapless.includes(instance)) instance.apply({ kind: "restart", why });
@@ -238,7 +238,7 @@ export class Supervisor {
   forget(instances: readonly Instance[]): Promise<unknown> {
     const names = [...new Set(instances.map(({ key }) => key.service))];
     this.#world.store.takeBack(names);
-    for (const name of names) this.#services.delete(name);
+    this.#known.undefine(names);
     return Promise.all(instances.map((instance) => this.#retirements.retire(instance)));
   }
 
@@ -249,41 +249,7 @@ export class Supervisor {
 
   /** Lets go of everything without touching a process. */
   detach(): void {
-    for (const instance of this.#instances) instance.detach();
-  }
-
-  #instancesOf(service: string): Instance[] {
-    return this.instances.filter(({ key }) => key.service === service);
-  }
-
-  #add(key: InstanceKey, { definition, digest }: KnownService): Instance {
-    const instance = new Instance(key, definition, digest, this.#instanceWorld);
-    this.#instances.add(instance);
-    this.#sorted = null;
-    return instance;
-  }
-
-  /**
-   * Makes the instances that a definition has and nobody knows; answers those that are to be started. One more of a
-   * service that a person stopped is as still as the others: `areOthersWanted` says whether any of them is wanted.
-   */
-  #addMissing(service: KnownService, areOthersWanted: boolean): Instance[] {
-    const { definition } = service;
-    const known = new Set(this.#instancesOf(definition.name).map(({ key }) => key.number));
-    const isWanted = known.size === 0 ? definition.enabled : areOthersWanted;
-    const added: Instance[] = [];
-    for (let number = 1; number <= definition.instances; number += 1) {
-      if (known.has(number)) continue;
-      added.push(this.#add({ service: definition.name, number, successor: false }, service));
-    }
-    return isWanted ? added : [];
-  }
-
-  #addSuccessor({ key }: Instance): Instance {
-    const service = this.#services.get(key.service);
-    if (service === undefined)
-      throw new FleetError("BAD_INPUT", `Cannot replace "${key.service}": it is gone`);
-    return this.#add({ ...key, successor: true }, service);
+    for (const instance of this.instances) instance.detach();
   }
 
   #want(instances: readonly Instance[]): void {
@@ -304,49 +270,20 @@ export class Supervisor {
   /** Everything that these need; what has done what it was for is not done again. */
   #dependenciesOf(instances: readonly Instance[]): readonly Instance[] {
     const named = instances.map(({ key }) => key.service);
-    const needed = withDependencies(named, this.#definitions());
+    const needed = withDependencies(named, this.#known.definitions);
     return this.instances.filter(
       (one) => needed.has(one.key.service) && !named.includes(one.key.service) && !isDone(one),
     );
   }
 
-  #definitions(): readonly ServiceDefinition[] {
-    return this.services.map(({ definition }) => definition);
-  }
-
   #stayingOf(service: string): readonly Instance[] {
-    return this.#instancesOf(service).filter((one) => this.#replacements.stays(one));
-  }
-
-  #isDefined({ key }: Instance): boolean {
-    return key.number <= (this.#services.get(key.service)?.definition.instances ?? 0);
+    return this.#known.of(service).filter((one) => this.#replacements.stays(one));
   }
 
   #remove(instance: Instance, isNoted = true): void {
-    instance.detach();
-    this.#instances.delete(instance);
-    this.#sorted = null;
+    this.#known.remove(instance);
     if (isNoted) this.#world.store.forget(instance.key);
     this.#noteChange();
-  }
-
-  /** What is noted of an instance that nobody defines any more: it is stopped as its run was to be, and forgotten. */
-  #addForgotten({ key, run }: NotedInstance, service: KnownService | undefined): Instance {
-    const definition = service?.definition ?? this.#world.undefinedService(key.service);
-    const stop = service === undefined ? { ...definition.stop, ...run?.stop } : definition.stop;
-    return this.#add(key, { definition: { ...definition, stop }, digest: "", origin: "configured" });
-  }
-
-  #until(isTrue: () => boolean): Promise<void> {
-    if (isTrue()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (!isTrue()) return;
-        this.#waiters.delete(look);
-        resolve();
-      };
-      this.#waiters.add(look);
-    });
   }
 
   /** Whoever waits looks again, after the change that is under way: a change may lead to the next one. */
@@ -356,11 +293,8 @@ export class Supervisor {
     this.#isSettling = true;
     queueMicrotask(() => {
       this.#isSettling = false;
-      for (const instance of this.#instances) instance.apply({ kind: "dependencies" });
-      for (const look of [...this.#waiters]) look();
+      for (const instance of this.instances) instance.apply({ kind: "dependencies" });
+      this.#conditions.look();
     });
   }
 }
-
-const byName = (services: readonly KnownService[]): Map<string, KnownService> =>
-  new Map(services.map((service) => [service.definition.name, service]));
