@@ -7,37 +7,30 @@ import { messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { Database } from "../../base/ports/database.ts";
 import type { ListeningSockets } from "../../base/ports/listening-sockets.ts";
-import type { NotifyReceiver, ProbeAnswer } from "../../base/ports/prober.ts";
+import type { NotifyReceiver } from "../../base/ports/prober.ts";
 import type { ProcessHost } from "../../base/ports/process-host.ts";
 import type { ServerSettings } from "../../fleet/settings/model.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
-import type { InstanceReport } from "../../fleet/supervisor/instance-model.ts";
-import type { ProbeWatch } from "../../fleet/supervisor/instance-world.ts";
-import { logLimitsOf, resolveService } from "../../fleet/supervisor/resolve-service.ts";
+import { logLimitsOf } from "../../fleet/supervisor/resolve-service.ts";
 import type { ServiceDetail } from "../../fleet/supervisor/service-detail.ts";
 import { prepareServices, ServiceStore } from "../../fleet/supervisor/service-store.ts";
-import { nameOf, type ServiceView, viewOf } from "../../fleet/supervisor/service-view.ts";
-import { Supervisor, type SupervisorWorld } from "../../fleet/supervisor/supervisor.ts";
-import { needsNotify, type ProbeWorld, watchProbes } from "../../fleet/supervisor/watch-probes.ts";
+import { type ServiceView, viewOf } from "../../fleet/supervisor/service-view.ts";
+import { Supervisor } from "../../fleet/supervisor/supervisor.ts";
 import { makePrivateFolder } from "../../platform/files.ts";
 import { openListeningSockets } from "../../platform/listeners/listening-sockets.ts";
 import type { MachinePaths } from "../../platform/paths.ts";
 import { openNotifyReceiver } from "../../platform/prober/notify-sockets.ts";
-import { systemProber } from "../../platform/prober/prober.ts";
 import { openProcessTable, openUsageSource } from "../../platform/processes/process-table.ts";
 import { openDatabase } from "../../platform/sqlite-database.ts";
-import { findAccount } from "../../platform/supervision/accounts.ts";
 import { systemFileWatcher } from "../../platform/watch-tree.ts";
 import type { Report } from "../events.ts";
-import { askProgram, type ProgramQuestion } from "./ask-program.ts";
 import { knownServices } from "./known-services.ts";
 import { openHost } from "./open-host.ts";
-import { prepareStart, surroundingsOf } from "./prepare-start.ts";
-import { runStopCommand } from "./run-stop-command.ts";
 import { ServiceUsage } from "./sample-usage.ts";
 import { detailsOf } from "./service-details.ts";
 import { ServiceListeners } from "./service-listeners.ts";
 import { ServiceLogs } from "./service-logs.ts";
+import { supervisorWorld } from "./supervisor-world.ts";
 import { WatchFiles } from "./watch-files.ts";
 
 /** What supervision needs of the daemon. */
@@ -112,7 +105,19 @@ export class Supervision {
       renew: (service, path) => this.#renew(service, path),
       notice: (text) => this.#notice(text),
     });
-    this.supervisor = new Supervisor(this.#world());
+    this.supervisor = new Supervisor(
+      supervisorWorld({
+        ...options,
+        host,
+        store,
+        notify: this.#notify,
+        logs: this.#logs,
+        listeners: this.#listeners,
+        notice: (text) => this.#notice(text),
+        onChanged: () => this.#noteChange(),
+        onStatus: () => options.onChanged(),
+      }),
+    );
   }
 
   /** Opens what the system has, takes up what earlier daemons started, and starts what is wanted. @throws FleetError */
@@ -249,63 +254,6 @@ export class Supervision {
     this.#listeners.takeBack();
     this.#files.refresh();
     this.#logs.takeUp(new Set(unreadable.keys()));
-  }
-
-  #world(): SupervisorWorld {
-    const { clock, boot, report } = this.#options;
-    const notify = this.#notify;
-    return {
-      clock,
-      boot,
-      onChanged: () => this.#noteChange(),
-      undefinedService: (name) => resolveService(name, {}, this.#options.settings().supervisor),
-      random: Math.random,
-      newRun: () => crypto.randomUUID(),
-      host: this.host,
-      store: this.store,
-      prepare: async (definition, key, notifySocket) => {
-        const { start, notes } = await prepareStart(definition, key, notifySocket);
-        for (const note of notes) this.#notice(`${definition.name}: ${note}`);
-        return {
-          ...start,
-          listeners: definition.container === null ? await this.#listeners.of(definition, key) : [],
-        };
-      },
-      spool: (key, run) => this.#logs.spool(key, run),
-      runStopCommand: async (command, of, signal) => {
-        const problem = await runStopCommand(command, of, (question) => this.#ask(question, signal));
-        if (problem !== null) this.#notice(problem);
-      },
-      openNotify: async ({ probes, user, group }, run) => {
-        if (notify === null || !needsNotify(probes)) return null;
-        const account = await findAccount(user, group);
-        return notify.open({ run, userId: account?.uid ?? null });
-      },
-      endNotify: (run) => notify?.end(run),
-      watchProbes: (watch: ProbeWatch) => watchProbes(this.#probeWorld(), watch),
-      report: (instance: Instance, what: InstanceReport) =>
-        report({ kind: "service", name: nameOf(instance), report: what }),
-      onTrouble: (name, detail) => this.#notice(`${name}: ${detail}`),
-    };
-  }
-
-  #ask(question: ProgramQuestion, signal: AbortSignal): Promise<ProbeAnswer> {
-    return askProgram(this.host, this.#options.paths.services, question, signal);
-  }
-
-  #probeWorld(): ProbeWorld {
-    return {
-      clock: this.#options.clock,
-      random: Math.random,
-      prober: systemProber,
-      notify: this.#notify,
-      askProgram: async ({ definition, key }, question, signal) =>
-        this.#ask({ definition, ...(await surroundingsOf(definition, key)), ...question }, signal),
-      // Most say it themselves, and looking at all processes takes milliseconds.
-      isMember: ({ tree }, pid) =>
-        pid === tree.identity.pid || this.host.members(tree).some((member) => member.pid === pid),
-      onStatus: () => this.#options.onChanged(),
-    };
   }
 
   #checkMemory(instance: Instance): void {
