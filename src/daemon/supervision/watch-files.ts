@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { FileWatcher } from "../../base/ports/file-watcher.ts";
+import { Timer } from "../../base/timer.ts";
 import type { Instance } from "../../fleet/supervisor/instance.ts";
 import type { ServiceDefinition } from "../../fleet/supervisor/model.ts";
 
@@ -65,11 +66,12 @@ class ServiceWatch {
   readonly #told = new Set<string>();
   #firstPath: string | null = null;
   #firstMonoMs = 0;
-  #timer = new AbortController();
+  readonly #timer: Timer;
 
   constructor(definition: ServiceDefinition, options: WatchFilesOptions) {
     this.#definition = definition;
     this.#options = options;
+    this.#timer = new Timer(options.clock);
   }
 
   /** Whether another definition asks for the same watch. */
@@ -92,7 +94,7 @@ class ServiceWatch {
   }
 
   close(): void {
-    this.#timer.abort();
+    this.#timer.stop();
     for (const stop of this.#stops) stop();
   }
 
@@ -104,16 +106,8 @@ class ServiceWatch {
     }
     const debounceMs = this.#definition.watch?.debounceMs ?? 0;
     const leftMs = this.#firstMonoMs + debounceMs * BURST_PAUSES - nowMonoMs;
-    this.#timer.abort();
-    const timer = new AbortController();
-    this.#timer = timer;
-    void this.#options.clock
-      .sleep(Math.max(0, Math.min(debounceMs, leftMs)), timer.signal)
-      .then(() => this.#renew())
-      // The next change begins the wait anew.
-      .catch((thrown: unknown) => {
-        if (!timer.signal.aborted) throw thrown;
-      });
+    // The next change begins the wait anew.
+    this.#timer.set(Math.max(0, Math.min(debounceMs, leftMs)), () => this.#renew());
   }
 
   async #renew(): Promise<void> {

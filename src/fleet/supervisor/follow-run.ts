@@ -22,6 +22,10 @@ export const isAskedBy = ({ asks }: Pick<FollowedProbes, "asks">, definition: Se
 export const needsProbe = ({ probes }: ServiceDefinition): boolean =>
   probes.startup !== null || probes.readiness !== null;
 
+/** Whether somebody says when a run is ready: a probe, or the host. */
+export const saysWhenReady = (definition: ServiceDefinition, health: HostedProcess["health"]): boolean =>
+  needsProbe(definition) || health !== undefined;
+
 /** Puts the probes of a run to work. Probes of its own say more than those of its image, which count without them. */
 export function followRun(
   { watchProbes }: Pick<InstanceWorld, "watchProbes">,

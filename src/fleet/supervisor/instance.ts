@@ -5,44 +5,41 @@
  */
 import { FleetError } from "../../base/errors.ts";
 import type { HostedProcess, ProcessTree } from "../../base/ports/process-host.ts";
+import { Timer } from "../../base/timer.ts";
 import { decideInstance } from "./decide-instance.ts";
-import { emptyTree } from "./empty-tree.ts";
-import { type FollowedProbes, followRun, isAskedBy, needsProbe } from "./follow-run.ts";
-import { factsOf, isOtherPhase } from "./instance-facts.ts";
+import { endLate, endRun } from "./end-run.ts";
+import { type FollowedProbes, followRun, isAskedBy, needsProbe, saysWhenReady } from "./follow-run.ts";
+import { factsOf } from "./instance-facts.ts";
 import {
   type CurrentRun,
   type InstanceDeed,
-  type InstanceEnd,
   type InstanceEvent,
   type InstanceState,
   NEW_INSTANCE,
 } from "./instance-model.ts";
+import { InstanceRecord } from "./instance-record.ts";
 import type { InstanceWorld } from "./instance-world.ts";
 import type { Probes, ServiceDefinition } from "./model.ts";
-import { isEndOfRun, noteStep } from "./note-step.ts";
+import { noteStep } from "./note-step.ts";
 import { PendingStart } from "./pending-start.ts";
 import type { ProbeAnswers } from "./service-detail.ts";
 import type { InstanceKey, NotedInstance, NotedRun, RunProgress } from "./service-store.ts";
 import { nameOf } from "./service-view.ts";
-import { endLate, startProcess } from "./start-process.ts";
-
-/** So many ends are shown; the log has all. */
-const ENDS_MAX = 5;
+import { startProcess } from "./start-process.ts";
 
 /** See the head of this file. */
 export class Instance {
+  /** When it did what. */
+  readonly record = new InstanceRecord();
   readonly #world: InstanceWorld;
   #key: InstanceKey;
   #definition: ServiceDefinition;
   #digest: string;
   #state: InstanceState = NEW_INSTANCE;
   #run: CurrentRun | null = null;
-  #endedWallMs: number | null = null;
-  #changedWallMs: number | null = null;
-  #ends: readonly InstanceEnd[] = [];
   #probes: FollowedProbes | null = null;
   #health: HostedProcess["health"];
-  #timer: AbortController | null = null;
+  readonly #timer: Timer;
   #start: PendingStart | null = null;
   /** Ends the gentle part of a stop at once. */
   #hurry: AbortController | null = null;
@@ -54,6 +51,7 @@ export class Instance {
     this.#definition = definition;
     this.#digest = digest;
     this.#world = world;
+    this.#timer = new Timer(world.clock);
   }
 
   get key(): InstanceKey {
@@ -71,20 +69,6 @@ export class Instance {
   /** The run under way, or the last one while what is left of it is ended. */
   get run(): CurrentRun | null {
     return this.#run;
-  }
-
-  get endedWallMs(): number | null {
-    return this.#endedWallMs;
-  }
-
-  /** Since when it does what it does; null: since an earlier daemon. */
-  get changedWallMs(): number | null {
-    return this.#changedWallMs;
-  }
-
-  /** The last ends, newest first. */
-  get ends(): readonly InstanceEnd[] {
-    return this.#ends;
   }
 
   /** What is asked: of the run under way, which may go on with the probes of an earlier definition. */
@@ -119,11 +103,10 @@ export class Instance {
     const keepsProcess = digest === (started === "" ? this.#digest : started);
     this.#definition = definition;
     this.#digest = digest;
-    const { phase } = this.#state;
-    const probes = this.#probes;
+    const [{ phase }, probes] = [this.#state, this.#probes];
     if (phase.kind !== "running" || probes === null || !keepsProcess || isAskedBy(probes, definition)) return;
     // Where nobody is left who could say that it is ready, it is.
-    const isAsked = this.#isAsked(this.#health);
+    const isAsked = saysWhenReady(this.#definition, this.#health);
     this.#follow(phase.tree, isAsked ? probes.progress : "ready");
     if (!isAsked) this.apply({ kind: "ready", ready: true });
   }
@@ -137,8 +120,8 @@ export class Instance {
   takeUp(noted: NotedInstance): void {
     const { wanted, history, restarts, lastEnd, run } = noted;
     this.#state = { ...NEW_INSTANCE, wanted, history, restarts, lastEnd };
-    this.#endedWallMs = noted.endedWallMs;
-    this.#noteEnd();
+    this.record.noteGone(noted.endedWallMs);
+    this.record.noteEnd(lastEnd);
     if (run !== null) this.#takeRun(run);
   }
 
@@ -154,7 +137,7 @@ export class Instance {
     store.noteRun(this.#key, run, this.#definition.stop);
     this.#run = run;
     store.noteProcess(this.#key, tree);
-    this.#timer?.abort();
+    this.#timer.stop();
     this.#state = { ...NEW_INSTANCE, wanted: true };
     this.#expectExit(hosted);
     const progress = needsProbe(this.#definition) ? "begun" : "ready";
@@ -168,13 +151,9 @@ export class Instance {
     const step = decideInstance(this.#state, event, factsOf(this.#definition, this.#world));
     const before = this.#state;
     this.#state = step.state;
-    // What was found running has been doing so for longer than this daemon knows of it.
-    if (event.kind === "adopted") this.#changedWallMs = null;
-    else if (isOtherPhase(before, this.#state)) this.#changedWallMs = clock.wallMs();
-    const endedWallMs = this.#endedWallMs ?? clock.wallMs();
-    const noted = { before, after: this.#state, endedWallMs };
-    if (isEndOfRun(noted)) this.#noteEnd();
-    noteStep(store, this.#key, noted);
+    const taken = { before, after: this.#state };
+    this.record.note(event, taken, clock.wallMs());
+    noteStep(store, this.#key, { ...taken, endedWallMs: this.record.endedWallMs ?? clock.wallMs() });
     for (const deed of step.deeds) this.#do(deed);
     if (before !== step.state) this.#world.onChanged(this);
   }
@@ -192,19 +171,11 @@ export class Instance {
   /** Lets go of everything without touching the process: the daemon ends, the service does not. */
   detach(): void {
     this.#letGo.abort();
-    this.#timer?.abort();
+    this.#timer.stop();
     this.#start?.giveUp();
     // A stop under way is not hurried: that would be a kill, and the next daemon stops it with the time it has.
     this.#probes?.stop();
     this.#probes = null;
-  }
-
-  /** One more end, if it is one that is not told of yet. */
-  #noteEnd(): void {
-    const { lastEnd: why } = this.#state;
-    const atWallMs = this.#endedWallMs;
-    if (why === null || atWallMs === null || this.#ends[0]?.atWallMs === atWallMs) return;
-    this.#ends = [{ why, atWallMs }, ...this.#ends].slice(0, ENDS_MAX);
   }
 
   #do(deed: InstanceDeed): void {
@@ -222,7 +193,7 @@ export class Instance {
         void this.#end(deed.tree, deed.gently);
         return;
       case "timer":
-        this.#setTimer(deed.afterMs);
+        this.#timer.set(deed.afterMs, () => this.apply({ kind: "timer" }));
         return;
       case "report":
         this.#world.report(this, deed.report);
@@ -242,7 +213,7 @@ export class Instance {
       hosted = await startProcess(this.#world, { key: this.#key, definition, run }, start.signal);
     } catch (thrown) {
       endNotify(run.run);
-      this.#endedWallMs = clock.wallMs();
+      this.record.noteGone(clock.wallMs());
       const detail = start.describe(thrown);
       this.apply(detail === null ? { kind: "given-up" } : { kind: "spawn-failed", detail });
       return;
@@ -252,13 +223,16 @@ export class Instance {
     // The next daemon finds it by its run.
     if (this.#letGo.signal.aborted) return;
     if (this.#start !== start || this.#state.phase.kind !== "spawning") {
-      await endLate(this.#world, nameOf(this), hosted.tree, this.#letGo.signal);
+      await endLate(this.#world, { name: nameOf(this), tree: hosted.tree }, this.#letGo.signal);
       return;
     }
     store.noteProcess(this.#key, hosted.tree);
     this.#expectExit(hosted);
-    const isAsked = needsProbe(definition) || hosted.health !== undefined;
-    this.apply({ kind: "spawned", tree: hosted.tree, needsProbe: isAsked });
+    this.apply({
+      kind: "spawned",
+      tree: hosted.tree,
+      needsProbe: saysWhenReady(definition, hosted.health),
+    });
   }
 
   #takeRun(noted: NotedRun): void {
@@ -268,8 +242,7 @@ export class Instance {
     if (tree === null) {
       // Killed before it had started anything.
       this.#run = null;
-      const { lastEnd, restarts, history } = this.#state;
-      store.noteEnd(this.#key, { lastEnd, restarts, history, endedWallMs: clock.wallMs() });
+      store.noteEnd(this.#key, { ...this.#state, endedWallMs: clock.wallMs() });
       if (this.#state.wanted) this.apply({ kind: "start" });
       return;
     }
@@ -280,13 +253,8 @@ export class Instance {
       return;
     }
     this.#expectExit(hosted);
-    const progress = this.#isAsked(hosted.health) ? noted.progress : "ready";
+    const progress = saysWhenReady(this.#definition, hosted.health) ? noted.progress : "ready";
     this.apply({ kind: "adopted", tree: hosted.tree, progress, ending: noted.ending });
-  }
-
-  /** Whether somebody says when it is ready. */
-  #isAsked(health: HostedProcess["health"]): boolean {
-    return needsProbe(this.#definition) || health !== undefined;
   }
 
   #expectExit({ tree, exited, health }: HostedProcess): void {
@@ -300,63 +268,33 @@ export class Instance {
 
   #follow(tree: ProcessTree, progress: RunProgress): void {
     this.#probes?.stop();
-    const isPresent = (): boolean => this.tree?.run === tree.run;
+    const ifPresent = (deed: () => void): void => {
+      if (this.tree?.run === tree.run) deed();
+    };
     this.#probes = followRun(this.#world, {
       key: this.#key,
       definition: this.#definition,
       tree,
       progress,
       health: this.#health,
-      onStarted: () => {
-        if (isPresent()) this.#world.store.noteProgress(this.#key, "started");
-      },
-      onReady: (value) => {
-        if (isPresent()) this.apply({ kind: "ready", ready: value });
-      },
-      onUnwell: (why) => {
-        if (isPresent()) this.apply({ kind: "unwell", why });
-      },
+      onStarted: () => ifPresent(() => this.#world.store.noteProgress(this.#key, "started")),
+      onReady: (ready) => ifPresent(() => this.apply({ kind: "ready", ready })),
+      onUnwell: (why) => ifPresent(() => this.apply({ kind: "unwell", why })),
     });
   }
 
   async #end(tree: ProcessTree, gently: boolean): Promise<void> {
-    const { host, clock, runStopCommand, endNotify, onTrouble } = this.#world;
     this.#probes?.stop();
     this.#probes = null;
-    this.#timer?.abort();
+    this.#timer.stop();
     const hurry = new AbortController();
     this.#hurry = hurry;
-    const { stop } = this.#definition;
-    const { command } = stop;
-    const of = { definition: this.#definition, key: this.#key, mainPid: tree.identity.pid };
-    await emptyTree(
-      { host, clock, onTrouble: (detail) => onTrouble(nameOf(this), detail), letGo: this.#letGo.signal },
-      tree,
-      {
-        signal: stop.signal,
-        to: gently ? stop.to : "group",
-        timeoutMs: stop.timeoutMs,
-        before: gently && command !== null ? (signal) => runStopCommand(command, of, signal) : null,
-      },
-      hurry.signal,
-    );
-    endNotify(tree.run);
-    if (this.#letGo.signal.aborted) return;
+    const run = { name: nameOf(this), tree, key: this.#key, definition: this.#definition };
+    const letGo = this.#letGo.signal;
+    await endRun(this.#world, run, gently, { hurry: hurry.signal, letGo });
+    if (letGo.aborted) return;
     this.#hurry = null;
-    this.#endedWallMs = clock.wallMs();
+    this.record.noteGone(this.#world.clock.wallMs());
     this.apply({ kind: "emptied" });
-  }
-
-  #setTimer(afterMs: number): void {
-    this.#timer?.abort();
-    const timer = new AbortController();
-    this.#timer = timer;
-    void this.#world.clock
-      .sleep(afterMs, timer.signal)
-      .then(() => this.apply({ kind: "timer" }))
-      // A timer that was replaced has nothing to say.
-      .catch((thrown: unknown) => {
-        if (!timer.signal.aborted) throw thrown;
-      });
   }
 }

@@ -10,7 +10,8 @@ export interface NotedStep {
 }
 
 /** Whether a step was the last one of a run, or of an attempt at one. */
-export function isEndOfRun({ before: { phase: before }, after: { phase: after } }: NotedStep): boolean {
+export function isEndOfRun(step: Pick<NotedStep, "before" | "after">): boolean {
+  const [before, after] = [step.before.phase, step.after.phase];
   const isOver = after.kind === "stopped" || after.kind === "waiting" || after.kind === "blocked";
   return isOver && before.kind !== after.kind;
 }

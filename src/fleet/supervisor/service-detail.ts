@@ -81,7 +81,7 @@ export function detailOf(instance: Instance, facts: DetailFacts): ServiceDetail 
     definition;
   return {
     ...facts,
-    sinceWallMs: instance.changedWallMs,
+    sinceWallMs: instance.record.changedWallMs,
     isShell: command?.shell ?? false,
     cwd,
     user,
@@ -94,7 +94,11 @@ export function detailOf(instance: Instance, facts: DetailFacts): ServiceDetail 
     stop: { signal: stop.signal, timeoutMs: stop.timeoutMs },
     isEnabled: enabled,
     probes: probesOf(instance.probes, instance.probeAnswers),
-    ends: instance.ends.map(({ why, atWallMs }) => ({ kind: why.kind, text: describeEnd(why), atWallMs })),
+    ends: instance.record.ends.map(({ why, atWallMs }) => ({
+      kind: why.kind,
+      text: describeEnd(why),
+      atWallMs,
+    })),
   };
 }
 

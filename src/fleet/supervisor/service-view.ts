@@ -124,7 +124,7 @@ export function viewOf(instance: Instance, facts: ViewFacts): ServiceView {
     lastEnd:
       lastEnd === null
         ? null
-        : { kind: lastEnd.kind, text: describeEnd(lastEnd), atWallMs: instance.endedWallMs },
+        : { kind: lastEnd.kind, text: describeEnd(lastEnd), atWallMs: instance.record.endedWallMs },
     againInMs: phase.kind === "waiting" ? Math.max(0, phase.untilMonoMs - facts.nowMonoMs) : null,
     awaits: facts.awaits,
     // What a run used last says nothing when it is gone.

@@ -1,5 +1,4 @@
-import type { HostedProcess, ProcessTree } from "../../base/ports/process-host.ts";
-import { emptyTree } from "./empty-tree.ts";
+import type { HostedProcess } from "../../base/ports/process-host.ts";
 import { groupNameOf } from "./instance-facts.ts";
 import type { InstanceWorld } from "./instance-world.ts";
 import type { ServiceDefinition } from "./model.ts";
@@ -29,17 +28,4 @@ export async function startProcess(
     limits: definition.limits,
   };
   return await host.spawn(request, signal);
-}
-
-/** Ends a process that nobody waits for any more: what it was started for is not, or is another one by now. */
-export async function endLate(
-  { host, clock, endNotify, onTrouble }: InstanceWorld,
-  name: string,
-  tree: ProcessTree,
-  letGo: AbortSignal,
-): Promise<void> {
-  const told = (detail: string): void => onTrouble(name, detail);
-  const atOnce = { signal: "SIGKILL", to: "group", timeoutMs: 0, before: null } as const;
-  await emptyTree({ host, clock, onTrouble: told, letGo }, tree, atOnce, AbortSignal.abort());
-  endNotify(tree.run);
 }

@@ -6,6 +6,7 @@ import { messageOf } from "../../base/errors.ts";
 import { parseNotifyMessage } from "../../base/notify-message.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 import type { NotifyReceiver, ProbeAnswer, Prober } from "../../base/ports/prober.ts";
+import { Timer } from "../../base/timer.ts";
 import type { ProbeWatch, RunningProbes } from "./instance-world.ts";
 import { type LineWatch, watchLines } from "./line-watch.ts";
 import type { Probe, Probes } from "./model.ts";
@@ -59,13 +60,14 @@ class Probing implements RunningProbes {
   readonly #probes: Probes;
   readonly #stopped = new AbortController();
   readonly #lines = new Map<ProbeName, LineWatch>();
+  readonly #timer: Timer;
   #state: ProbeState;
   #notify: NotifyState;
-  #timer: AbortController | null = null;
 
   constructor(world: ProbeWorld, watch: ProbeWatch) {
     this.#world = world;
     this.#watch = watch;
+    this.#timer = new Timer(world.clock);
     this.#probes = watch.definition.probes;
     const { progress } = watch;
     this.#state = openProbes(this.#probes, this.#moment(), progress);
@@ -103,7 +105,7 @@ class Probing implements RunningProbes {
 
   stop(): void {
     this.#stopped.abort();
-    this.#timer?.abort();
+    this.#timer.stop();
   }
 
   #waitsForNotify(): boolean {
@@ -131,27 +133,14 @@ class Probing implements RunningProbes {
 
   /** Asks what is due, and waits for what is due next. */
   #next(): void {
-    this.#timer?.abort();
-    this.#timer = null;
+    this.#timer.stop();
     if (this.#stopped.signal.aborted) return;
     const nowMs = this.#world.clock.monotonicMs();
     const due = dueProbes(this.#state, nowMs);
     this.#state = withAsked(this.#state, due);
     for (const name of due) void this.#ask(name);
     const nextMs = nextProbeMonoMs(this.#state);
-    if (nextMs !== null) this.#wait(Math.max(0, nextMs - nowMs));
-  }
-
-  #wait(durationMs: number): void {
-    const timer = new AbortController();
-    this.#timer = timer;
-    void this.#world.clock
-      .sleep(durationMs, timer.signal)
-      .then(() => this.#next())
-      // A timer that was replaced has nothing to say.
-      .catch((thrown: unknown) => {
-        if (!timer.signal.aborted) throw thrown;
-      });
+    if (nextMs !== null) this.#timer.set(Math.max(0, nextMs - nowMs), () => this.#next());
   }
 
   async #ask(name: ProbeName): Promise<void> {

@@ -1,5 +1,10 @@
 import { expect, test } from "bun:test";
-import { followRun, isAskedBy, needsProbe } from "../../../../src/fleet/supervisor/follow-run.ts";
+import {
+  followRun,
+  isAskedBy,
+  needsProbe,
+  saysWhenReady,
+} from "../../../../src/fleet/supervisor/follow-run.ts";
 import type { InstanceWorld, ProbeWatch } from "../../../../src/fleet/supervisor/instance-world.ts";
 import { definitionOf } from "../../../helpers/memory-supervisor.ts";
 
@@ -10,6 +15,14 @@ test("needsProbe() says yes to a startup or readiness probe, not to liveness alo
       needsProbe(definitionOf("web", { probes })),
     ),
   ).toEqual([false, true, true, false]);
+});
+
+test("saysWhenReady() says yes to a probe, and to a host that hears of it", () => {
+  const asked = definitionOf("web", { probes: { readiness: { tcp: { port: 80 } } } });
+  const plain = definitionOf("web");
+  const health = () => () => undefined;
+  expect([saysWhenReady(asked, undefined), saysWhenReady(plain, health)]).toEqual([true, true]);
+  expect(saysWhenReady(plain, undefined)).toBe(false);
 });
 
 test.each<[string, Record<string, unknown>, string[]]>([

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "bun:test";
 import type { InstanceWorld } from "../../../../src/fleet/supervisor/instance-world.ts";
-import { endLate, startProcess } from "../../../../src/fleet/supervisor/start-process.ts";
+import { startProcess } from "../../../../src/fleet/supervisor/start-process.ts";
 import { definitionOf, MemorySupervisor } from "../../../helpers/memory-supervisor.ts";
 
 const KEY = { service: "web", number: 2, successor: false };
@@ -57,10 +57,4 @@ test("startProcess() starts nothing that cannot be noted", async () => {
   memory.database.failAlways("UPDATE");
   await expect(startProcess(world, WHAT, new AbortController().signal)).rejects.toThrow("disk I/O error");
   expect(memory.host.spawned).toEqual([]);
-});
-
-test("endLate() leaves nothing of it", async () => {
-  const { tree } = await startProcess(world, WHAT, new AbortController().signal);
-  await endLate(world, "web:2", tree, new AbortController().signal);
-  expect([memory.host.alive, memory.host.forgotten, told]).toEqual([0, [RUN.run], [`ended ${RUN.run}`]]);
 });
