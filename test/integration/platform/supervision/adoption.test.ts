@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { ProcessTree } from "../../../../src/base/ports/process-host.ts";
 import { readProcess, readProcesses } from "../../../../src/platform/supervision/linux-processes.ts";
@@ -10,9 +10,13 @@ const isLinux = process.platform === "linux";
 if (!isLinux) console.log("skipped: adoption of processes: needs Linux");
 
 /** Everything is started by drivers; the host of the scene only cleans up. */
-let scene = new HostScene(await openProcessHost({ helper: HELPER }));
+let scene: HostScene;
 let drivers: HostDriver[] = [];
 let trees: ProcessTree[] = [];
+
+beforeEach(async () => {
+  scene = new HostScene(await openProcessHost({ helper: HELPER }));
+});
 
 afterEach(async () => {
   for (const driver of drivers) await driver.kill();
@@ -22,8 +26,8 @@ afterEach(async () => {
   }
   drivers = [];
   trees = [];
+  // An open host gives this process every orphan below it, also those of the test files that it runs after this one.
   scene.close();
-  scene = new HostScene(await openProcessHost({ helper: HELPER }));
 });
 
 function drive(below: readonly string[] = []): HostDriver {
