@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
 import type { NotifyReceiver } from "../../base/ports/prober.ts";
 import { makePrivateFolder } from "../files.ts";
-import { isDeadState, readStat } from "../processes/linux-stat.ts";
+import { isDeadStat, readStat } from "../processes/linux-stat.ts";
 import { type Datagram, type DatagramCalls, openDatagramCalls } from "./datagram-calls.ts";
 
 /** Programs have room for 107 bytes in an address; the rest is for what they put before it. */
@@ -164,7 +164,7 @@ const wasOf = ({ pid, userId }: Datagram, ownerId: number | null): boolean =>
 /** Or is about to be: without its memory nothing tells any more of which service a process is. */
 function isGone(pid: number): boolean {
   const stat = readStat(pid);
-  return stat === null || isDeadState(stat.state) || stat.residentPages === 0;
+  return stat === null || isDeadStat(stat) || stat.residentPages === 0;
 }
 
 /** A folder that others may pass through to a socket they know, and neither list nor change. */

@@ -17,6 +17,8 @@ export interface LinuxStat {
   readonly session: number;
   /** Its own processor time, user and system. */
   readonly cpuMs: number;
+  /** How many threads it has; those of a zombie are 1, or 0 when it is just being collected. */
+  readonly threads: number;
   /** Ticks since the boot, as text. */
   readonly startTicks: string;
   readonly residentPages: number;
@@ -24,8 +26,12 @@ export interface LinuxStat {
   readonly exitStatus: number;
 }
 
-/** A zombie, or what is about to be gone: it holds no file and does nothing. */
-export const isDeadState = (state: string): boolean => state === "Z" || state === "X";
+/**
+ * A zombie, or what is about to be gone: it holds no file and does nothing. Where the first thread has ended and others
+ * have not, it is shown as a zombie all the same, with all of its files and sockets.
+ */
+export const isDeadStat = ({ state, threads }: Pick<LinuxStat, "state" | "threads">): boolean =>
+  state === "X" || (state === "Z" && threads <= 1);
 
 // Places after the name, which stands in brackets and may hold anything, brackets and spaces too.
 const STATE = 0;
@@ -34,6 +40,7 @@ const GROUP = 2;
 const SESSION = 3;
 const USER_TICKS = 11;
 const SYSTEM_TICKS = 12;
+const THREADS = 17;
 const START = 19;
 const RESIDENT_PAGES = 21;
 const EXIT_STATUS = 49;
@@ -46,6 +53,7 @@ export function parseStat(line: string): LinuxStat | null {
   const state = field(STATE);
   const [parent, group, session] = [Number(field(PARENT)), Number(field(GROUP)), Number(field(SESSION))];
   const ticks = Number(field(USER_TICKS)) + Number(field(SYSTEM_TICKS));
+  const threads = Number(field(THREADS));
   const startTicks = field(START);
   if (startTicks === "") return null;
   return {
@@ -56,10 +64,11 @@ export function parseStat(line: string): LinuxStat | null {
     group,
     session,
     cpuMs: ticks * TICK_MS,
+    threads,
     startTicks,
     residentPages: Number(field(RESIDENT_PAGES)),
     // Of no interest while it runs.
-    exitStatus: isDeadState(state) ? Number(field(EXIT_STATUS)) : 0,
+    exitStatus: isDeadStat({ state, threads }) ? Number(field(EXIT_STATUS)) : 0,
   };
 }
 

@@ -1,7 +1,7 @@
 /** All processes of a Linux system, from /proc: one small file for each. */
 import { readdirSync, readFileSync } from "node:fs";
 import type { ProcessRow, ProcessState } from "../../base/ports/process-table.ts";
-import { isDeadState, type LinuxStat, readStat } from "./linux-stat.ts";
+import { isDeadStat, type LinuxStat, readStat } from "./linux-stat.ts";
 
 /** A process that runs or sleeps. */
 export interface LiveProcess {
@@ -23,7 +23,7 @@ export const newestPid = (): string =>
 export function liveProcesses(): LiveProcess[] {
   return listPids().flatMap((pid) => {
     const stat = readStat(pid);
-    return stat === null || isDeadState(stat.state) ? [] : [stat];
+    return stat === null || isDeadStat(stat) ? [] : [stat];
   });
 }
 
@@ -46,11 +46,15 @@ export function toRow(stat: LinuxStat): ProcessRow {
     session,
     start: startOf(stat),
     name,
-    state: STATES[stat.state] ?? "unknown",
+    state: stateOf(stat),
     cpuMs,
     residentBytes: stat.residentPages * pageBytes(),
   };
 }
+
+/** A zombie with threads that go on is none. */
+const stateOf = (stat: LinuxStat): ProcessState =>
+  stat.state === "Z" && !isDeadStat(stat) ? "running" : (STATES[stat.state] ?? "unknown");
 
 const STATES: Readonly<Record<string, ProcessState>> = {
   R: "running",

@@ -28,3 +28,12 @@ export async function exitOfChild(child: Bun.Subprocess): Promise<Exit> {
   const { signalCode } = child;
   return signalCode === null ? { kind: "code", code } : { kind: "signal", signal: String(signalCode) };
 }
+
+/** Waits until Bun has collected a child that ended, which a program that traces it can delay: at most so long. */
+export async function childCollected(child: Bun.Subprocess, withinMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, withinMs);
+  void child.exited.then(() => resolve());
+  await promise;
+  clearTimeout(timer);
+}

@@ -17,7 +17,7 @@ import type {
 import { isDenied } from "../io-error.ts";
 import { newestPid } from "../processes/linux-table.ts";
 import type { ControlGroups } from "./control-groups.ts";
-import { exitOfChild, signalNumber } from "./exits.ts";
+import { childCollected, exitOfChild, signalNumber } from "./exits.ts";
 import { killTree } from "./kill-tree.ts";
 import type { LinuxCalls } from "./linux-calls.ts";
 import { isSame, LinuxExits } from "./linux-exits.ts";
@@ -148,10 +148,18 @@ export class LinuxHost implements ProcessHost {
       strikeNewest: () => this.#strikeNewest(tree),
     });
     if (left.length > 0) return left;
+    await this.#collected(tree.identity, withinMs);
     // Never a member, and not gone all the same: this daemon was started by what it is to end.
     const { pid } = tree.identity;
     const isOurs = this.#recentLook().untouchable.has(pid) && isSame(readProcess(pid), tree.identity);
     return isOurs ? [tree.identity] : [];
+  }
+
+  /** A child that has ended is a zombie until it is collected, and whoever is told that it is gone may look. */
+  async #collected({ pid, start }: ProcessIdentity, withinMs: number): Promise<void> {
+    const own = children.get(pid);
+    if (own?.start === start) await childCollected(own.child, withinMs);
+    else this.#exits.look();
   }
 
   ranOutOfMemory(tree: ProcessTree): boolean | null {
@@ -170,7 +178,7 @@ export class LinuxHost implements ProcessHost {
     const hasZombie = this.#parts.calls?.hasZombie() === true;
     const rows = hasZombie ? [...this.#lookAgain().processes.values()] : [];
     this.#zombies?.look(
-      rows.filter((row) => row.parent === process.pid && row.state === "Z" && !children.has(row.pid)),
+      rows.filter((row) => row.parent === process.pid && isDead(row) && !children.has(row.pid)),
     );
     this.#parts.groups?.sweep((folder) => this.#groupsInUse.has(folder));
   }

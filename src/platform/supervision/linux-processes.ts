@@ -1,16 +1,16 @@
 /** One look at all processes of a Linux system, as far as it takes to tell which of them came of which start. */
 import { readdirSync, readFileSync } from "node:fs";
 import { readBoot } from "../boot.ts";
-import { isDeadState, type LinuxStat, readStat } from "../processes/linux-stat.ts";
+import { isDeadStat, type LinuxStat, readStat } from "../processes/linux-stat.ts";
 
 /** A process in /proc. `startTicks`: ticks since the boot, as a number. */
 export type LinuxProcess = Pick<
   LinuxStat,
-  "pid" | "state" | "parent" | "group" | "session" | "exitStatus"
+  "pid" | "state" | "threads" | "parent" | "group" | "session" | "exitStatus"
 > & { readonly startTicks: number };
 
 /** A zombie, or what is about to be gone. */
-export const isDead = (row: LinuxProcess): boolean => isDeadState(row.state);
+export const isDead = (row: LinuxProcess): boolean => isDeadStat(row);
 
 /** The process with this id; null when there is none. */
 export function readProcess(pid: number): LinuxProcess | null {

@@ -13,7 +13,7 @@ import type {
   SpawnRequest,
 } from "../../base/ports/process-host.ts";
 import { hasCode, isDenied } from "../io-error.ts";
-import { exitOfChild, signalNumber } from "./exits.ts";
+import { childCollected, exitOfChild, signalNumber } from "./exits.ts";
 import { killTree } from "./kill-tree.ts";
 import { type PosixProcess, readPosixProcesses } from "./posix-processes.ts";
 import { RUN_VARIABLE } from "./run-variable.ts";
@@ -102,6 +102,9 @@ export class PosixHost implements ProcessHost {
       strikeNewest: () => false,
     });
     if (left.length > 0) return left;
+    // It is a zombie until it is collected, and whoever is told that it is gone may look.
+    const own = [...this.#children].find(({ pid }) => pid === tree.identity.pid);
+    if (own !== undefined) await childCollected(own, withinMs);
     // Never a member, and not gone all the same: this daemon was started by what it is to end.
     const rows = this.#lookSince(performance.now());
     return aboveOf(rows).has(tree.identity.pid) && this.#isThere(rows, tree.identity) ? [tree.identity] : [];

@@ -1,9 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { FleetError } from "../../../src/base/errors.ts";
 import type { ProcessHost } from "../../../src/base/ports/process-host.ts";
-import { HostScene, pidsOf, textOf, until } from "../../helpers/host-scene.ts";
+import { isAlive } from "../../../src/platform/is-alive.ts";
+import { HostScene, PROGRAMS, pidsOf, textOf, until } from "../../helpers/host-scene.ts";
+
+const python = process.platform === "linux" ? Bun.which("python3") : null;
+if (python === null)
+  console.log("skipped: a process that ended its first thread: it takes Linux and python3");
 
 /** What everybody may expect of a `ProcessHost`. `findsForgetful`: also what detached itself and lost its environment. */
 export function processHostContract(
@@ -235,6 +241,30 @@ export function processHostContract(
       const { tree, exited } = await scene.spawn(["crashes.sh", "0"]);
       await exited;
       expect(await scene.host.kill(tree, 0)).toEqual([]);
+    });
+
+    test("kill() answers when nobody can see the process any more, a zombie included", async () => {
+      const { tree } = await scene.spawn(["crashes.sh", "0"]);
+      // Standing still, so that it has ended and nothing here was told of it.
+      while (!/^State:\tZ/m.test(readFileSync(`/proc/${tree.identity.pid}/status`, "utf8")));
+      expect(await scene.host.kill(tree, 60_000)).toEqual([]);
+      expect(isAlive(tree.identity.pid)).toBe(false);
+    });
+
+    test.skipIf(python === null)("what goes on without its first thread is there, and is ended", async () => {
+      const hosted = await scene.spawn([python ?? "", join(PROGRAMS, "ends-first-thread.py")]);
+      const { pid } = hosted.tree.identity;
+      await until("its first thread has ended", () => {
+        const status = readFileSync(`/proc/${pid}/status`, "utf8");
+        return /^State:\tZ/m.test(status) && textOf(hosted) !== "";
+      });
+      expect(pidsOf(scene.host.members(hosted.tree))).toEqual([pid]);
+      if (findsForgetful) {
+        expect(scene.host.findRun(hosted.tree.run)?.identity).toEqual(hosted.tree.identity);
+      }
+      expect(scene.host.signal(hosted.tree, "SIGKILL", "all")).toBe(true);
+      expect(await hosted.exited).toEqual({ kind: "signal", signal: "SIGKILL" });
+      expect(pidsOf(scene.host.members(hosted.tree))).toEqual([]);
     });
 
     test("spawn() hands sockets on, with the id of the very process", async () => {

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { formatIpv6 } from "../../../src/platform/processes/format-address.ts";
 import { joinEqual } from "../../../src/platform/processes/join-listeners.ts";
 import { parseSockets, readListening } from "../../../src/platform/processes/linux-sockets.ts";
-import { parseStat } from "../../../src/platform/processes/linux-stat.ts";
+import { isDeadStat, parseStat } from "../../../src/platform/processes/linux-stat.ts";
 import {
   addUnowned,
   LSOF_FIELDS,
@@ -203,6 +203,16 @@ describe("Linux", () => {
     expect(await findHolders(inodes, () => Promise.resolve(null))).toEqual(found);
   });
 
+  test.each([
+    ["Z", 1, true],
+    ["Z", 0, true],
+    ["Z", 2, false],
+    ["X", 0, true],
+    ["S", 1, false],
+  ])("isDeadStat() of %s with %d threads is %p", (state, threads, isDead) => {
+    expect(isDeadStat({ state, threads })).toBe(isDead);
+  });
+
   test("parseStat() understands names with anything in them, and nothing else", () => {
     const rest = "S 1 7 7 0 -1 4194560 0 0 0 0 12 3 0 0 20 0 1 0 555 1000 42 0";
     expect(parseStat(`9 (a) R 5 (b) ${rest}`)).toMatchObject({
@@ -214,6 +224,7 @@ describe("Linux", () => {
       startTicks: "555",
       residentPages: 42,
     });
+    expect(parseStat(`9 (a) ${rest}`)).toMatchObject({ state: "S", threads: 1 });
     expect(parseStat("")).toBeNull();
     expect(parseStat("9 (short) S 1")).toBeNull();
   });
