@@ -85,6 +85,9 @@ function onStop(state: InstanceState): InstanceStep {
     case "spawning":
       // The process may be there already: "spawned" ends it.
       return { state: unwanted, deeds: [{ kind: "give-up" }] };
+    case "stopped":
+      // That was told when it was.
+      return same(unwanted);
     default:
       return { state: { ...unwanted, phase: { kind: "stopped" } }, deeds: [told({ kind: "stopped" })] };
   }

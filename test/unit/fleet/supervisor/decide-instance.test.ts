@@ -174,6 +174,12 @@ describe("decideInstance() and a person's stop", () => {
     expect(later.deeds).toEqual([]);
   });
 
+  test("is told once, however often it is said", () => {
+    const said = play([{ kind: "start" }, SPAWNED, { kind: "stop" }, { kind: "emptied" }, { kind: "stop" }]);
+    expect(said.kinds.filter((kind) => kind === "stopped")).toEqual(["stopped"]);
+    expect(said.state).toMatchObject({ wanted: false, phase: { kind: "stopped" } });
+  });
+
   test("that its daemon did not live to finish is finished by the next one", () => {
     const { state, deeds } = play([ADOPTED]);
     expect(deeds.at(-1)).toEqual({ kind: "end", tree: TREE, gently: true });
