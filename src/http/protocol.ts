@@ -161,5 +161,5 @@ export interface RemoteStatus {
 
 /** An error as the control socket sends it; `code` is one of `EXIT_CODES`. */
 export interface ErrorAnswer {
-  readonly error: { readonly code: string; readonly message: string };
+  readonly error: { readonly code: string; readonly message: string; readonly hint?: string };
 }

@@ -136,5 +136,6 @@ function toFleetError(answer: unknown): FleetError {
   return new FleetError(
     Object.hasOwn(EXIT_CODES, code) ? (code as ErrorCode) : "INTERNAL",
     String(error.message),
+    "hint" in error ? { hint: String(error.hint) } : {},
   );
 }

@@ -156,7 +156,10 @@ const STATUSES: Readonly<Record<number, number>> = {
 
 function toResponse(thrown: unknown): Response {
   const code = thrown instanceof FleetError ? thrown.code : "INTERNAL";
-  const answer: ErrorAnswer = { error: { code, message: messageOf(thrown) } };
+  const hint = thrown instanceof FleetError ? thrown.hint : undefined;
+  const answer: ErrorAnswer = {
+    error: { code, message: messageOf(thrown), ...(hint === undefined ? {} : { hint }) },
+  };
   return Response.json(answer, { status: STATUSES[EXIT_CODES[code]] ?? 500 });
 }
 

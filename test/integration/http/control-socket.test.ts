@@ -162,6 +162,11 @@ describe("an error", () => {
     },
   );
 
+  test("brings its next step with it, where it has one", async () => {
+    start({ send: () => Promise.reject(new FleetError("BAD_INPUT", "no", { hint: "do x" })) });
+    expect(await caught(client.send(SEND))).toMatchObject({ message: "no", hint: "do x" });
+  });
+
   test("that is a bug of the daemon is INTERNAL, and the daemon goes on", async () => {
     start({
       mark: () => {
