@@ -96,14 +96,19 @@ export class Instance {
     return this.tree !== null && this.#run !== null && this.#run.digest !== this.#digest;
   }
 
-  /** Takes another definition. A run under way keeps its own; where that differs in its probes alone, they begin anew. */
+  /**
+   * Takes another definition. A run under way keeps its own; where that differs in its probes alone, they begin anew.
+   * A pause ends: what failed was another definition, and this one may be its cure.
+   */
   redefine(definition: ServiceDefinition, digest: string): void {
+    const isOther = JSON.stringify(definition) !== JSON.stringify(this.#definition);
     const started = this.#run?.digest;
     // Of what was adopted nobody knows what it was started with.
     const keepsProcess = digest === (started === "" ? this.#digest : started);
     this.#definition = definition;
     this.#digest = digest;
     const [{ phase }, probes] = [this.#state, this.#probes];
+    if (phase.kind === "waiting" && isOther && !this.#key.successor) return this.apply({ kind: "start" });
     if (phase.kind !== "running" || probes === null || !keepsProcess || isAskedBy(probes, definition)) return;
     // Where nobody is left who could say that it is ready, it is.
     const isAsked = saysWhenReady(this.#definition, this.#health);

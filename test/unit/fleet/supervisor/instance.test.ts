@@ -236,6 +236,19 @@ describe("Instance.redefine()", () => {
     expect([instance.isOutdated, instance.probes.liveness?.intervalMs]).toEqual([false, 3_000]);
   });
 
+  test("ends the pause of what failed with another definition, and of nothing else", async () => {
+    await started({ backoff: { first: "1h" } });
+    world.host.end("run-1", CRASH);
+    await world.settle();
+    redefine({ backoff: { first: "1h" } });
+    await world.settle();
+    expect(world.states).toEqual({ web: "backoff" });
+    redefine({ backoff: { first: "1h" }, command: ["/bin/false"] });
+    await world.settle();
+    expect(world.states).toEqual({ web: "running" });
+    expect(world.host.spawned).toHaveLength(2);
+  });
+
   test("what nobody asks any more is ready; what is asked from now on stays so until it says no", async () => {
     const readiness = { probes: { readiness: { tcp: { port: 80 } } } };
     await started(readiness);
