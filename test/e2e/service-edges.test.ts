@@ -27,7 +27,7 @@ const services = (liveness: object): Record<string, object> => ({
       "while :; do sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; sleep 0.3; done",
     ],
   },
-  off: { command: STAYS, enabled: false },
+  off: { command: STAYS, enabled: false, groups: ["crowd"] },
   shares: {
     command: [process.execPath, SERVES, String(port), join(fleet.folder, "broken")],
     probes: { readiness: { tcp: port, interval: "100ms" } },
@@ -57,6 +57,29 @@ describe.skipIf(!isHere)("services at their edges", () => {
       expect((await fleet.ran(["status", "web"])).stdout).toContain("waits for db (stopped)");
       expect((await fleet.ran(["restart", "web"])).stdout).toContain("web running, pid");
       expect((await fleet.one("db")).state).toBe("running");
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "a service that bears the name of a group is itself, and each is listed once",
+    async () => {
+      await fleet.ran(["start", "--name", "crowd", "--", ...STAYS]);
+      expect((await fleet.ran(["stop", "crowd"])).stdout).toBe("crowd stopped\n");
+      const listed = await json(["list", "crowd", "crowd", "off"]);
+      expect(listed["services"]).toMatchObject([{ name: "crowd" }, { name: "off" }]);
+      const again = await fleet.ran(["start", "--name", "crowd", "--", ...STAYS], 65);
+      expect(again.stderr).toContain('hint: Start it with "fleetd start crowd"');
+      expect((await fleet.ran(["forget", "crowd"])).stdout).toBe("crowd forgotten\n");
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    "start that cannot be understood starts nothing",
+    async () => {
+      await fleet.ran(["start", "--name", "odd", "--timeout", "soon", "--", ...STAYS], 64);
+      await fleet.ran(["list", "odd"], 65);
     },
     PATIENCE_MS,
   );

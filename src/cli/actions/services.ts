@@ -234,15 +234,18 @@ function namesOrAll({ name, all }: { name: readonly string[]; all: boolean }): r
   });
 }
 
-/** Those that are named: services, instances or groups; all for none. @throws FleetError BAD_INPUT */
+/**
+ * Those that are named, each once: services, instances or groups, a service before a group of its name; all for none.
+ * @throws FleetError BAD_INPUT
+ */
 export function choose(services: readonly ServiceView[], names: readonly string[]): readonly ServiceView[] {
   if (names.length === 0) return services;
-  return names.flatMap((name) => {
-    const found = services.filter(
-      (one) => one.name === name || one.service === name || one.groups.includes(name),
-    );
+  const chosen = names.flatMap((name) => {
+    const named = services.filter((one) => one.name === name || one.service === name);
+    const found = named.length > 0 ? named : services.filter((one) => one.groups.includes(name));
     if (found.length > 0) return found;
     const known = services.map((one) => one.name).join(", ") || "none";
     throw new FleetError("BAD_INPUT", `Cannot find service "${name}": there are ${known}`);
   });
+  return [...new Set(chosen)];
 }

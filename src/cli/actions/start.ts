@@ -23,11 +23,11 @@ export type StartArguments = WaitFlags &
 export async function start(args: StartArguments): Promise<number> {
   const given = await givenBy(args);
   if (given === null) return await startKnown({ ...args, name: args.what });
+  const timeoutMs = toDuration(args.timeout);
   const client = await openSupervisor(args);
   const { instances } = await client.ask((daemon) =>
     daemon.services.give({ definitions: given, replace: args.replace }),
   );
-  const timeoutMs = toDuration(args.timeout);
   return await waitFor(client, args, { verb: "start", instances, before: new Map(), timeoutMs });
 }
 

@@ -9,7 +9,7 @@ type Named = Pick<Instance, "key" | "definition">;
 
 /**
  * The instances that the name of a service, of one of its instances, or of a group means, each once; all for no name.
- * Fails with the first name that means none. `services`: all names that could be meant, for people.
+ * A service goes before a group of its name: else what bears it could not be named alone. Fails with the first name that means none. `services`: all names that could be meant, for people.
  */
 export function findInstances<T extends Named>(
   names: readonly string[],
@@ -19,7 +19,9 @@ export function findInstances<T extends Named>(
   if (names.length === 0) return ok(instances);
   const found = new Set<T>();
   for (const name of names) {
-    const meant = instances.filter((instance) => isMeant(instance, name));
+    const named = instances.filter((instance) => instance.key.service === name || nameOf(instance) === name);
+    const meant =
+      named.length > 0 ? named : instances.filter(({ definition }) => definition.groups.includes(name));
     if (meant.length === 0) {
       const known = services.length === 0 ? "none is defined" : `there are ${services.toSorted().join(", ")}`;
       return fail(`Cannot find service "${name}": ${known}`);
@@ -34,6 +36,3 @@ export function compareKeys(left: InstanceKey, right: InstanceKey): number {
   if (left.service !== right.service) return left.service < right.service ? -1 : 1;
   return left.number - right.number || Number(left.successor) - Number(right.successor);
 }
-
-const isMeant = (instance: Named, name: string): boolean =>
-  instance.key.service === name || nameOf(instance) === name || instance.definition.groups.includes(name);

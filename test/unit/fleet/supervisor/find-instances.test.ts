@@ -26,6 +26,12 @@ test.each<[string[], string[]]>([
   expect(answer.ok && answer.value.map((one) => `${one.key.service}${one.key.number}`)).toEqual(found);
 });
 
+test("findInstances() takes a service before a group of its name, which would hide it", () => {
+  const front = { key: key("front", 1), definition: definitionOf("front") };
+  const answer = findInstances(["front"], [...INSTANCES, front], []);
+  expect(answer).toEqual({ ok: true, value: [front] });
+});
+
 test("findInstances() names what it does not know, and what there is", () => {
   expect(findInstances(["db", "wep"], INSTANCES, ["web", "db"])).toEqual({
     ok: false,
