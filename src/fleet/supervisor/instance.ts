@@ -25,7 +25,7 @@ import { PendingStart } from "./pending-start.ts";
 import type { ProbeAnswers } from "./service-detail.ts";
 import type { InstanceKey, NotedInstance, NotedRun, RunProgress } from "./service-store.ts";
 import { nameOf } from "./service-view.ts";
-import { startProcess } from "./start-process.ts";
+import { tryStart } from "./start-process.ts";
 
 /** See the head of this file. */
 export class Instance {
@@ -108,7 +108,7 @@ export class Instance {
     this.#definition = definition;
     this.#digest = digest;
     const [{ phase }, probes] = [this.#state, this.#probes];
-    if (phase.kind === "waiting" && isOther && !this.#key.successor) return this.apply({ kind: "start" });
+    if (phase.kind === "waiting" && isOther && !this.#key.successor) this.apply({ kind: "start" });
     if (phase.kind !== "running" || probes === null || !keepsProcess || isAskedBy(probes, definition)) return;
     // Where nobody is left who could say that it is ready, it is.
     const isAsked = saysWhenReady(this.#definition, this.#health);
@@ -207,24 +207,19 @@ export class Instance {
   }
 
   async #spawn(): Promise<void> {
-    const { store, newRun, clock, endNotify } = this.#world;
+    const { store, newRun, clock } = this.#world;
     const definition = this.#definition;
     const run = { run: newRun(), digest: this.#digest, startedWallMs: clock.wallMs() };
     const start = new PendingStart(clock, definition.startTimeoutMs);
     this.#run = run;
     this.#start = start;
-    let hosted: HostedProcess;
-    try {
-      hosted = await startProcess(this.#world, { key: this.#key, definition, run }, start.signal);
-    } catch (thrown) {
-      endNotify(run.run);
+    const started = await tryStart(this.#world, { key: this.#key, definition, run }, start);
+    if (!started.ok) {
       this.record.noteGone(clock.wallMs());
-      const detail = start.describe(thrown);
-      this.apply(detail === null ? { kind: "given-up" } : { kind: "spawn-failed", detail });
+      this.apply(started.error);
       return;
-    } finally {
-      start.end();
     }
+    const hosted = started.value;
     // The next daemon finds it by its run.
     if (this.#letGo.signal.aborted) return;
     if (this.#start !== start || this.#state.phase.kind !== "spawning") {

@@ -1,7 +1,10 @@
 import type { HostedProcess } from "../../base/ports/process-host.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
 import { groupNameOf } from "./instance-facts.ts";
+import type { InstanceEvent } from "./instance-model.ts";
 import type { InstanceWorld } from "./instance-world.ts";
 import type { ServiceDefinition } from "./model.ts";
+import type { PendingStart } from "./pending-start.ts";
 import type { InstanceKey, NewRun } from "./service-store.ts";
 
 /** Which run of what is to begin. */
@@ -28,4 +31,21 @@ export async function startProcess(
     limits: definition.limits,
   };
   return await host.spawn(request, signal);
+}
+
+/** The same for a start that somebody may give up, and that is over when this resolves. Never rejects. */
+export async function tryStart(
+  world: InstanceWorld,
+  what: RunToStart,
+  start: PendingStart,
+): Promise<Result<HostedProcess, Extract<InstanceEvent, { kind: "given-up" | "spawn-failed" }>>> {
+  try {
+    return ok(await startProcess(world, what, start.signal));
+  } catch (thrown) {
+    world.endNotify(what.run.run);
+    const detail = start.describe(thrown);
+    return fail(detail === null ? { kind: "given-up" } : { kind: "spawn-failed", detail });
+  } finally {
+    start.end();
+  }
 }

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "bun:test";
 import type { InstanceWorld } from "../../../../src/fleet/supervisor/instance-world.ts";
-import { startProcess } from "../../../../src/fleet/supervisor/start-process.ts";
+import { PendingStart } from "../../../../src/fleet/supervisor/pending-start.ts";
+import { startProcess, tryStart } from "../../../../src/fleet/supervisor/start-process.ts";
 import { definitionOf, MemorySupervisor } from "../../../helpers/memory-supervisor.ts";
 
 const KEY = { service: "web", number: 2, successor: false };
@@ -57,4 +58,22 @@ test("startProcess() starts nothing that cannot be noted", async () => {
   memory.database.failAlways("UPDATE");
   await expect(startProcess(world, WHAT, new AbortController().signal)).rejects.toThrow("disk I/O error");
   expect(memory.host.spawned).toEqual([]);
+});
+
+test("tryStart() answers why there is no process, and lets go of what it told on", async () => {
+  const broken = { ...world, prepare: () => Promise.reject(new Error("no such folder")) };
+  const start = new PendingStart(world.clock, 1_000);
+  expect(await tryStart(broken, WHAT, start)).toEqual({
+    ok: false,
+    error: { kind: "spawn-failed", detail: "no such folder" },
+  });
+  expect(told).toEqual([`ended ${RUN.run}`]);
+});
+
+test("tryStart() that is given up is no failure", async () => {
+  const start = new PendingStart(world.clock, 1_000);
+  start.giveUp();
+  expect(await tryStart(world, WHAT, start)).toEqual({ ok: false, error: { kind: "given-up" } });
+  const lasting = await tryStart(world, WHAT, new PendingStart(world.clock, 1_000));
+  expect(lasting.ok).toBe(true);
 });
