@@ -1,5 +1,4 @@
 import { messageOf } from "../base/errors.ts";
-import type { Lock } from "../base/ports/lock.ts";
 import type { ProcessTable } from "../base/ports/process-table.ts";
 import { toVisible } from "../base/visible-text.ts";
 import {
@@ -10,90 +9,30 @@ import {
   type KillPorts,
 } from "../fleet/supervisor/end-process.ts";
 import { ancestorsOf } from "../fleet/supervisor/may-kill.ts";
-import { boundSecondInstance, parseSecondInstance } from "../fleet/supervisor/second-instance.ts";
 import {
   type HandlerOutcome,
   type ShutdownHandler,
   ShutdownHandlers,
 } from "../fleet/supervisor/shutdown-handlers.ts";
 import { systemClock } from "../platform/clock.ts";
-import { tryInstanceLock } from "../platform/instance-lock.ts";
 import { type InstancePaths, instancePaths } from "../platform/instance-paths.ts";
-import { type InstanceSocket, listenForInstances, tellInstance } from "../platform/instance-socket.ts";
-import { ownCall } from "../platform/own-process.ts";
 import { markChildren, wasMarked } from "../platform/process-mark.ts";
 import { openTable } from "../platform/runtime-table.ts";
 import { hookShutdown } from "../platform/shutdown-signals.ts";
-
-/** How a manager works. */
-export interface ProcessManagerOptions {
-  /** Programs of one name exclude each other; without one, it is the script that runs. */
-  readonly name?: string;
-  /** Where lock and socket are; without one, below the state folder of fleetd. */
-  readonly folder?: string;
-  /** How long a shutdown handler may take that names no time of its own: 5,000. */
-  readonly handlerTimeoutMs?: number;
-  /** How long a process may take to end after TERM, before KILL: 3,000. */
-  readonly killTimeoutMs?: number;
-  /** Pause before a port is tried again: 200. */
-  readonly retryMs?: number;
-  /** What a second instance does when it was told that it is one; without it, the process exits with 0. */
-  readonly quit?: () => void;
-  /** Takes what went wrong; without it, it is a line on stderr. */
-  readonly onError?: (context: string, error: unknown) => void;
-}
-
-/** What the first instance does when a second one was started: the words it was called with, where, and its id. */
-export type SecondInstanceHandler = (argv: readonly string[], cwd: string, pid: number) => void;
-
-/** Who has a port. */
-export interface PortInfo {
-  readonly port: number;
-  readonly inUse: boolean;
-  /** Null where nobody has it, or it is not told who. */
-  readonly pid: number | null;
-  readonly name: string | null;
-  readonly user: string | null;
-  readonly address: string | null;
-  /** All processes that hold it. */
-  readonly pids: readonly number[];
-}
-
-/** A managed port. */
-export interface ManagedPort {
-  readonly port: number;
-  readonly name: string;
-  readonly inUse: boolean;
-}
-
-/** How the program is. */
-export interface ProcessStatus {
-  /** Until it was told to shut down. */
-  readonly isRunning: boolean;
-  readonly pid: number;
-  readonly startTime: Date;
-  readonly managedPorts: readonly ManagedPort[];
-  readonly shutdownHandlers: number;
-}
-
-/** What became of a managed port at the start. */
-export interface CleanedPort {
-  readonly port: number;
-  readonly name: string;
-  /** Null where it could not be found out; that was logged. */
-  readonly outcome: KillOutcome | null;
-}
-
-/** What may be ended: by itself only what this program started, with `force` also what is somebody else's. */
-export interface ForceOptions {
-  readonly force?: boolean;
-}
+import type {
+  CleanedPort,
+  ForceOptions,
+  ManagedPort,
+  PortInfo,
+  ProcessManagerOptions,
+  ProcessStatus,
+  SecondInstanceHandler,
+} from "./process-manager-model.ts";
+import { SinglePlace } from "./single-place.ts";
 
 const DEFAULTS = { handlerTimeoutMs: 5_000, killTimeoutMs: 3_000, retryMs: 200 };
 /** How long a process may take to go after KILL: the system has to give back its memory. Chosen. */
 const GONE_WITHIN_MS = 5_000;
-/** How long a second instance tries to reach the first, which may be starting. Chosen. */
-const HAND_OVER_WITHIN_MS = 1_000;
 const PORT_MAX = 65_535;
 
 /** One program's instances, ports and end. Everything it does about others is looked at again before it says so. */
@@ -104,15 +43,16 @@ export class ProcessManager {
   readonly #paths: InstancePaths;
   readonly #handlers: ShutdownHandlers;
   readonly #ports = new Map<number, string>();
-  #onSecondInstance: SecondInstanceHandler | null = null;
-  #single: Promise<boolean> | null = null;
-  #lock: Lock | null = null;
-  #socket: InstanceSocket | null = null;
+  readonly #place: SinglePlace;
   #unhook: (() => void) | null = null;
 
   constructor(options: ProcessManagerOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
     this.#paths = instancePaths(options);
+    this.#place = new SinglePlace(this.#paths, {
+      quit: options.quit ?? (() => process.exit(0)),
+      logError: (context, error) => this.logError(context, error),
+    });
     markChildren(this.#paths.key);
     this.#handlers = new ShutdownHandlers({
       clock: systemClock,
@@ -130,40 +70,8 @@ export class ProcessManager {
    * @throws an error with `code` "IO" or "UNAVAILABLE" where there is no way to lock
    */
   enforceSingleInstance(onSecondInstance?: SecondInstanceHandler): Promise<boolean> {
-    if (onSecondInstance !== undefined) this.#onSecondInstance = onSecondInstance;
-    this.#single ??= this.#takePlace();
-    return this.#single;
-  }
-
-  async #takePlace(): Promise<boolean> {
-    this.#lock = await tryInstanceLock(this.#paths.lock);
-    if (this.#lock === null) {
-      const line = JSON.stringify(boundSecondInstance(ownCall()));
-      await tellInstance(this.#paths.socket, line, HAND_OVER_WITHIN_MS);
-      // The caller is told first.
-      setImmediate(this.#options.quit ?? (() => process.exit(0)));
-      return false;
-    }
-    try {
-      this.#socket = await listenForInstances(this.#paths.socket, (line) => this.#heard(line));
-    } catch (thrown) {
-      // The lock is what counts.
-      this.logError("listening for other instances", thrown);
-    }
-    return true;
-  }
-
-  #heard(line: string): boolean {
-    try {
-      const parsed = parseSecondInstance(JSON.parse(line));
-      if (!parsed.ok) throw new Error(parsed.error);
-      const { argv, cwd, pid } = parsed.value;
-      this.#onSecondInstance?.(argv, cwd, pid);
-      return true;
-    } catch (thrown) {
-      this.logError("second instance", thrown);
-      return false;
-    }
+    if (onSecondInstance !== undefined) this.#place.onSecondInstance = onSecondInstance;
+    return this.#place.take();
   }
 
   /** Whether somebody listens on TCP port `port`, on whatever address. Binds nothing, so it needs no rights for it. */
@@ -345,12 +253,8 @@ export class ProcessManager {
   /** Lets go of place, socket and signals; handlers are not run. */
   dispose(): void {
     this.#unhook?.();
-    this.#socket?.close();
-    this.#lock?.release();
     this.#unhook = null;
-    this.#socket = null;
-    this.#lock = null;
-    this.#single = null;
+    this.#place.leave();
   }
 
   #isPort(port: number): boolean {

@@ -2,7 +2,8 @@
  * `fleetd/process`: one instance of a program, who has a port, ending what has it, and an orderly end. Runs in Bun and in
  * Node; it needs neither a server nor git. The functions work on the one manager of this process.
  */
-import { ProcessManager as Manager, type ProcessManagerOptions } from "./process-manager.ts";
+import { ProcessManager as Manager } from "./process-manager.ts";
+import type { ProcessManagerOptions } from "./process-manager-model.ts";
 
 /** Instances, ports and end of one program. */
 export type ProcessManager = Manager;

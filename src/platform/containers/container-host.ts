@@ -6,7 +6,6 @@
 import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
 import type {
   ContainerRequest,
-  Exit,
   HostedProcess,
   ProcessIdentity,
   ProcessTree,
@@ -16,46 +15,20 @@ import { startOfProcess } from "../process-identity.ts";
 import { containerBody } from "./container-body.ts";
 import { type Engine, isMissing } from "./engine.ts";
 import { ensureImage } from "./ensure-image.ts";
-import { followLog, forgetPlace } from "./follow-log.ts";
+import { forgetPlace } from "./follow-log.ts";
+import { FollowedContainer, type Inspected, inspect } from "./followed-container.ts";
 
 const MARK = "container:";
 const RUN_LABEL = "fleetd.run";
 const HOME_LABEL = "fleetd.home";
 
-/** How often what cannot be waited for is asked: an engine that is away, the health of a container. Chosen, not measured. */
-const LOOK_MS = 1_000;
+/** How long an engine may take to tell what is there. Chosen, not measured. */
+const LIST_MS = 5_000;
 /** How long removing one may take; what is left then is tried again. Chosen, not measured. */
 const REMOVE_MS = 10_000;
-/** How long the log may take to come to its end when the container has. */
-const LOG_END_MS = 5_000;
 
 /** Whether a tree is a container. */
 export const isContainer = ({ cgroup }: ProcessTree): boolean => cgroup?.startsWith(MARK) === true;
-
-interface Inspected {
-  readonly Id: string;
-  readonly State: {
-    readonly Running: boolean;
-    readonly Pid: number;
-    readonly ExitCode: number;
-    readonly OOMKilled: boolean;
-    readonly Health?: { readonly Status: string };
-  };
-  readonly Config: { readonly Labels: Readonly<Record<string, string>> | null };
-}
-
-interface Followed {
-  readonly id: string;
-  readonly tree: ProcessTree;
-  readonly spool: string;
-  readonly exit: PromiseWithResolvers<Exit>;
-  /** Ends the following, not the container. */
-  readonly letGo: AbortController;
-  isRunning: boolean;
-  isOutOfMemory: boolean;
-  isReady: boolean | null;
-  readonly onHealth: Set<(ready: boolean) => void>;
-}
 
 /** What a host is made of. */
 export interface ContainerHostOptions {
@@ -71,7 +44,7 @@ export class ContainerHost {
   readonly #options: ContainerHostOptions;
   /** Those of an earlier daemon, by run; null: the engine did not answer. */
   #found: Map<string, Inspected> | null = null;
-  readonly #followed = new Map<string, Followed>();
+  readonly #followed = new Map<string, FollowedContainer>();
   /** Ids that are to go. */
   readonly #leftovers = new Set<string>();
   #isSweeping = false;
@@ -88,9 +61,9 @@ export class ContainerHost {
         method: "GET",
         path: "/containers/json",
         query: { all: "1", filters: JSON.stringify({ label: [`${HOME_LABEL}=${home}`] }) },
-        signal: AbortSignal.timeout(LOOK_MS * 5),
+        signal: AbortSignal.timeout(LIST_MS),
       });
-      const inspected = await Promise.all(found.map(({ Id }) => this.#inspect(Id)));
+      const inspected = await Promise.all(found.map(({ Id }) => inspect(engine, Id)));
       this.#found = new Map(
         inspected
           .filter((one) => one !== null)
@@ -124,11 +97,10 @@ export class ContainerHost {
       });
       id = made.Id;
       await engine.ask({ method: "POST", path: `/containers/${id}/start`, giveUp });
-      const inspected = await this.#inspect(id);
+      const inspected = await inspect(engine, id);
       if (inspected === null) throw new FleetError("FAILED", "it was removed at once");
       giveUp?.throwIfAborted();
-      const followed = this.#follow(toTree(inspected, request.run), request.output, inspected);
-      return toHosted(followed);
+      return this.#follow(toTree(inspected, request.run), request.output, inspected);
     } catch (thrown) {
       // An engine that was not heard to the end may have made it all the same; its name is of this start alone.
       if (id !== null || giveUp?.aborted === true) await this.#remove(id ?? name);
@@ -145,7 +117,7 @@ export class ContainerHost {
     const inspected = this.#found?.get(tree.run) ?? null;
     if (spool === null || (this.#found !== null && inspected === null)) return null;
     this.#leftovers.delete(idOf(tree));
-    return toHosted(this.#follow(tree, spool, inspected));
+    return this.#follow(tree, spool, inspected);
   }
 
   /** One that runs; what was made and never started is none. */
@@ -161,7 +133,7 @@ export class ContainerHost {
   signal(tree: ProcessTree, signal: string): boolean {
     const followed = this.#followed.get(tree.run);
     if (followed?.isRunning !== true) return false;
-    void this.#send(followed.id, signal);
+    void this.#send(followed.run.id, signal);
     return true;
   }
 
@@ -173,8 +145,8 @@ export class ContainerHost {
       return [];
     }
     if (!followed.isRunning) return [];
-    await this.#send(followed.id, "SIGKILL");
-    await Promise.race([followed.exit.promise, Bun.sleep(withinMs)]);
+    await this.#send(followed.run.id, "SIGKILL");
+    await Promise.race([followed.exited, Bun.sleep(withinMs)]);
     return followed.isRunning ? [tree.identity] : [];
   }
 
@@ -185,8 +157,8 @@ export class ContainerHost {
   forget(tree: ProcessTree): void {
     const followed = this.#followed.get(tree.run);
     this.#followed.delete(tree.run);
-    followed?.letGo.abort();
-    if (followed !== undefined) forgetPlace(followed.spool);
+    followed?.letGo();
+    if (followed !== undefined) forgetPlace(followed.run.spool);
     this.#leftovers.add(idOf(tree));
     this.reap();
   }
@@ -201,92 +173,13 @@ export class ContainerHost {
   }
 
   close(): void {
-    for (const { letGo } of this.#followed.values()) letGo.abort();
+    for (const followed of this.#followed.values()) followed.letGo();
   }
 
-  #follow(tree: ProcessTree, spool: string, inspected: Inspected | null): Followed {
-    const health = inspected?.State.Health;
-    const followed: Followed = {
-      id: idOf(tree),
-      tree,
-      spool,
-      exit: Promise.withResolvers(),
-      letGo: new AbortController(),
-      isRunning: true,
-      isOutOfMemory: false,
-      isReady: health === undefined ? null : health.Status === "healthy",
-      onHealth: new Set(),
-    };
+  #follow(tree: ProcessTree, spool: string, inspected: Inspected | null): HostedProcess {
+    const followed = new FollowedContainer(this.#options.engine, { id: idOf(tree), tree, spool }, inspected);
     this.#followed.set(tree.run, followed);
-    const log = this.#keepLog(followed);
-    void this.#awaitEnd(followed, log);
-    if (followed.isReady !== null) void this.#watchHealth(followed);
-    return followed;
-  }
-
-  /** Reads the log until it ends with the container; an engine that goes away comes back. */
-  async #keepLog({ id, spool, letGo }: Followed): Promise<void> {
-    while (!letGo.signal.aborted) {
-      try {
-        await followLog(this.#options.engine, id, spool, letGo.signal);
-        if ((await this.#inspect(id))?.State.Running !== true) return;
-      } catch (thrown) {
-        if (letGo.signal.aborted || isMissing(thrown)) return;
-      }
-      await Bun.sleep(LOOK_MS);
-    }
-  }
-
-  async #awaitEnd(followed: Followed, log: Promise<void>): Promise<void> {
-    const { id, letGo, exit } = followed;
-    const { engine } = this.#options;
-    while (!letGo.signal.aborted) {
-      try {
-        const { signal } = letGo;
-        await engine.ask({ method: "POST", path: `/containers/${id}/wait`, signal });
-        const inspected = await this.#inspect(id);
-        if (inspected?.State.Running === true) continue;
-        // What it wrote last belongs to the run that is over now.
-        await Promise.race([log, Bun.sleep(LOG_END_MS)]);
-        followed.isRunning = false;
-        followed.isOutOfMemory = inspected?.State.OOMKilled === true;
-        exit.resolve(
-          inspected === null ? { kind: "unknown" } : { kind: "code", code: inspected.State.ExitCode },
-        );
-        return;
-      } catch (thrown) {
-        if (letGo.signal.aborted) return;
-        if (isMissing(thrown)) {
-          followed.isRunning = false;
-          exit.resolve({ kind: "unknown" });
-          return;
-        }
-        await Bun.sleep(LOOK_MS);
-      }
-    }
-  }
-
-  async #watchHealth(followed: Followed): Promise<void> {
-    while (followed.isRunning && !followed.letGo.signal.aborted) {
-      await Bun.sleep(LOOK_MS);
-      const inspected = await this.#inspect(followed.id).catch(() => null);
-      const status = inspected?.State.Health?.Status;
-      // An engine that does not answer says nothing about the container.
-      if (status === undefined) continue;
-      const isReady = status === "healthy" || (status === "starting" && followed.isReady === true);
-      if (isReady === followed.isReady) continue;
-      followed.isReady = isReady;
-      for (const tell of followed.onHealth) tell(isReady);
-    }
-  }
-
-  async #inspect(id: string): Promise<Inspected | null> {
-    try {
-      return await this.#options.engine.ask<Inspected>({ method: "GET", path: `/containers/${id}/json` });
-    } catch (thrown) {
-      if (isMissing(thrown)) return null;
-      throw thrown;
-    }
+    return followed.hosted;
   }
 
   async #send(id: string, signal: string): Promise<void> {
@@ -311,19 +204,6 @@ export class ContainerHost {
       else this.#leftovers.add(id);
     }
   }
-}
-
-function toHosted(followed: Followed): HostedProcess {
-  const hosted = { tree: followed.tree, exited: followed.exit.promise };
-  if (followed.isReady === null) return hosted;
-  return {
-    ...hosted,
-    health: (onReady) => {
-      followed.onHealth.add(onReady);
-      if (followed.isReady !== null) onReady(followed.isReady);
-      return () => followed.onHealth.delete(onReady);
-    },
-  };
 }
 
 const toTree = ({ Id, State }: Inspected, run: string): ProcessTree => ({
