@@ -23,7 +23,6 @@ import { removeLoneNotes, spoolsIn } from "./spool-names.ts";
 
 /** So much of a spool is dealt with in one call: some milliseconds. */
 const PIECE_BYTES = 256 * 1024;
-const SECOND_MS = 1_000;
 
 /** One piece for all logs: only one is read at a time. */
 const buffer = Buffer.alloc(PIECE_BYTES + SERVICE_LINE_BYTES_MAX);
@@ -121,21 +120,24 @@ class SpooledLog implements ServiceLog {
 
   /** Reads a piece of a spool. True: more waits. */
   #readOn(spool: Spool): boolean {
-    const pausedMs = this.#noteLook(spool);
-    const found = spool.isSilent() && !this.#hasNews(spool) ? null : spool.look();
-    if (found === null || (found.size === spool.position && !this.#hasNews(spool))) {
+    const { clock } = this.#options;
+    const nowMonoMs = clock.monotonicMs();
+    const pausedMs = spool.noteLook(nowMonoMs);
+    const hasNews = spool.hasNews(clock.wallMs());
+    const found = spool.isSilent() && !hasNews ? null : spool.look();
+    if (found === null || (found.size === spool.position && !hasNews)) {
       // One open file for a silent program is enough.
       spool.place.close();
       return false;
     }
-    const end = this.#endOf(spool, found.size);
+    const end = spool.endAt(found.size, this.#options.limits().partialMs, nowMonoMs);
     if (end === null) return false;
     const limits = fittingLimits(this.#options.limits());
     if (this.#skipTooMuch(spool, found.size, limits)) return true;
     const length = Math.min(buffer.length, found.size - spool.position);
     const count = this.#readPiece(spool, length);
     const isEnd = spool.position + count >= found.size;
-    const nowWallMs = this.#options.clock.wallMs();
+    const nowWallMs = clock.wallMs();
     const batch = this.#write(spool, limits, {
       bytes: buffer.subarray(0, count),
       state: withoutRest(spool.state, nowWallMs - pausedMs),
@@ -149,16 +151,8 @@ class SpooledLog implements ServiceLog {
       discard: false,
       onLine: this.#onLineOf(spool),
     });
-    this.#notePartial(spool, found.size, isEnd && !batch.isFull);
+    spool.notePartial(found.size, isEnd && !batch.isFull, nowMonoMs);
     return batch.isFull || (batch.used > 0 && !isEnd);
-  }
-
-  /** How long nobody had looked, ms. */
-  #noteLook(spool: Spool): number {
-    const nowMs = this.#options.clock.monotonicMs();
-    const pausedMs = nowMs - (spool.lookedMs ?? Number.NEGATIVE_INFINITY);
-    spool.lookedMs = nowMs;
-    return pausedMs;
   }
 
   #onLineOf({ path }: Spool): ((line: string) => void) | undefined {
@@ -173,28 +167,6 @@ class SpooledLog implements ServiceLog {
     } catch (thrown) {
       this.#skip(spool, length);
       throw thrown;
-    }
-  }
-
-  /** Whether something has to be said though nothing new was written. */
-  #hasNews({ state, isOver }: Spool): boolean {
-    if (state.dropped === 0 && state.lost === 0 && state.lostBytes === 0) return false;
-    return isOver || this.#options.clock.wallMs() - state.sinceWallMs >= SECOND_MS;
-  }
-
-  /** What is to be done with half a line at the end; null: it waits, and nothing else is there. */
-  #endOf({ partial, isOver }: Spool, size: number): BatchInput["end"] | null {
-    if (isOver) return "last";
-    if (partial === null || partial.size !== size) return "more";
-    const waitedMs = this.#options.clock.monotonicMs() - partial.sinceMs;
-    return waitedMs >= this.#options.limits().partialMs ? "part" : null;
-  }
-
-  /** What is left after all whole lines were taken is the beginning of one. */
-  #notePartial(spool: Spool, size: number, isAllTaken: boolean): void {
-    if (!isAllTaken || spool.position >= size) spool.partial = null;
-    else if (spool.partial?.size !== size) {
-      spool.partial = { size, sinceMs: this.#options.clock.monotonicMs() };
     }
   }
 

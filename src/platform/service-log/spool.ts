@@ -5,7 +5,7 @@ import { hasCode } from "../io-error.ts";
 import { loadFileEnd } from "./file-end.ts";
 import { PlaceFile, placePath, readPlace } from "./place-file.ts";
 import { loadPunchHole } from "./punch-hole.ts";
-import { FIRST_STATE, type LineState } from "./read-batch.ts";
+import { type BatchInput, FIRST_STATE, type LineState } from "./read-batch.ts";
 
 /** Space is given back in pieces of this size: a few of them per MiB, and little lies about. Chosen, not measured. */
 const FREE_BYTES = 256 * 1024;
@@ -33,14 +33,14 @@ export class Spool {
   state: LineState;
   /** The file is removed once it was read to its end. */
   isOver = false;
-  /** Since when (monotonic ms) the beginning of a line waits for its end, and the size it had then. */
-  partial: { readonly sinceMs: number; readonly size: number } | null = null;
   /** Whether what was read could be given back; null before that was tried. */
   freesRead: boolean | null = null;
-  /** When (monotonic ms) it was looked at last; null: not by this process. */
-  lookedMs: number | null = null;
   /** The system was started anew since it was read last. */
   readonly #isAfterBoot: boolean;
+  /** When it was looked at last; null: not by this process. */
+  #lookedMonoMs: number | null = null;
+  /** Since when the beginning of a line waits for its end, and the size that the file had then. */
+  #partial: { readonly sinceMonoMs: number; readonly size: number } | null = null;
   #descriptor: number | null = null;
   #canWrite = false;
   #freed = 0;
@@ -72,6 +72,33 @@ export class Spool {
       this.#freed = Math.min(this.#freed, this.position);
     }
     return { size, changedWallMs: mtimeMs };
+  }
+
+  /** Somebody looks at it now. Answers how long nobody had, ms. */
+  noteLook(nowMonoMs: number): number {
+    const pausedMs = nowMonoMs - (this.#lookedMonoMs ?? Number.NEGATIVE_INFINITY);
+    this.#lookedMonoMs = nowMonoMs;
+    return pausedMs;
+  }
+
+  /** Whether something has to be said though nothing new was written. */
+  hasNews(nowWallMs: number): boolean {
+    const { dropped, lost, lostBytes, sinceWallMs } = this.state;
+    if (dropped === 0 && lost === 0 && lostBytes === 0) return false;
+    return this.isOver || nowWallMs - sinceWallMs >= SECOND_MS;
+  }
+
+  /** What is to be done with half a line at the end; null: it waits, for `partialMs`, and nothing else is there. */
+  endAt(size: number, partialMs: number, nowMonoMs: number): BatchInput["end"] | null {
+    if (this.isOver) return "last";
+    if (this.#partial?.size !== size) return "more";
+    return nowMonoMs - this.#partial.sinceMonoMs >= partialMs ? "part" : null;
+  }
+
+  /** What is left after all whole lines were taken is the beginning of one. */
+  notePartial(size: number, isAllTaken: boolean, nowMonoMs: number): void {
+    if (!isAllTaken || this.position >= size) this.#partial = null;
+    else if (this.#partial?.size !== size) this.#partial = { size, sinceMonoMs: nowMonoMs };
   }
 
   /** Reads into `bytes` from a position on; the number of bytes. */

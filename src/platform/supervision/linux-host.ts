@@ -4,7 +4,7 @@
  * helper (see `exec-plan.ts`). Everything is found again from /proc, whoever started it.
  */
 import { constants } from "node:os";
-import { causedBy, FleetError } from "../../base/errors.ts";
+import { FleetError } from "../../base/errors.ts";
 import type {
   Exit,
   HostAbilities,
@@ -14,14 +14,14 @@ import type {
   ProcessTree,
   SpawnRequest,
 } from "../../base/ports/process-host.ts";
-import { isDenied } from "../io-error.ts";
 import { newestPid } from "../processes/linux-table.ts";
 import type { ControlGroups } from "./control-groups.ts";
 import { childCollected, exitOfChild, signalNumber } from "./exits.ts";
 import { killTree } from "./kill-tree.ts";
 import type { LinuxCalls } from "./linux-calls.ts";
 import { isSame, LinuxExits } from "./linux-exits.ts";
-import { isDead, type LinuxProcess, pidsNewestFirst, readProcess, startText } from "./linux-processes.ts";
+import { isDead, pidsNewestFirst, readProcess, startText, toIdentity } from "./linux-processes.ts";
+import { isStillThere, LinuxSignals, sendToGroup } from "./linux-signals.ts";
 import { areOfRun, markOfRun, signsOf, TreeFinder, TreeView } from "./linux-tree.ts";
 import { LinuxZombies } from "./linux-zombies.ts";
 import { RUN_VARIABLE } from "./run-variable.ts";
@@ -61,6 +61,7 @@ export class LinuxHost implements ProcessHost {
   /** Control groups of starts that were not forgotten yet. */
   readonly #groupsInUse = new Set<string>();
   readonly #zombies: LinuxZombies | null;
+  readonly #signals: LinuxSignals;
   #look: TreeView | null = null;
   /** When a signal was sent last. Many trees that are signalled together share one look all the same. */
   #signalledMs = Number.NEGATIVE_INFINITY;
@@ -69,6 +70,7 @@ export class LinuxHost implements ProcessHost {
     this.#parts = parts;
     this.abilities = parts.abilities;
     this.#exits = new LinuxExits(parts.calls);
+    this.#signals = new LinuxSignals(parts.calls);
     this.#zombies = parts.calls === null ? null : new LinuxZombies(parts.calls.collect);
   }
 
@@ -127,13 +129,13 @@ export class LinuxHost implements ProcessHost {
     const { pid } = tree.identity;
     const isOwnGroup = to !== "main" && view.processes.get(process.pid)?.group === pid;
     if (isOwnGroup || view.untouchable.has(pid)) throw untouchableError(pid);
-    if (to === "main") return this.#sendToLiving(tree.identity, number);
+    if (to === "main") return this.#signals.sendToLiving(tree.identity, number);
     const members = this.#finder.members(tree, view);
     // The group by one call, which nobody in it can dodge by forking; it is the tree's for as long as a member is in it.
-    const isThere = members.some((row) => row.group === pid && isStillThere(row)) && send(-pid, number);
+    const isThere = members.some((row) => row.group === pid && isStillThere(row)) && sendToGroup(pid, number);
     if (to === "group") return isThere;
     const others = members.filter((row) => row.group !== pid).map(toIdentity);
-    return others.map((identity) => this.#sendToLiving(identity, number)).some(Boolean) || isThere;
+    return others.map((identity) => this.#signals.sendToLiving(identity, number)).some(Boolean) || isThere;
   }
 
   async kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
@@ -144,7 +146,7 @@ export class LinuxHost implements ProcessHost {
         const members = this.#finder.members(tree, view).map(toIdentity);
         return { members, isComplete: () => newestPid() === view.newest };
       },
-      kill: (identity) => void this.#sendTo(identity, KILL),
+      kill: (identity) => void this.#signals.sendTo(identity, KILL),
       strikeNewest: () => this.#strikeNewest(tree),
     });
     if (left.length > 0) return left;
@@ -238,7 +240,7 @@ export class LinuxHost implements ProcessHost {
       const row = isMember ? readProcess(pid) : null;
       if (row === null || isDead(row)) continue;
       isHit = true;
-      this.#sendTo(toIdentity(row), KILL);
+      this.#signals.sendTo(toIdentity(row), KILL);
     }
     return isHit;
   }
@@ -259,29 +261,6 @@ export class LinuxHost implements ProcessHost {
     this.#look = view;
     return view;
   }
-
-  /** False when it is gone. @throws FleetError NOT_AUTHORISED */
-  #sendToLiving(identity: ProcessIdentity, number: number): boolean {
-    const before = readProcess(identity.pid);
-    if (before === null || isDead(before)) return false;
-    if (this.#sendTo(identity, number)) return true;
-    const row = readProcess(identity.pid);
-    if (isSame(row, identity) && !isDead(row)) throw deniedError(identity.pid, undefined);
-    return false;
-  }
-
-  /** Sends it to exactly this process; by its handle where there are handles, since its id may be given away at any time. */
-  #sendTo(identity: ProcessIdentity, number: number): boolean {
-    const { calls } = this.#parts;
-    const handle = calls?.openProcess(identity.pid) ?? null;
-    try {
-      if (!isSame(readProcess(identity.pid), identity)) return false;
-      if (calls === null || handle === null) return send(identity.pid, number);
-      return calls.signalProcess(handle, number);
-    } finally {
-      if (handle !== null) calls?.closeProcess(handle);
-    }
-  }
 }
 
 /** Of a child that was just started: it is there, as a zombie at least, until Bun has had the time to collect it. */
@@ -292,30 +271,5 @@ function identityOf(pid: number): ProcessIdentity {
   return toIdentity(row);
 }
 
-const toIdentity = (row: LinuxProcess): ProcessIdentity => ({
-  pid: row.pid,
-  start: startText(row.startTicks),
-});
-
-/** Whether it is the same process in the same group as in the look. */
-function isStillThere(row: LinuxProcess): boolean {
-  const now = readProcess(row.pid);
-  return now !== null && isSame(now, toIdentity(row)) && now.group === row.group && !isDead(now);
-}
-
 const untouchableError = (pid: number): FleetError =>
   new FleetError("FAILED", `Cannot signal process ${pid}: it is this daemon, or one above it`);
-
-/** To a process, or with a negative id to a group. False when nobody was there. */
-function send(pid: number, number: number): boolean {
-  try {
-    process.kill(pid, number);
-    return true;
-  } catch (thrown) {
-    if (!isDenied(thrown)) return false;
-    throw deniedError(Math.abs(pid), thrown);
-  }
-}
-
-const deniedError = (pid: number, thrown: unknown): FleetError =>
-  causedBy("NOT_AUTHORISED", `Cannot signal process ${pid}: it belongs to another user`, thrown);

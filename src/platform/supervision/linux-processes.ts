@@ -1,5 +1,6 @@
 /** One look at all processes of a Linux system, as far as it takes to tell which of them came of which start. */
 import { readdirSync, readFileSync } from "node:fs";
+import type { ProcessIdentity } from "../../base/ports/process-host.ts";
 import { readBoot } from "../boot.ts";
 import { isDeadStat, type LinuxStat, readStat } from "../processes/linux-stat.ts";
 
@@ -54,6 +55,12 @@ export function startText(ticks: number): string {
   boot ??= readBoot().id ?? "";
   return `${boot}:${ticks}`;
 }
+
+/** Which process a row is of. */
+export const toIdentity = (row: LinuxProcess): ProcessIdentity => ({
+  pid: row.pid,
+  start: startText(row.startTicks),
+});
 
 /** The ticks of a start of this boot; null for any other. */
 export function ticksOf(start: string): number | null {
