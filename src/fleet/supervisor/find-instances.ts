@@ -9,7 +9,8 @@ type Named = Pick<Instance, "key" | "definition">;
 
 /**
  * The instances that the name of a service, of one of its instances, or of a group means, each once; all for no name.
- * A service goes before a group of its name: else what bears it could not be named alone. Fails with the first name that means none. `services`: all names that could be meant, for people.
+ * A service goes before a group of its name: else what bears it could not be named alone. Fails with the first name that
+ * means none. `services`: all names that could be meant, for people.
  */
 export function findInstances<T extends Named>(
   names: readonly string[],
