@@ -13,10 +13,11 @@ const LOOK_AGE_MS = 50;
 /** On a machine where others fork all the time: so many looks in a row that find nothing are believed. Chosen, not measured. */
 const EMPTY_LOOKS_MAX = 10;
 
-/** Members of a tree, and whether nothing was started on this machine since they were looked up. */
+/** Members of a tree. */
 export interface KillLook {
   readonly members: readonly ProcessIdentity[];
-  isComplete(): boolean;
+  /** Whether there is nobody else: `hit` where somebody was started since, and was killed; `unknown` where it is not told. */
+  settle(): "complete" | "hit" | "unknown";
 }
 
 /** What killing takes. */
@@ -26,8 +27,6 @@ export interface KillMeans {
   /** All living members, looked up at `sinceMs` (of `performance.now()`) or later. */
   look(sinceMs: number): KillLook;
   kill(identity: ProcessIdentity): void;
-  /** Kills each member in the moment it is found, newest first; false when there was none. */
-  strikeNewest(): boolean;
 }
 
 /** Returns what is still there after `withinMs`. Many trees that are killed together share their looks. */
@@ -48,9 +47,11 @@ export async function killTree(withinMs: number, means: KillMeans): Promise<read
       await Bun.sleep(PAUSE_MS);
       continue;
     }
-    // Nobody forked since, so nobody was missed. Else what forks and ends at once may have been.
-    if (look.isComplete() || isLate()) return [];
-    emptyLooks = means.strikeNewest() ? 0 : emptyLooks + 1;
+    if (isLate()) return [];
+    // What forks and ends at once may have been missed.
+    const settled = look.settle();
+    if (settled === "complete") return [];
+    emptyLooks = settled === "hit" ? 0 : emptyLooks + 1;
     actedMs = performance.now();
   }
   return [];

@@ -14,14 +14,14 @@ import type {
   ProcessTree,
   SpawnRequest,
 } from "../../base/ports/process-host.ts";
-import { newestPid } from "../processes/linux-table.ts";
 import type { ControlGroups } from "./control-groups.ts";
 import { childCollected, exitOfChild, signalNumber } from "./exits.ts";
 import { killTree } from "./kill-tree.ts";
 import type { LinuxCalls } from "./linux-calls.ts";
 import { isSame, LinuxExits } from "./linux-exits.ts";
-import { isDead, pidsNewestFirst, readProcess, startText, toIdentity } from "./linux-processes.ts";
+import { isDead, readProcess, startText, toIdentity } from "./linux-processes.ts";
 import { isStillThere, LinuxSignals, sendToGroup } from "./linux-signals.ts";
+import { type Strike, strikeSince } from "./linux-strike.ts";
 import { areOfRun, markOfRun, signsOf, TreeFinder, TreeView } from "./linux-tree.ts";
 import { LinuxZombies } from "./linux-zombies.ts";
 import { RUN_VARIABLE } from "./run-variable.ts";
@@ -139,15 +139,16 @@ export class LinuxHost implements ProcessHost {
   }
 
   async kill(tree: ProcessTree, withinMs: number): Promise<readonly ProcessIdentity[]> {
+    const { untouchable } = this.#recentLook();
+    const strike: Strike = (pid) => !untouchable.has(pid) && this.#strike(tree.run, pid);
     const left = await killTree(withinMs, {
       killGroup: () => this.#killGroup(tree),
       look: (sinceMs) => {
         const view = this.#lookSince(sinceMs);
         const members = this.#finder.members(tree, view).map(toIdentity);
-        return { members, isComplete: () => newestPid() === view.newest };
+        return { members, settle: () => strikeSince(view.newest, strike) };
       },
       kill: (identity) => void this.#signals.sendTo(identity, KILL),
-      strikeNewest: () => this.#strikeNewest(tree),
     });
     if (left.length > 0) return left;
     await this.#collected(tree.identity, withinMs);
@@ -231,18 +232,12 @@ export class LinuxHost implements ProcessHost {
     this.#parts.groups?.kill(cgroup);
   }
 
-  /** Kills each member in the moment it is found, newest first; false when there was none. */
-  #strikeNewest(tree: ProcessTree): boolean {
-    const { untouchable } = this.#recentLook();
-    let isHit = false;
-    for (const pid of pidsNewestFirst()) {
-      const isMember = !untouchable.has(pid) && areOfRun(signsOf(pid), tree.run);
-      const row = isMember ? readProcess(pid) : null;
-      if (row === null || isDead(row)) continue;
-      isHit = true;
-      this.#signals.sendTo(toIdentity(row), KILL);
-    }
-    return isHit;
+  /** Kills a process in the moment it is found to be a member; whether it is one. */
+  #strike(run: string, pid: number): boolean {
+    const row = areOfRun(signsOf(pid), run) ? readProcess(pid) : null;
+    if (row === null || isDead(row)) return false;
+    this.#signals.sendTo(toIdentity(row), KILL);
+    return true;
   }
 
   /** A look of now, or one of a moment ago since which nothing was done here. */

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { ProcessIdentity } from "../../base/ports/process-host.ts";
 import { readBoot } from "../boot.ts";
 import { isDeadStat, type LinuxStat, readStat } from "../processes/linux-stat.ts";
+import { newestPid } from "../processes/linux-table.ts";
 
 /** A process in /proc. `startTicks`: ticks since the boot, as a number. */
 export type LinuxProcess = Pick<
@@ -29,12 +30,17 @@ export function readProcesses(): Map<number, LinuxProcess> {
   return rows;
 }
 
-/** The ids of all processes, the highest first: those are mostly the youngest, which are the first to be gone again. */
-export const pidsNewestFirst = (): number[] =>
-  readdirSync("/proc")
-    .map(Number)
-    .filter(Number.isInteger)
-    .sort((left, right) => right - left);
+/** Above every id that Linux gives away. */
+const PIDS = 2 ** 22;
+
+/** The ids of all processes, the one given away last first: the youngest are the first to be gone again. */
+export function pidsNewestFirst(): number[] {
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  // Read after them, so that none of them is newer. After the highest id the low ones are given away again.
+  const newest = Number(newestPid());
+  const age = (pid: number): number => (pid <= newest ? newest - pid : newest - pid + PIDS);
+  return pids.sort((left, right) => age(left) - age(right));
+}
 
 /** The value of a variable that it was started with; null where it has none, or may not be looked into. */
 export function variableOf(pid: number, name: string): string | null {

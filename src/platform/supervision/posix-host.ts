@@ -96,10 +96,9 @@ export class PosixHost implements ProcessHost {
       look: (sinceMs) => {
         const members = this.#membersOf(tree, sinceMs);
         // Whether somebody forked meanwhile is not told here; `ps` itself is a fork.
-        return { members, isComplete: () => true };
+        return { members, settle: () => "complete" };
       },
       kill: ({ pid }) => void send(pid, number),
-      strikeNewest: () => false,
     });
     if (left.length > 0) return left;
     // It is a zombie until it is collected, and whoever is told that it is gone may look.

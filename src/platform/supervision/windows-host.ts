@@ -105,9 +105,8 @@ export class WindowsHost implements ProcessHost {
     return killTree(withinMs, {
       killGroup: () => this.#end(tree, "all"),
       // A job misses nobody.
-      look: () => ({ members: this.members(tree), isComplete: () => true }),
+      look: () => ({ members: this.members(tree), settle: () => "complete" }),
       kill: ({ pid }) => this.#endOne(pid),
-      strikeNewest: () => false,
     });
   }
 

@@ -229,6 +229,8 @@ export function processHostContract(
     test("kill() ends what forks faster than it can be counted", async () => {
       const go = scene.path("go");
       await Bun.write(go, "");
+      // Others fork, too: that nobody did since a look never holds.
+      await scene.spawn(["sh", "-c", "while :; do /bin/true; done"]);
       const { tree } = await scene.spawn(["forks.sh", go]);
       await until("it forks", () => !pidsOf(scene.host.members(tree)).includes(tree.identity.pid));
       expect(await scene.host.kill(tree, 60_000)).toEqual([]);
