@@ -5,7 +5,8 @@ export const HAS_PROCESS_GROUPS = process.platform !== "win32";
 
 // Chosen, not measured: git removes its lock files within milliseconds of a TERM.
 const TERM_GRACE_MS = 2000;
-const KILL_GRACE_MS = 1000;
+// Nobody waits that long for what can be ended: on a machine with much to do it may take a second to be told.
+const KILL_GRACE_MS = 10_000;
 const POLL_MS = 5;
 
 /**
@@ -19,7 +20,7 @@ export function isGroupEmpty(pid: number): boolean {
 
 /**
  * Ends every process of the group led by `pid`: TERM, so that git removes its own locks, and after 2 s KILL.
- * Resolves when the group is empty, or 1 s after the KILL (a process stuck in the kernel cannot be waited for).
+ * Resolves when the group is empty, or 10 s after the KILL (a process stuck in the kernel cannot be waited for).
  */
 export async function endGroup(pid: number): Promise<void> {
   if (!HAS_PROCESS_GROUPS) return endTree(pid);

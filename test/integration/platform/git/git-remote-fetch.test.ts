@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 const REFSPEC = "+refs/fleet/*:refs/fleet/*";
-const options = { timeoutMs: 20_000, signal: new AbortController().signal };
+const options = { timeoutMs: 60_000, signal: new AbortController().signal };
 
 const open = (url: string, storeFolder: string, added: Record<string, string> = {}): GitRemote =>
   openGitRemote({ url, storeFolder, environment: { ...temp.environment, ...added } });
@@ -43,7 +43,7 @@ function filledRemote(format: "sha1" | "sha256" = "sha1"): { bare: string; id: s
   return { bare, id };
 }
 
-async function kindOf(remote: GitRemote, timeoutMs = 20_000): Promise<string | null> {
+async function kindOf(remote: GitRemote, timeoutMs = 60_000): Promise<string | null> {
   const result = await remote.fetch([REFSPEC], { ...options, timeoutMs });
   return result.ok ? null : result.error.kind;
 }
@@ -156,7 +156,8 @@ test("fetch() from a server that says nothing ends by its deadline and leaves no
     const silent = await open(url, folder).fetch([REFSPEC], { ...options, timeoutMs: 300 });
     expect(silent).toEqual({ ok: false, error: { kind: "timeout", detail: "no answer within 300 ms" } });
   }
-  expect(performance.now() - started).toBeLessThan(4000);
+  // Its deadline, and not that of TCP, which is minutes.
+  expect(performance.now() - started).toBeLessThan(30_000);
   expect(processesWith(`:${server.port}/x`)).toEqual([]);
   expect(zombieChildren()).toEqual([]);
   await server.stop();
