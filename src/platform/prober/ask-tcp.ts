@@ -16,7 +16,7 @@ export interface Talk {
  * How long a peer may take to close after the answer is known, and how much it may still say. One that is cut off writes
  * an error into its log, or dies of it; one that never closes is cut off all the same. Chosen.
  */
-const LEAVE_MS = 1_000;
+const LEAVE_MS = 5_000;
 const LEAVE_BYTES_MAX = 256 * 1024;
 
 /** What comes of one connection, bounded in time. Takes its leave after the answer, in the background. Never rejects. */
