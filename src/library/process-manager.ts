@@ -31,8 +31,8 @@ import type {
 import { SinglePlace } from "./single-place.ts";
 
 const DEFAULTS = { handlerTimeoutMs: 5_000, killTimeoutMs: 3_000, retryMs: 200 };
-/** How long a process may take to go after KILL: the system has to give back its memory. Chosen. */
-const GONE_WITHIN_MS = 5_000;
+/** How long a process may take to go after KILL: the system has to give back its memory, and may have much to do. */
+const GONE_WITHIN_MS = 15_000;
 const PORT_MAX = 65_535;
 
 /** One program's instances, ports and end. Everything it does about others is looked at again before it says so. */

@@ -7,8 +7,8 @@ import { type InstanceSocket, listenForInstances, tellInstance } from "../platfo
 import { ownCall } from "../platform/own-process.ts";
 import type { SecondInstanceHandler } from "./process-manager-model.ts";
 
-/** How long a second instance tries to reach the first, which may be starting. Chosen. */
-const HAND_OVER_WITHIN_MS = 1_000;
+/** How long a second instance tries to reach the first, which may be starting, on a machine with much to do. Chosen. */
+const HAND_OVER_WITHIN_MS = 5_000;
 
 /** What a place acts through. `quit` ends who is not the first. */
 export interface SinglePlaceWorld {

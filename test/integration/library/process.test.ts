@@ -10,7 +10,7 @@ import { fixtureWords, type Program, Programs } from "../../helpers/program.ts";
 import { allProcesses, eventually } from "../../helpers/temp-git.ts";
 
 const WITHIN_MS = 30_000;
-const TEST_MS = 60_000;
+const TEST_MS = 120_000;
 
 const folder = mkdtempSync(join(tmpdir(), "fleetd-process-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
