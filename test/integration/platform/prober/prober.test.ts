@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ProbeAnswer, ProbeQuestion } from "../../../../src/base/ports/prober.ts";
-import { isAlive } from "../../../../src/platform/is-alive.ts";
 import { systemProber } from "../../../../src/platform/prober/prober.ts";
+import { processesOfGroup } from "../../../helpers/temp-git.ts";
 
 const WAIT_MS = 30_000;
 const folder = mkdtempSync(join(tmpdir(), "fleetd-prober-"));
@@ -143,19 +143,32 @@ describe("systemProber by a program", () => {
     expect((await ask({ ...exec("true"), cwd: "/no/such/folder" } as ProbeQuestion)).isWell).toBe(false);
   });
 
-  let left: number[] = [];
-  afterEach(() => {
-    for (const pid of left) if (isAlive(pid)) process.kill(pid, "SIGKILL");
-    left = [];
+  test("one that takes too long is not well", async () => {
+    expect(await ask(exec("sleep", "1000"), 300)).toEqual({
+      isWell: false,
+      detail: "no answer within 300 ms",
+    });
   });
 
-  test("one that takes too long is ended with everything it started", async () => {
-    writeFileSync(join(folder, "slow.sh"), "sleep 1000 & echo $! > child; echo $$ > own; wait");
-    expect(await ask(exec("sh", "slow.sh"), 1_500)).toMatchObject({
-      isWell: false,
-      detail: "no answer within 1.5 s",
-    });
-    left = [Number(read("child")), Number(read("own"))];
-    await until(() => left.every((pid) => !isAlive(pid)));
+  let group = 0;
+  afterEach(() => {
+    for (const { pid, state } of group > 0 ? processesOfGroup(group) : []) {
+      if (state !== "Z") process.kill(pid, "SIGKILL");
+    }
+    group = 0;
+  });
+
+  test("one that is given up is ended with everything it started", async () => {
+    writeFileSync(join(folder, "slow.sh"), "sleep 1000 & echo $$ > own; wait");
+    const stop = new AbortController();
+    const answer = systemProber.ask(exec("sh", "slow.sh"), WAIT_MS, stop.signal);
+    await until(() => read("own").endsWith("\n"));
+    group = Number(read("own"));
+    const running = (): number[] =>
+      processesOfGroup(group).flatMap(({ pid, state }) => (state === "Z" ? [] : [pid]));
+    expect(running()).toHaveLength(2);
+    stop.abort();
+    expect((await answer).isWell).toBe(false);
+    expect(running()).toEqual([]);
   });
 });
