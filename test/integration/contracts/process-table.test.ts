@@ -155,14 +155,19 @@ describe.skipIf(!isLinux)("Linux", () => {
 
   test.skipIf(unshare === null)("sockets of another network namespace are not this machine's", async () => {
     const table = await openProcessTable();
+    // The port is chosen here: there, all are free.
+    const here = await holders.start({ address: "127.0.0.1" });
+    const { port } = here;
     const apart = await holders.start(
-      { address: "127.0.0.1" },
+      { address: "127.0.0.1", port },
       { words: ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"] },
     );
-    expect(await table.listeners(apart.port)).toEqual([]);
-    const here = await holders.start({ port: apart.port });
-    const [found] = await table.listeners(apart.port);
+    const [found] = await table.listeners(port);
     expect(found?.owners?.map(({ pid }) => pid)).toEqual([here.pid]);
+    process.kill(here.pid, "SIGKILL");
+    await here.exited;
+    expect(apart.hasEnded()).toBe(false);
+    expect(await table.listeners(port)).toEqual([]);
   });
 
   test.skipIf(setpriv === null)("sockets of others are somebody's, whom this user may not see", async () => {
