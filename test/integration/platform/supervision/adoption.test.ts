@@ -107,7 +107,10 @@ describe.skipIf(!isLinux)("a daemon that is killed", () => {
 
   test("leaves a start that was not noted, and its successor finds it by its token", async () => {
     const first = drive();
-    const tree = await spawnBy(first, ["ignores-term.sh"]);
+    const output = scene.path("output");
+    const tree = await spawnBy(first, ["ignores-term.sh"], { output });
+    // Its environment can be read once the program is in its place.
+    await until("the program runs", () => readFileSync(output, "utf8") === "ready\n");
     await first.kill();
     const second = drive();
     expect(await second.ask<ProcessTree>({ do: "find", run: tree.run })).toEqual(tree);
