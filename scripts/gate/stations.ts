@@ -30,6 +30,8 @@ export function parseGateOptions(words: readonly string[]): Result<GateOptions> 
   return ok({ keepGoing: words.includes("--keep-going"), long: words.includes("--long") });
 }
 
+// They take milliseconds, but a machine may stand still for longer than the 5 s that a test has otherwise.
+const UNIT = ["--timeout", "60000"];
 // Three files at a time: the e2e tests, which often wait, took 318 s instead of 366 s for two at a time on two cores.
 // 120 s per test is far above the slowest one; chosen, not measured.
 const OUTSIDE_WORLD = ["--timeout", "120000", "--parallel=3"];
@@ -46,7 +48,7 @@ export function listStations({ long }: { readonly long: boolean }): Station[] {
     },
     { kind: "check", name: "tsc", words: ["node_modules/typescript/bin/tsc"] },
     { kind: "check", name: "check-architecture", words: ["scripts/check-architecture.ts"] },
-    { kind: "tests", name: "unit tests", folder: "test/unit", options: [] },
+    { kind: "tests", name: "unit tests", folder: "test/unit", options: UNIT },
     { kind: "tests", name: "integration tests", folder: "test/integration", options: OUTSIDE_WORLD },
     { kind: "check", name: "build", words: ["scripts/build.ts", "--single"] },
     { kind: "tests", name: "e2e tests", folder: "test/e2e", options: OUTSIDE_WORLD },
