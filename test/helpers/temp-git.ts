@@ -170,7 +170,7 @@ function readOrEmpty(path: string): string {
 }
 
 /** Waits until `condition` holds, at most `withinMs`; false when it never did. */
-export async function eventually(condition: () => boolean, withinMs = 5000): Promise<boolean> {
+export async function eventually(condition: () => boolean, withinMs = 30_000): Promise<boolean> {
   const deadlineMs = performance.now() + withinMs;
   for (;;) {
     const askedMs = performance.now();
@@ -181,7 +181,7 @@ export async function eventually(condition: () => boolean, withinMs = 5000): Pro
 }
 
 /** As `eventually`, for what has to be asked for; throws when it never held. */
-export async function untilHolds(condition: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
+export async function untilHolds(condition: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
   const deadlineMs = performance.now() + withinMs;
   for (;;) {
     const askedMs = performance.now();

@@ -18,7 +18,7 @@ export interface RemoteUnderTest {
 const LOG = "refs/fleet/log/a";
 const STATE = "refs/fleet/state/a";
 const options = (): { timeoutMs: number; signal: AbortSignal } => ({
-  timeoutMs: 20_000,
+  timeoutMs: 60_000,
   signal: new AbortController().signal,
 });
 
@@ -236,7 +236,7 @@ export function fetchContract(name: string, make: () => RemoteUnderTest): void {
     test("fetch() and push() answer timeout when the caller has stopped", async () => {
       const { mine } = make();
       const { one } = writeCommits(mine.store);
-      const stopped = { timeoutMs: 20_000, signal: AbortSignal.abort() };
+      const stopped = { timeoutMs: 60_000, signal: AbortSignal.abort() };
       expect(await mine.remote.fetch([ALL], stopped)).toMatchObject({
         ok: false,
         error: { kind: "timeout" },

@@ -138,7 +138,7 @@ describe.skipIf(!isLinux)("a lock over execve", () => {
     const free = tryKeepableLock(path);
     expect(free).not.toBeNull();
     free?.release();
-  }, 60_000);
+  }, 120_000);
 
   test("takeKeptLock() refuses a descriptor of another file, one that is closed, and a lock that somebody else has", () => {
     const [path, other] = [newPath(), newPath()];

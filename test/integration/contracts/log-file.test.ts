@@ -106,7 +106,7 @@ describe("openLogFile()", () => {
   test("writes without being asked, soon", async () => {
     const { log, lines } = open();
     log.write("one");
-    expect(await eventually(() => lines().length === 1, 20_000)).toBe(true);
+    expect(await eventually(() => lines().length === 1, 60_000)).toBe(true);
     log.close();
   });
 

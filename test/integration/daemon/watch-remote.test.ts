@@ -3,8 +3,8 @@ import { afterAll, expect, test } from "bun:test";
 import { createRemoteWatch } from "../../../src/daemon/watch-remote.ts";
 import { eventually, TempGit } from "../../helpers/temp-git.ts";
 
-const TIMEOUT_MS = 60_000;
-const WAIT_MS = 20_000;
+const TIMEOUT_MS = 120_000;
+const WAIT_MS = 30_000;
 
 const git = new TempGit();
 afterAll(() => git.remove());

@@ -84,7 +84,7 @@ describe.skipIf(!isPosix)("openHandlerRunner().run()", () => {
     const outcome = await runner.run(one);
     expect(outcome).toMatchObject({ ended: "exited", exitCode: 0 });
     const pid = Number(readFileSync(file, "utf8"));
-    expect(await eventually(() => startOfProcess(pid) === null || isGone(pid), 20_000)).toBe(true);
+    expect(await eventually(() => startOfProcess(pid) === null || isGone(pid), 60_000)).toBe(true);
   });
 
   test.each(["timeout", "aborted"] as const)("ends the whole group: %s", async (why) => {
@@ -149,7 +149,7 @@ describe.skipIf(!isLinux)("openHandlerRunner().endLeft()", () => {
   test("ends a process whose id the daemon could not note any more", async () => {
     const left = leave("token-b");
     // A program that is just being loaded has no environment yet.
-    await eventually(() => environmentOf(left.pid).includes("FLEETD_RUN=token-b"), 20_000);
+    await eventually(() => environmentOf(left.pid).includes("FLEETD_RUN=token-b"), 60_000);
     expect(await runner.endLeft({ token: "token-b", pid: null, pidStarted: null })).toBe(true);
     await left.exited;
   });

@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 const options = (atomic = false): RemoteOptions & { atomic: boolean } => ({
-  timeoutMs: 20_000,
+  timeoutMs: 60_000,
   signal: new AbortController().signal,
   atomic,
 });

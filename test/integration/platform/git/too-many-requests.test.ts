@@ -5,7 +5,7 @@ import { TempGit } from "../../../helpers/temp-git.ts";
 
 test.each([
   [null, 0],
-  ["120", 120_000],
+  ["120", 160_000],
   ["Thu, 01 Jan 1970 00:01:30 GMT", 90_000],
   ["Thu, 01 Jan 1970 00:00:00 GMT", 0],
   ["soon", 0],
@@ -32,7 +32,7 @@ test.each([
     });
     const url = `http://127.0.0.1:${server.port}/fleet.git`;
     const remote = openGitRemote({ url, storeFolder: temp.bare(), environment: temp.environment });
-    const options = { timeoutMs: 20_000, signal: new AbortController().signal };
+    const options = { timeoutMs: 60_000, signal: new AbortController().signal };
     expect(await remote.listRefs(["refs/fleet/"], options)).toMatchObject({
       ok: false,
       error: { retryAfterMs: expected },
