@@ -5,7 +5,7 @@ import { TempGit } from "../../../helpers/temp-git.ts";
 
 test.each([
   [null, 0],
-  ["120", 160_000],
+  ["120", 120_000],
   ["Thu, 01 Jan 1970 00:01:30 GMT", 90_000],
   ["Thu, 01 Jan 1970 00:00:00 GMT", 0],
   ["soon", 0],
