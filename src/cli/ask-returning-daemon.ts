@@ -6,8 +6,8 @@ import { socketStamp } from "../platform/socket.ts";
 import { askDaemon } from "./ask-daemon.ts";
 import { commandSignal } from "./command-signal.ts";
 
-/** A monitor that becomes another program has no socket for some 100 ms; a machine that swaps takes seconds. Chosen. */
-const BACK_WITHIN_MS = 10_000;
+/** A monitor that becomes another program has no socket for some 100 ms; a machine that swaps takes many seconds. Chosen. */
+const BACK_WITHIN_MS = 30_000;
 const LOOK_MS = 25;
 /** How often a socket that nobody listens on is tried again. Chosen: a second, far above what it takes to listen. */
 const REFUSALS_MAX = 40;
@@ -25,7 +25,7 @@ export async function askReturningDaemon<T>(
   while (systemClock.monotonicMs() < deadlineMs) {
     const stamp = socketStamp(socket);
     if (stamp === null) {
-      if (!isHeld(lock)) return null;
+      if (livingHolder(lock) === null) return null;
       await systemClock.sleep(LOOK_MS, commandSignal());
       continue;
     }
@@ -34,14 +34,14 @@ export async function askReturningDaemon<T>(
     if (socketStamp(socket) !== stamp) continue;
     // A daemon that was killed left it standing; one that lives may have made it this moment, and not listen yet.
     refusals += 1;
-    if (refusals > REFUSALS_MAX || !isHeld(lock)) return null;
+    if (refusals > REFUSALS_MAX || livingHolder(lock) === null) return null;
     await systemClock.sleep(LOOK_MS, commandSignal());
   }
   return null;
 }
 
-/** Whether the last holder of a lock lives. */
-function isHeld(lock: string): boolean {
+/** The process id of the last holder of a lock, if that lives. */
+export function livingHolder(lock: string): number | null {
   const holder = readHolder(lock);
-  return holder !== null && isAlive(holder.pid);
+  return holder !== null && isAlive(holder.pid) ? holder.pid : null;
 }

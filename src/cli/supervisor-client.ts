@@ -5,7 +5,7 @@ import type { ServicesAnswer } from "../http/service-protocol.ts";
 import { systemClock } from "../platform/clock.ts";
 import { machineLockPath, serverPaths } from "../platform/paths.ts";
 import { readHolder } from "../platform/process-lock.ts";
-import { askReturningDaemon } from "./ask-returning-daemon.ts";
+import { askReturningDaemon, livingHolder } from "./ask-returning-daemon.ts";
 import { commandSignal } from "./command-signal.ts";
 import type { SettingFlags } from "./setting-sources.ts";
 import { loadSettings, type Settings } from "./settings.ts";
@@ -43,8 +43,14 @@ export function supervisorOf(settings: Settings): SupervisorClient {
     server: holder.server,
     async ask(call) {
       const answer = await askReturningDaemon(place, async (daemon) => ({ value: await call(daemon) }));
-      if (answer === null) throw none;
-      return answer.value;
+      if (answer !== null) return answer.value;
+      const pid = livingHolder(daemonLock);
+      if (pid === null) throw none;
+      // Whether it will do what was asked for is not known.
+      const which = `the monitor of "${holder.server}" (pid ${pid}) runs and does not answer`;
+      throw new FleetError("UNAVAILABLE", `Cannot reach the supervisor of "${settings.root}": ${which}`, {
+        hint: "It may be busy or stopped: look with fleetd list, try again",
+      });
     },
   };
 }

@@ -59,6 +59,8 @@ export interface ServiceClient {
 
 /** How long a daemon may take for a short answer before it counts as stuck. Chosen: its longest synchronous work is far below. */
 const ANSWER_TIMEOUT_MS = 10_000;
+/** The same for what only a daemon can do: its caller has no other way, so a machine that can hardly keep up is waited for. */
+const SERVICES_TIMEOUT_MS = 30_000;
 /** The moment that a busy daemon is given, also by a caller in a hurry. Chosen: far above its longest synchronous work. */
 const ANSWER_TIMEOUT_MS_MIN = 1_000;
 
@@ -68,6 +70,7 @@ const TOO_LARGE = 413;
 /** Speaks to the daemon behind the socket `path`; nothing is sent before the first call. */
 export function createControlClient(path: string): ControlClient {
   const short = (): AbortSignal => AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  const patient = (): AbortSignal => AbortSignal.timeout(SERVICES_TIMEOUT_MS);
   return {
     send: (call, withinMs = ANSWER_TIMEOUT_MS) => {
       const timeoutMs = Math.min(ANSWER_TIMEOUT_MS, Math.max(ANSWER_TIMEOUT_MS_MIN, withinMs));
@@ -91,12 +94,12 @@ export function createControlClient(path: string): ControlClient {
         ask(path, {
           path: `${SERVICE_PATHS.list}${fresh ? `?${FRESH_QUERY}` : ""}`,
           body: null,
-          signal: short(),
+          signal: patient(),
         }),
-      detail: (call) => ask(path, { path: SERVICE_PATHS.detail, body: call, signal: short() }),
-      act: (call) => ask(path, { path: SERVICE_PATHS.act, body: call, signal: short() }),
-      give: (call) => ask(path, { path: SERVICE_PATHS.give, body: call, signal: short() }),
-      adopt: (call) => ask(path, { path: SERVICE_PATHS.adopt, body: call, signal: short() }),
+      detail: (call) => ask(path, { path: SERVICE_PATHS.detail, body: call, signal: patient() }),
+      act: (call) => ask(path, { path: SERVICE_PATHS.act, body: call, signal: patient() }),
+      give: (call) => ask(path, { path: SERVICE_PATHS.give, body: call, signal: patient() }),
+      adopt: (call) => ask(path, { path: SERVICE_PATHS.adopt, body: call, signal: patient() }),
       replace: (call, signal) => ask(path, { path: SERVICE_PATHS.replace, body: call, signal }),
     },
   };

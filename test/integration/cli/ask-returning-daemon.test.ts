@@ -1,8 +1,11 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { askReturningDaemon } from "../../../src/cli/ask-returning-daemon.ts";
+import type { Settings } from "../../../src/cli/settings.ts";
+import { supervisorOf } from "../../../src/cli/supervisor-client.ts";
+import { machineLockPath, serverPaths } from "../../../src/platform/paths.ts";
 import { writeHolder } from "../../../src/platform/process-lock.ts";
 import { Programs } from "../../helpers/program.ts";
 
@@ -95,6 +98,21 @@ describe("askReturningDaemon()", () => {
     const { answer, tries } = await asked(at);
     expect(answer).toBeNull();
     expect(tries).toBeGreaterThan(1);
+  });
+
+  test("of a supervisor that lives and does not answer, says so", async () => {
+    const root = mkdtempSync(join(folder, "root-"));
+    const { folder: its, socket, daemonLock } = serverPaths(root, "code1");
+    mkdirSync(its);
+    const holder = { pid: process.pid, startedWallMs: 1, server: "code1" };
+    for (const lock of [daemonLock, machineLockPath(root)]) writeHolder(lock, holder);
+    await deadSocket(socket);
+    const { ask } = supervisorOf({ root } as Settings);
+    await expect(ask((daemon) => daemon.services.list())).rejects.toThrow(
+      `the monitor of "code1" (pid ${process.pid}) runs and does not answer`,
+    );
+    writeHolder(daemonLock, { ...holder, pid: 2 ** 30 });
+    await expect(ask((daemon) => daemon.services.list())).rejects.toThrow("no monitor runs");
   });
 
   test.each(["USAGE", "UNAVAILABLE"])("hands on the refusal %s of a daemon, asked once", async (code) => {
