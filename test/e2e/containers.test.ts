@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } fro
 import { join } from "node:path";
 import { Engine, engineSocket } from "../../src/platform/containers/engine.ts";
 import { FleetSandbox, type Monitor } from "../helpers/fleet-sandbox.ts";
-import { freePort } from "../helpers/git-servers.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { killHard } from "../helpers/kill.ts";
 import { untilHolds } from "../helpers/temp-git.ts";
 

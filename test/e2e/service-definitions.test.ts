@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../helpers/git-servers.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { fixtureWords, ServiceFleet } from "../helpers/service-fleet.ts";
 import { untilHolds } from "../helpers/temp-git.ts";
 

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FleetSandbox, type Monitor } from "../helpers/fleet-sandbox.ts";
-import { freePort } from "../helpers/git-servers.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { killHard } from "../helpers/kill.ts";
 import { Load } from "../helpers/load.ts";
 import { untilHolds } from "../helpers/temp-git.ts";

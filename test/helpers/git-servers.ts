@@ -1,4 +1,5 @@
 import { createServer } from "node:net";
+import { freePort } from "./free-port.ts";
 import type { TempGit } from "./temp-git.ts";
 import { eventually } from "./temp-git.ts";
 
@@ -122,13 +123,6 @@ export async function startSilentServer(wantedPort = 0): Promise<GitServer> {
       return Promise.resolve();
     },
   };
-}
-
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = await startSilentServer();
-  await server.stop();
-  return server.port;
 }
 
 async function isOpen(port: number): Promise<boolean> {

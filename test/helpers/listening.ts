@@ -1,5 +1,6 @@
 // Processes that hold sockets, for tests that look for them. All of them are ended, by id, by `close`.
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 import { descendantsOf } from "./temp-git.ts";
 
 const FIXTURE = join(import.meta.dir, "fixtures/listener.ts");
@@ -32,7 +33,8 @@ export class Holders {
     wanted: Wanted = {},
     options: { readonly env?: Readonly<Record<string, string>>; readonly words?: readonly string[] } = {},
   ): Promise<Holder> {
-    const asked = { protocol: "tcp", address: "127.0.0.1", port: 0, ...wanted };
+    // One of its own, since tests say that nobody else listens on it, also when it has ended.
+    const asked = { protocol: "tcp", address: "127.0.0.1", port: await freePort(), ...wanted };
     const words = [...(options.words ?? []), process.execPath, FIXTURE, JSON.stringify(asked)];
     const child = Bun.spawn(words, {
       stdio: ["ignore", "pipe", "inherit"],

@@ -1,6 +1,6 @@
 /** Services under random faults for as long as somebody has time, each fault noted and each command's answer judged. */
 import { percentile, seconds } from "./figures.ts";
-import { freePort } from "./git-servers.ts";
+import { freePort } from "./free-port.ts";
 import type { ListedService, ServiceFleet } from "./service-fleet.ts";
 import { SOAK_SUPERVISOR, type SoakPorts, soakServices } from "./soak-services.ts";
 import { SoakWatch } from "./soak-watch.ts";

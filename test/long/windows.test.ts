@@ -8,7 +8,7 @@ import { compile } from "../../scripts/build/compile.ts";
 import { TARGETS } from "../../scripts/build/targets.ts";
 import { messageOf } from "../../src/base/errors.ts";
 import { fail, type Result } from "../../src/base/result.ts";
-import { freePort } from "../helpers/git-servers.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { eventually, processesWith, untilHolds } from "../helpers/temp-git.ts";
 import { type GitServer, openGitServer } from "../lab/wine/git-server.ts";
 import { openWine, type Wine, type WineProgram, type WineRan } from "../lab/wine/wine.ts";

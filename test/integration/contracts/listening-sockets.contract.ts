@@ -3,7 +3,7 @@ import { closeSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import type { HostPort } from "../../../src/base/host-port.ts";
 import type { ListeningSockets } from "../../../src/base/ports/listening-sockets.ts";
-import { freePort } from "../../helpers/git-servers.ts";
+import { freePort } from "../../helpers/free-port.ts";
 import { Programs } from "../../helpers/program.ts";
 
 /** What is said first, once somebody accepts. */

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { createServer, type Server, type Socket } from "node:net";
 import type { ProbeAnswer, ProbeQuestion, Prober } from "../../../src/base/ports/prober.ts";
-import { freePort } from "../../helpers/git-servers.ts";
+import { freePort } from "../../helpers/free-port.ts";
 
 /** A wait that a test is not about. */
 const PATIENCE_MS = 30_000;
