@@ -114,6 +114,7 @@ const SETTINGS = `services:
     command: [/bin/sleep, "1000"]
     volumes: []
     stop: { timeout: 500ms }
+    start_timeout: 10m
   hungry:
     container: ${IMAGE}
     command: [/bin/sh, -c, "head -c 200m /dev/zero | tail"]
@@ -155,7 +156,17 @@ describe.skipIf(!isPossible)("a service that is a container", () => {
 
   test("runs with its ports, volumes, variables, user and limits, and its log is the service's", async () => {
     await become("web", "running");
-    expect(await (await fetch(`http://127.0.0.1:${port}/hello`)).text()).toBe("hello");
+    // The engine accepts on the port before anything listens in the container.
+    const url = `http://127.0.0.1:${port}/hello`;
+    let said = "";
+    await untilHolds(async () => {
+      said = await fetch(url).then(
+        (response) => response.text(),
+        () => "",
+      );
+      return said !== "";
+    }, WITHIN_MS);
+    expect(said).toBe("hello");
     await untilHolds(async () => (await lines("web")).includes("started as 1000 with bird"), WITHIN_MS);
     const [one] = await containers("web");
     const inspected = await engine.ask<{ HostConfig: Record<string, unknown>; State: { Pid: number } }>({

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../helpers/free-port.ts";
 import { fixtureWords, ServiceFleet } from "../helpers/service-fleet.ts";
-import { untilHolds } from "../helpers/temp-git.ts";
+import { eventually, untilHolds } from "../helpers/temp-git.ts";
 
 const isHere = process.platform === "linux";
 if (!isHere)
@@ -101,7 +101,14 @@ beforeAll(async () => {
       },
       "policy-always": { command: fleet.noted("policy-always", "true"), restart: "always" },
     },
-    { backoff_first: "50ms", backoff_longest: "100ms", crash_failures: 100, sample: "200ms" },
+    // They wait for the test, however slow that is.
+    {
+      start_timeout: "30m",
+      backoff_first: "50ms",
+      backoff_longest: "100ms",
+      crash_failures: 100,
+      sample: "200ms",
+    },
   );
   await fleet.monitor();
 }, PATIENCE_MS);
@@ -176,9 +183,11 @@ describe.skipIf(!isHere)("a definition", () => {
       await untilHolds(async () => (await logged()) !== "", 60_000);
       expect(JSON.parse(await logged())).toMatchObject({ message: "$(id) $HOME|two|variables" });
       const { running } = fleet;
-      expect(running.stdout() + running.stderr()).toMatch(
-        /variables: .*line 2: .*FLEETD_SERVICE.* is reserved for fleetd/,
-      );
+      const isTold = (): boolean =>
+        /variables: .*line 2: .*FLEETD_SERVICE.* is reserved for fleetd/.test(
+          running.stdout() + running.stderr(),
+        );
+      expect(await eventually(isTold, 60_000)).toBe(true);
       const [one] = await fleet.until("it has failed", ([first]) => first?.state === "failed", "fileless");
       expect(one?.last_end?.text).toContain("no-variables");
     },

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../helpers/free-port.ts";
 import { ServiceFleet } from "../helpers/service-fleet.ts";
-import { untilHolds } from "../helpers/temp-git.ts";
+import { eventually, untilHolds } from "../helpers/temp-git.ts";
 
 const isHere = process.platform === "linux";
 if (!isHere) console.log("skipped: edges of services on the executable, because this test looks into /proc");
@@ -175,7 +175,9 @@ describe.skipIf(!isHere)("services at their edges", () => {
       const after = await fleet.one("giv");
       expect(after).toMatchObject({ state: "running", outdated: false });
       expect(after.pid).not.toBe(before.pid);
-      expect(readFileSync(`/proc/${after.pid}/cmdline`, "utf8")).toContain("2222");
+      // A process has no words while it becomes another program.
+      const words = (): string => readFileSync(`/proc/${after.pid}/cmdline`, "utf8");
+      expect(await eventually(() => words().includes("2222"), PATIENCE_MS)).toBe(true);
       expect(existsSync(`/proc/${before.pid}`)).toBe(false);
     },
     PATIENCE_MS,
@@ -193,8 +195,10 @@ describe.skipIf(!isHere)("services at their edges", () => {
       const asks = { liveness: { exec: ["test", "-e", "/proc/self"], interval: "200ms" } };
       fleet.configure(services(asks), SUPERVISOR);
       await fleet.ran(["reload"]);
-      await untilHolds(async () => (await probe()).well === true, PATIENCE_MS);
-      expect(await probe()).toMatchObject({ target: "exec test -e /proc/self", well: true });
+      await untilHolds(async () => {
+        const { target, well } = await probe();
+        return target === "exec test -e /proc/self" && well === true;
+      }, PATIENCE_MS);
       expect((await fleet.one("probed")).pid).toBe(pid);
       fleet.configure(services({ liveness: { exec: ["false"], interval: "200ms" } }), SUPERVISOR);
       await fleet.ran(["reload"]);

@@ -1,7 +1,7 @@
 // What a machine does to a monitor that supervises: it refuses, is full, hangs. The monitor lives on, and says so.
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ListedService, ServiceFleet } from "../helpers/service-fleet.ts";
 import { FLEETD, type Running } from "../helpers/temp-fleet.ts";
@@ -49,12 +49,18 @@ describe.skipIf(!isHere)("a monitor", () => {
         pulled: { container: { image: "slow" }, enabled: false },
         late: { container: { image: "slow" }, enabled: false, start_timeout: "1s", restart: "no" },
         hangs: {
-          command: ["sh", "-c", `trap 'echo told > ${join(fleet.folder, "told")}; exit 0' TERM; ${STAYS[2]}`],
-          stop: { command: ["sleep", "600"], timeout: "1s" },
+          command: [
+            "sh",
+            "-c",
+            `trap 'echo told > ${join(fleet.folder, "told")}; exit 0' TERM; echo traps; ${STAYS[2]}`,
+          ],
+          probes: { readiness: { log: "^traps$" } },
+          stop: { command: ["sleep", "600"], timeout: "3s" },
           enabled: false,
         },
       },
-      { backoff_first: "100ms" },
+      // However long the database is locked below: a crash loop would be tried again only after minutes.
+      { backoff_first: "100ms", backoff_longest: "1s", crash_failures: 10_000 },
     );
     monitor = await fleet.fleet.monitor("code1", [], {
       env: { FLEETD_CONFIG: fleet.config, DOCKER_HOST: `unix://${socket}` },
@@ -118,6 +124,8 @@ describe.skipIf(!isHere)("a monitor", () => {
     async () => {
       await fleet.ran(["start", "--name", "given", "--", ...STAYS]);
       const database = new Database(join(fleet.root, "services.db"));
+      // The monitor may be about to note something.
+      database.run("PRAGMA busy_timeout = 60000");
       database.run("BEGIN IMMEDIATE");
       const { pid } = await fleet.one("web");
       process.kill(pid ?? 0, "SIGKILL");
@@ -191,6 +199,8 @@ describe.skipIf(setpriv === null)("a monitor without rights", () => {
     "outlives a service that it may not signal, says so, and knows when that is gone",
     async () => {
       const pid = (await listed())[0]?.pid ?? 0;
+      const isOther = (): boolean => /^Uid:\s+1\s+1\s/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+      expect(await eventually(isOther, WITHIN_MS)).toBe(true);
       const stop = ["stop", "app", "--timeout", "1s"];
       expect(await asNobody(stop, answer()).exited).toBe(75);
       expect(await states()).toEqual(["app stopping", "web running"]);

@@ -65,6 +65,8 @@ describe.skipIf(!isHere)("services of the configuration", () => {
         "web:2 running",
       ];
       await fleet.until("all are up", (all) => states(all).join() === wanted.join());
+      // A process is there a moment before its program notes that.
+      expect(await eventually(() => fleet.startsOf("always").length === 1, 60_000)).toBe(true);
       const [always] = await fleet.list("always");
       expect(always).toMatchObject({
         service: "always",
@@ -91,7 +93,7 @@ describe.skipIf(!isHere)("services of the configuration", () => {
     expect(states(await fleet.list("front"))).toEqual(["cache stopped", "web:1 stopped", "web:2 stopped"]);
     const { services } = await json(["start", "front"]);
     expect(states(services as ListedService[])).toEqual(["cache running", "web:1 running", "web:2 running"]);
-    expect(await eventually(() => fleet.startsOf("cache").length === 2, 30_000)).toBe(true);
+    expect(await eventually(() => fleet.startsOf("cache").length === 2, 60_000)).toBe(true);
     expect((await fleet.ran(["start", "cache"])).stdout).toContain("cache running, pid");
     expect(fleet.startsOf("cache")).toHaveLength(2);
   });
@@ -119,7 +121,7 @@ describe.skipIf(!isHere)("services of the configuration", () => {
     const last = await fleet.one("cache");
     expect([last.state, last.successor]).toEqual(["running", false]);
     expect(last.pid).not.toBe(after.pid);
-    expect(await eventually(() => fleet.startsOf("cache").length === 4, 30_000)).toBe(true);
+    expect(await eventually(() => fleet.startsOf("cache").length === 4, 60_000)).toBe(true);
   });
 
   test("kill sends a signal, and what follows is the policy's", async () => {
@@ -133,7 +135,7 @@ describe.skipIf(!isHere)("services of the configuration", () => {
   });
 
   test("stats tells what they use, under the names of metrics", async () => {
-    await fleet.until("usage is known", ([one]) => (one?.usage?.memory_bytes ?? 0) > 0, "always");
+    await fleet.until("usage is known", ([one]) => (one?.usage?.memory_bytes ?? 0) > 100_000, "always");
     const { metrics } = (await json(["stats", "always"])) as {
       metrics: { name: string; type: string; samples: { labels: object; value: number }[] }[];
     };
@@ -232,7 +234,7 @@ describe.skipIf(!isHere)("services by command", () => {
       "--",
       "sh",
       "-c",
-      "pwd; env; sleep 1000",
+      "pwd; env; echo over; sleep 1000",
     ]);
     const [one, two] = await fleet.list("given");
     expect([one?.name, two?.name, one?.state, one?.origin]).toEqual([
@@ -241,7 +243,7 @@ describe.skipIf(!isHere)("services by command", () => {
       "running",
       "given",
     ]);
-    await untilHolds(async () => (await linesOf("given:2")).some((line) => line.startsWith("PWD=")), 60_000);
+    await untilHolds(async () => (await linesOf("given:2")).includes("over"), 60_000);
     const lines = await linesOf("given:2");
     expect(lines[0]).toBe(fleet.folder);
     const wanted = ["FROM_FILE=a b", "TWICE=flag", "RUN=$(touch /nonexistent)", "FLEETD_INSTANCE=2"];
@@ -266,7 +268,7 @@ describe.skipIf(!isHere)("services by command", () => {
       const folder = fleet.folderOf("brief");
       await fleet.ran(["forget", "brief"]);
       expect((await fleet.run(["list", "brief"])).code).toBe(65);
-      expect(await eventually(() => !existsSync(folder), 30_000)).toBe(true);
+      expect(await eventually(() => !existsSync(folder), 60_000)).toBe(true);
       const { pid } = fleet.running;
       const open = readdirSync(`/proc/${pid}/fd`).map((fd) => {
         try {
@@ -307,6 +309,7 @@ describe.skipIf(!isHere)("services by command", () => {
       "--",
       join(SERVICE_PROGRAMS, "../supervision/ignores-term.sh"),
     ]);
+    await untilHolds(async () => (await linesOf("stubborn")).includes("ready"), 60_000);
     // The daemon itself gives it 2 s, then it is killed.
     const ran = await fleet.run(["stop", "stubborn", "--timeout", "100ms"]);
     expect(ran.code).toBe(75);
@@ -355,7 +358,9 @@ describe.skipIf(!isHere)("the next monitor", () => {
       const second = await fleet.fleet.monitor("code2", [], { env: { FLEETD_CONFIG: fleet.config } });
       const before = await fleet.list();
       expect(await json(["list", "--server", "code2"])).toMatchObject({ schema: "fleetd.list/1" });
+      const lateStarts = fleet.startsOf("late").length;
       await fleet.ran(["restart", "late", "--server", "code2"]);
+      expect(await eventually(() => fleet.startsOf("late").length > lateStarts, 60_000)).toBe(true);
       const status = await json(["status", "--server", "code2"]);
       expect(status).toMatchObject({ monitor: { holds_machine: false } });
       const starts = fleet.allStarts().length;

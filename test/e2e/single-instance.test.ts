@@ -40,7 +40,7 @@ describe("a second monitor", () => {
     const second = await fleet.run(words, { as: "code1", cwd });
     expect(second.code).toBe(69);
     expect(second.stderr).toContain(`pid ${first.pid}`);
-    await eventually(() => first.stdout().includes("second-instance"), WITHIN_MS);
+    await eventually(() => /second-instance.*\n/.test(first.stdout()), WITHIN_MS);
     const told = first
       .stdout()
       .split("\n")
