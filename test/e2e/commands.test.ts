@@ -40,7 +40,7 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
   const send = async (...words: string[]): Promise<Answer> => fleet.json(["send", ...words], one);
   // A daemon takes in what came within moments; a command without one looks itself.
   const arrived = async (id: unknown): Promise<Message> => {
-    const deadlineMs = performance.now() + 15_000;
+    const deadlineMs = performance.now() + 60_000;
     for (;;) {
       const found = messagesOf(await fleet.json(["inbox", "--limit", "100"], two)).find(
         (message) => message.id === id,
@@ -251,7 +251,7 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
       in_reply_to: id,
       state: "pushed",
     });
-    const found = await fleet.json(["wait", "--thread", String(id), "--unread", "--timeout", "10"], one);
+    const found = await fleet.json(["wait", "--thread", String(id), "--unread", "--timeout", "60"], one);
     expect(found["message"]).toMatchObject({ id: answer["id"], subject: "Re: Question", kind: "response" });
     const thread = await fleet.json(["thread", short(id)], one);
     expect(keysOf(thread)).toEqual(["messages", "schema", "thread"]);
@@ -286,7 +286,7 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
   });
 
   test("wait prints the message that comes while it waits", async () => {
-    const waiting = fleet.start(["wait", "--json", "--from", "code1", "--timeout", "20"], two);
+    const waiting = fleet.start(["wait", "--json", "--from", "code1", "--timeout", "60"], two);
     // What comes before it waits does not end it, and from outside nobody sees when it begins.
     while (fleet.isRunning(waiting.pid)) await send("wake up", "--to", "code2");
     const ran = await waiting.ended();

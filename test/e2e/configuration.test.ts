@@ -246,7 +246,7 @@ describe("a running monitor", () => {
     const monitor = await fleet.monitor("live1", words);
     const hangUp = async (kind: string, count: number): Promise<Answer> => {
       process.kill(monitor.pid, "SIGHUP");
-      expect(await eventually(() => ofKind(monitor.stdout(), kind).length >= count, 20_000)).toBe(true);
+      expect(await eventually(() => ofKind(monitor.stdout(), kind).length >= count, 60_000)).toBe(true);
       return ofKind(monitor.stdout(), kind)[count - 1] ?? {};
     };
     expect(await hangUp("configured", 1)).toMatchObject({ file: path, changes: [] });
@@ -262,7 +262,7 @@ describe("a running monitor", () => {
 
     const sent = await fleet.json(["send", "still there?", "--to", "live1", "--server", "code1"]);
     const arrived = (): boolean => monitor.stdout().includes(String(sent["id"]));
-    expect(await eventually(arrived, 20_000)).toBe(true);
+    expect(await eventually(arrived, 60_000)).toBe(true);
     expect((await monitor.stop()).code).toBe(143);
   });
 

@@ -132,15 +132,15 @@ describe("a tired person reads first", () => {
     async () => {
       renameSync(remote, `${remote}.away`);
       const words = ["--config", quick];
-      const isCritical = await becomes(async () => (await judge(one, words)).code === 2, 20_000);
+      const isCritical = await becomes(async () => (await judge(one, words)).code === 2, 60_000);
       expect(isCritical).toBe(true);
       const read = await headline(one, words);
       expect(read).toMatch(/^● critical: .*(remote|breaker)/);
       expect(read).toContain("→ fleetd doctor");
-      expect(await eventually(() => /health +.*critical: /.test(monitor.stdout()), 40_000)).toBe(true);
+      expect(await eventually(() => /health +.*critical: /.test(monitor.stdout()), 60_000)).toBe(true);
       renameSync(`${remote}.away`, remote);
-      expect(await becomes(async () => (await judge(one, words)).code === 0, 40_000)).toBe(true);
-      expect(await eventually(() => /health +.*all is well again/.test(monitor.stdout()), 20_000)).toBe(true);
+      expect(await becomes(async () => (await judge(one, words)).code === 0, 60_000)).toBe(true);
+      expect(await eventually(() => /health +.*all is well again/.test(monitor.stdout()), 60_000)).toBe(true);
     },
     TIMEOUT_MS * 2,
   );
@@ -198,7 +198,7 @@ describe("status", () => {
       const watching = fleet.start(["status", "--watch"], one);
       await watching.printed("all is well");
       await fleet.json(["send", "news", "--to", "code1"], two);
-      expect(await eventually(() => /[1-9] unread/.test(watching.stdout()), 20_000)).toBe(true);
+      expect(await eventually(() => /[1-9] unread/.test(watching.stdout()), 60_000)).toBe(true);
       const ran = await watching.stop("SIGINT");
       expect(ran).toMatchObject({ code: 130, stderr: "" });
       expect(ran.stdout).not.toContain("\u001B");
@@ -222,11 +222,11 @@ async function onTerminal(words: readonly string[], server: string, until?: (out
     },
   });
   if (until !== undefined) {
-    await eventually(() => until(output), 20_000);
+    await eventually(() => until(output), 60_000);
     child.kill("SIGINT");
   }
   const code = await child.exited;
-  await eventually(() => output.length > 0, 20_000);
+  await eventually(() => output.length > 0, 60_000);
   child.terminal?.close();
   return { code, lines: output.replaceAll("\r\n", "\n").split("\n") };
 }

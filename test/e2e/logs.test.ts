@@ -27,7 +27,7 @@ const linesOf = (text: string): Line[] =>
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Line);
 const logged = (server: string, part: string): Promise<boolean> =>
-  eventually(() => logText(server).includes(part), 20_000);
+  eventually(() => logText(server).includes(part), 60_000);
 
 beforeAll(async () => {
   await fleet.init(["code1", "code2"]);
@@ -38,7 +38,7 @@ describe("a monitor's log", () => {
   test("has a line for what happened, each with the five fields, and never subject, body or environment", async () => {
     const env = { DEPLOY_TOKEN: "token-hunter2" };
     const monitor = await fleet.monitor("code2", [], { env });
-    await fleet.json(["send", BODY, SUBJECT, "--to", "code2", "--wait", "replied", "--timeout", "20"], {
+    await fleet.json(["send", BODY, SUBJECT, "--to", "code2", "--wait", "replied", "--timeout", "60"], {
       as: "code1",
     });
     expect(await logged("code2", "pushed: 1 entry")).toBe(true);
@@ -63,7 +63,7 @@ describe("a monitor's log", () => {
   test("at level debug has every operation, and still no subject and no body", async () => {
     writeFileSync(config, "log:\n  level: debug\n");
     const monitor = await fleet.monitor("code2", ["--config", config]);
-    await fleet.json(["send", BODY, SUBJECT, "--to", "code2", "--wait", "seen", "--timeout", "20"], {
+    await fleet.json(["send", BODY, SUBJECT, "--to", "code2", "--wait", "seen", "--timeout", "60"], {
       as: "code1",
     });
     expect(await logged("code2", "git_push: done")).toBe(true);
@@ -105,7 +105,7 @@ describe("a monitor's log", () => {
 
   test("is readable after kill -9, and the next monitor goes on in it", async () => {
     const monitor = await fleet.monitor("code2");
-    await fleet.json(["send", BODY, SUBJECT, "--to", "code2", "--wait", "replied", "--timeout", "20"], {
+    await fleet.json(["send", BODY, SUBJECT, "--to", "code2", "--wait", "replied", "--timeout", "60"], {
       as: "code1",
     });
     expect(await logged("code2", `"pid":${monitor.pid}`)).toBe(true);
@@ -123,14 +123,14 @@ describe("a monitor's log", () => {
   test("rotates while it is followed: no line is missed, and all files stay within the total", async () => {
     writeFileSync(config, "log:\n  level: debug\n  file_size: 2 KiB\n  total: 64 KiB\n");
     const following = fleet.start(["logs", "--follow", "--json", "--limit", "1"], { as: "code2" });
-    expect(await eventually(() => following.stdout() !== "", 20_000)).toBe(true);
+    expect(await eventually(() => following.stdout() !== "", 60_000)).toBe(true);
     const monitor = await fleet.monitor("code2", ["--config", config, "--interval", "50ms"]);
     const aside = (): string[] => readdirSync(`${fleet.root}/code2/logs`);
-    expect(await eventually(() => aside().length > 5, 20_000)).toBe(true);
+    expect(await eventually(() => aside().length > 5, 60_000)).toBe(true);
     await monitor.stop();
     await following.printed('"message":"stopping"');
     expect(
-      await eventually(() => following.stdout().split('"message":"stopping"').length === 3, 20_000),
+      await eventually(() => following.stdout().split('"message":"stopping"').length === 3, 60_000),
     ).toBe(true);
     await following.stop();
     const seen = linesOf(following.stdout()).map(({ timestamp, message }) => `${timestamp} ${message}`);

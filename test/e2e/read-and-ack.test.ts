@@ -95,11 +95,11 @@ describe.each([["without daemons"], ["with daemons"]])("read and ack %s", (mode)
   });
 
   test("send --wait read ends when every recipient has read it", async () => {
-    const words = ["send", "read this", "--to", "leaf1,leaf2", "--wait", "read", "--timeout", "30", "--json"];
+    const words = ["send", "read this", "--to", "leaf1,leaf2", "--wait", "read", "--timeout", "60", "--json"];
     const sending = fleet.start(words, from);
     for (const as of ["leaf1", "leaf2"]) {
       expect(sending.stdout()).toBe("");
-      const found = await fleet.json(["wait", "--unread", "--from", "hub1", "--timeout", "20"], { as });
+      const found = await fleet.json(["wait", "--unread", "--from", "hub1", "--timeout", "60"], { as });
       await untilRead(as, found);
     }
     const ran = await sending.ended();
@@ -110,7 +110,7 @@ describe.each([["without daemons"], ["with daemons"]])("read and ack %s", (mode)
   // Without monitors nobody publishes how far it has looked.
   if (hasDaemons) {
     test("send --wait seen ends when every recipient's monitor has it", async () => {
-      const words = ["send", "just look", "--to", "leaf1,leaf3", "--wait", "seen", "--timeout", "30"];
+      const words = ["send", "just look", "--to", "leaf1,leaf3", "--wait", "seen", "--timeout", "60"];
       expect(await fleet.json(words, from)).toMatchObject({ state: "seen" });
     });
   }
@@ -121,7 +121,7 @@ describe.each([["without daemons"], ["with daemons"]])("read and ack %s", (mode)
     for (;;) {
       await fleet.text(["read", message.id], { as });
       if (message.body === "read this") return;
-      const next = await fleet.json(["wait", "--unread", "--from", "hub1", "--timeout", "20"], { as });
+      const next = await fleet.json(["wait", "--unread", "--from", "hub1", "--timeout", "60"], { as });
       message = next["message"] as { id: string; body: string };
     }
   }

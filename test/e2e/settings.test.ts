@@ -126,7 +126,7 @@ describe("monitor", () => {
     const running = fleet.start(["monitor", "--server", "fresh1", "--json"]);
     await running.printed("ready");
     const words = ["send", "Status report please", "--to", "fresh1", "--server", "base1"];
-    await fleet.json([...words, "--wait", "replied", "--timeout", "20"]);
+    await fleet.json([...words, "--wait", "replied", "--timeout", "60"]);
     const ran = await running.stop();
     expect(ran.code).toBe(143);
     const events = ran.stdout

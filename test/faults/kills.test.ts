@@ -28,7 +28,7 @@ test.skipIf(process.platform !== "linux")(
       await sandbox.init("a");
       holdLocks(sandbox.remote, "touch locked; while [ -e locked ]; do sleep 0.01; done");
       const killed = sandbox.startSend("a", { to: "b" });
-      expect(await eventually(() => existsSync(`${sandbox.remote}/locked`), 20_000)).toBe(true);
+      expect(await eventually(() => existsSync(`${sandbox.remote}/locked`), 60_000)).toBe(true);
       killHard(killed.pid, "tree");
       await killed.ended;
       holdLocks(sandbox.remote, "true");
@@ -47,7 +47,7 @@ test.skipIf(process.platform !== "linux")(
       // By itself: nobody sends anything, a daemon starts.
       const monitor = await sandbox.monitor("a");
       const messages = () => readLogs(sandbox).filter((entry) => entry.type === "message").length;
-      expect(await eventually(() => messages() === 2, 20_000)).toBe(true);
+      expect(await eventually(() => messages() === 2, 60_000)).toBe(true);
       await monitor.stop();
       expect(describe(judge(sandbox.sends, await gather(sandbox)))).toBe("");
     } finally {

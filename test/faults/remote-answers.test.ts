@@ -193,7 +193,7 @@ describe("a host that does not let this server in", () => {
       const asker = `${sandbox.folder}/ask`;
       writeFileSync(asker, `#!/bin/sh\ntouch '${marker}'\necho wrong\n`, { mode: 0o755 });
       let shown = "";
-      const child = Bun.spawn([FLEETD, "send", "anybody there", "--to", "b", "--timeout", "20"], {
+      const child = Bun.spawn([FLEETD, "send", "anybody there", "--to", "b", "--timeout", "60"], {
         env: {
           HOME: sandbox.temp.home,
           PATH: process.env["PATH"] ?? "",

@@ -12,7 +12,7 @@ import { processesLeft } from "./kill.ts";
 import { parseLog } from "./wire-log.ts";
 
 /** A git that lost its parent ends with its push; chosen, far above the slowest seen. */
-const PROCESSES_WITHIN_MS = 20_000;
+const PROCESSES_WITHIN_MS = 60_000;
 
 /**
  * Reads everything once the fleet came to rest and no daemon runs any more. `readers`: the servers whose inbox is asked

@@ -58,7 +58,7 @@ export interface SandboxOptions {
 }
 
 /** A monitor that is not ready after this time never will be; chosen, far above the slowest seen. */
-const READY_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = 60_000;
 
 /**
  * A fleet of the built executable in a temporary folder: a bare repository as remote, and servers that share nothing

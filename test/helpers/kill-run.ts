@@ -240,7 +240,7 @@ export async function killReceiver(run: KillRun, wanted: number): Promise<void> 
   const operation = async (): Promise<void> => {
     const before = countPushed(monitor);
     await ask().ended;
-    await eventually(() => countPushed(monitor) > before, 20_000);
+    await eventually(() => countPushed(monitor) > before, 60_000);
   };
   await run.repeat(wanted, operation, async (kill) => {
     const asked = ask();

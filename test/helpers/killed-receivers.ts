@@ -90,7 +90,7 @@ async function liveOf(sandbox: FleetSandbox): Promise<number> {
 async function killOne(plan: ReceiverKillPlan, seen: ReceiverKills, delayMs: number): Promise<void> {
   const { sandbox } = plan;
   const before = tipOf(sandbox);
-  const sent = sandbox.startSend("a", { to: "b", more: ["--timeout", "20"] });
+  const sent = sandbox.startSend("a", { to: "b", more: ["--timeout", "60"] });
   let isOver = false;
   void sent.ended.then(() => {
     isOver = true;

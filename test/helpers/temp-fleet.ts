@@ -39,7 +39,7 @@ export interface Running {
   /** What it printed so far. */
   stdout(): string;
   stderr(): string;
-  /** Resolves as soon as `text` is in its output. @throws when it ends before, or after 10 s */
+  /** Resolves as soon as `text` is in its output. @throws when it ends before, or after a minute */
   printed(text: string): Promise<void>;
   /** Sends `signal` and answers how the process ended. */
   stop(signal?: NodeJS.Signals): Promise<Ran>;
@@ -47,7 +47,7 @@ export interface Running {
   ended(): Promise<Ran>;
 }
 
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 60_000;
 
 /** Servers below one state folder, with an empty home and a temporary folder of their own. */
 export class TempFleet {
@@ -159,7 +159,7 @@ export class TempFleet {
   /** Ends processes that a command left on purpose, and waits until they are gone. @throws when one stays */
   async endPids(pids: readonly number[]): Promise<void> {
     for (const pid of pids) if (isAlive(pid)) process.kill(pid, "SIGTERM");
-    const ended = await eventually(() => !pids.some(isAlive), 10_000);
+    const ended = await eventually(() => !pids.some(isAlive), START_TIMEOUT_MS);
     if (!ended) throw new Error(`Processes ${pids.join(", ")} did not end`);
   }
 

@@ -169,8 +169,11 @@ function readOrEmpty(path: string): string {
   }
 }
 
+/** What did not come by then does not come, on however slow a machine; chosen, not measured. */
+const WITHIN_MS = 60_000;
+
 /** Waits until `condition` holds, at most `withinMs`; false when it never did. */
-export async function eventually(condition: () => boolean, withinMs = 30_000): Promise<boolean> {
+export async function eventually(condition: () => boolean, withinMs = WITHIN_MS): Promise<boolean> {
   const deadlineMs = performance.now() + withinMs;
   for (;;) {
     const askedMs = performance.now();
@@ -181,7 +184,7 @@ export async function eventually(condition: () => boolean, withinMs = 30_000): P
 }
 
 /** As `eventually`, for what has to be asked for; throws when it never held. */
-export async function untilHolds(condition: () => Promise<boolean>, withinMs = 60_000): Promise<void> {
+export async function untilHolds(condition: () => Promise<boolean>, withinMs = WITHIN_MS): Promise<void> {
   const deadlineMs = performance.now() + withinMs;
   for (;;) {
     const askedMs = performance.now();

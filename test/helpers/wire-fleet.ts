@@ -146,7 +146,7 @@ export class WireFleet {
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  withinMs = 20_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const deadlineMs = performance.now() + withinMs;
   for (;;) {
