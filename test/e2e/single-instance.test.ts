@@ -29,7 +29,7 @@ describe("one monitor per server", () => {
       const next = await fleet.monitor("code1");
       await next.stop();
     }
-  }, 120_000);
+  }, 300_000);
 });
 
 describe("a second monitor", () => {
