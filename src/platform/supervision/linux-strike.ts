@@ -25,15 +25,9 @@ const ID_MAX = 2 ** 22;
  * meanwhile: parents before children, so that one of them is met. Where that never ends, at everybody, newest first.
  */
 export function strikeSince(newest: string, strike: Strike): Settled {
+  const inFlight = Array.from({ length: IN_FLIGHT }, (_, index) => Number(newest) - IN_FLIGHT + index + 1);
+  if (strikeEach(inFlight, strike)) return "hit";
   let last = newest;
-  const begun = Number(newest) - IN_FLIGHT;
-  if (
-    strikeEach(
-      Array.from({ length: IN_FLIGHT }, (_, index) => begun + index + 1),
-      strike,
-    )
-  )
-    return "hit";
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const now = newestPid();
     if (now === last) return "complete";

@@ -9,14 +9,14 @@ test("killTree() lets others have their turn where everybody forks and no look i
     killGroup: () => undefined,
     look: () => {
       looks += 1;
-      return { members: [], isComplete: () => false };
+      const settle = (): "unknown" => {
+        // As long as it takes to look at some hundred processes.
+        Bun.sleepSync(5);
+        return "unknown";
+      };
+      return { members: [], settle };
     },
     kill: () => undefined,
-    strikeNewest: () => {
-      // As long as it takes to look at some hundred processes.
-      Bun.sleepSync(5);
-      return false;
-    },
   });
   clearInterval(others);
   expect(left).toEqual([]);
