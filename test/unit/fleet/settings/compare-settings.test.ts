@@ -27,6 +27,22 @@ describe("compareSettings()", () => {
     ]);
   });
 
+  test("compareSettings() names the keys of the services that changed, each as it may be seen", () => {
+    const show = (_: unknown, value: unknown): unknown =>
+      JSON.parse(JSON.stringify(value).replaceAll(/secret./g, "hidden"));
+    const web = { command: ["web"], instances: 2, env: { TOKEN: "secret1" } };
+    const before: FileSettings = { services: { web, db: { command: ["db"] }, old: { command: ["old"] } } };
+    const now = { command: ["web"], env: { TOKEN: "secret2" }, restart: "no" } as const;
+    const after: FileSettings = { services: { db: { command: ["db"] }, web: now, new: { command: ["n"] } } };
+    expect(compareSettings(before, after, show).map((one) => [one.key, one.before, one.after])).toEqual([
+      ["services.web.instances", "2", "not set"],
+      ["services.web.env", '{"TOKEN":"hidden"}', '{"TOKEN":"hidden"}'],
+      ["services.web.restart", "not set", '"no"'],
+      ["services.old", '{"command":["old"]}', "not set"],
+      ["services.new", "not set", '{"command":["n"]}'],
+    ]);
+  });
+
   test("compareSettings() sees a group that is gone", () => {
     expect(compare({ groups: ["db", "web"] }, { groups: ["db"] })).toEqual([
       { key: "groups", before: '["db","web"]', after: '["db"]', restart: false },
