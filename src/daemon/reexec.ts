@@ -27,6 +27,7 @@ const SIGHUP = 1;
 /** What a daemon has to do with it. */
 export interface ReexecOptions {
   readonly version: string;
+  readonly server: string;
   readonly startedWallMs: number;
   /** The words that ask a program whether it is content with the configuration. */
   readonly check: readonly string[];
@@ -64,10 +65,10 @@ export class Reexec {
 
   /** Becomes it. Comes back only when that failed: with what this very program inherits from itself, locks included. */
   become(successor: Successor): Inherited {
-    const { version: from, files } = this.#options;
+    const { version: from, server, files } = this.#options;
     const kept = keepFiles(files());
     if (kept === null) throw new Error("What could be kept cannot be kept any more");
-    const legacy = { from, files: kept.files };
+    const legacy = { from, server, files: kept.files };
     const reason = successor.isSame() ? replace(successor, legacy) : "it changed after it was tried";
     kept.keepNoLonger();
     return inheritedOf(legacy, reason);

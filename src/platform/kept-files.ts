@@ -12,6 +12,8 @@ const VARIABLE = "FLEETD_KEPT";
 export interface Inherited {
   /** Its version. */
   readonly from: string;
+  /** The server that it was: which one is meant may be open by now, when more were made. Null: it did not say. */
+  readonly server: string | null;
   /** Why it could not become another one, and this is still the same; null when it could. */
   readonly failed: string | null;
   /** Takes a kept file over; `open` answers null when it is another one than it should be. */
@@ -20,9 +22,10 @@ export interface Inherited {
   closeRest(): void;
 }
 
-/** Files by their names, and the version of this program. */
+/** Files by their names, the version of this program, and the server that it is. */
 export interface Legacy {
   readonly from: string;
+  readonly server: string | null;
   readonly files: ReadonlyMap<string, number>;
 }
 
@@ -48,10 +51,10 @@ export function keepFiles(
 }
 
 /** An environment that tells the next program what it inherits, instead of what this one did. */
-export function withLegacy(environment: readonly Uint8Array[], { from, files }: Legacy): Uint8Array[] {
+export function withLegacy(environment: readonly Uint8Array[], { files, ...rest }: Legacy): Uint8Array[] {
   const prefix = new TextEncoder().encode(`${VARIABLE}=`);
   const others = environment.filter((text) => !prefix.every((byte, index) => text[index] === byte));
-  const told = JSON.stringify({ pid: process.pid, from, files: Object.fromEntries(files) });
+  const told = JSON.stringify({ pid: process.pid, ...rest, files: Object.fromEntries(files) });
   return [...others, toText(`${VARIABLE}=${told}`)];
 }
 
@@ -64,10 +67,11 @@ export function takeInherited(): Inherited | null {
 }
 
 /** The same in the same program, where it could not become another one because of `failed`. */
-export function inheritedOf({ from, files }: Legacy, failed: string | null): Inherited {
+export function inheritedOf({ from, server, files }: Legacy, failed: string | null): Inherited {
   const left = new Map(files);
   return {
     from,
+    server,
     failed,
     take(name, open) {
       const descriptor = left.get(name);
@@ -91,7 +95,8 @@ function parseLegacy(text: string): Legacy | null {
     const { from, files } = value;
     if (typeof from !== "string" || typeof files !== "object" || files === null) return null;
     const numbers = Object.entries(files as Record<string, unknown>).filter(isKept);
-    return { from, files: new Map(numbers) };
+    const server = "server" in value && typeof value.server === "string" ? value.server : null;
+    return { from, server, files: new Map(numbers) };
   } catch {
     // Not JSON: not ours.
     return null;

@@ -382,6 +382,22 @@ describe.skipIf(!isLinux)("reexec", () => {
     }, 300_000);
   });
 
+  test("goes on as the server that it was, also when another one was made since", async () => {
+    const other = new TempFleet();
+    try {
+      await other.init(["only"]);
+      const bare = other.start(["monitor", "--interval", "1s"]);
+      await bare.printed("ready");
+      await other.init(["more"], `${other.root}/remote.git`);
+      const ran = await other.run(["reexec"], { as: "only" });
+      expect({ code: ran.code, stderr: ran.stderr }).toMatchObject({ code: 0 });
+      expect(other.isRunning(bare.pid)).toBe(true);
+      expect(await other.json(["status"], { as: "only" })).toMatchObject({ server: "only" });
+    } finally {
+      await other.remove();
+    }
+  }, 60_000);
+
   test("without a monitor is refused", async () => {
     await fleet.init(["c"], `${fleet.root}/remote.git`);
     const ran = await reexec("c");

@@ -37,9 +37,10 @@ export interface MonitorArguments {
 }
 
 /** Runs the daemon in the foreground until it is told to stop: a banner, then a line per event. */
-export async function monitor(args: MonitorArguments): Promise<void> {
+export async function monitor(given: MonitorArguments): Promise<void> {
   const inherited = takeInherited();
   if (inherited !== null) forgetHangups();
+  const args = { ...given, server: given.server ?? inherited?.server ?? undefined };
   const settings = await loadSettings(args);
   const live = liveSettings(settings, args);
   const paths = await ensureServer(settings, args);
