@@ -7,7 +7,7 @@ import type { PreparedStart } from "../../fleet/supervisor/instance-world.ts";
 import type { ContainerPlan, ServiceCommand, ServiceDefinition } from "../../fleet/supervisor/model.ts";
 import type { InstanceKey } from "../../fleet/supervisor/service-store.ts";
 import { watchdogMs } from "../../fleet/supervisor/watch-probes.ts";
-import { readRegularFile } from "../../platform/files.ts";
+import { exists, readRegularFile } from "../../platform/files.ts";
 import { ownEnvironment } from "../../platform/own-process.ts";
 import { resolveReference } from "../../platform/secret-reference.ts";
 import { findLogin } from "../../platform/supervision/accounts.ts";
@@ -90,13 +90,16 @@ export async function surroundingsOf(
     instance: key.number,
   });
   return {
-    cwd: cwd ?? account?.home ?? homedir(),
+    cwd: cwd ?? folderOf(account?.home ?? homedir()),
     environment: requireOk("CONFIG", environment),
     notes: files.flatMap(({ path, read }) =>
       read.dropped.map(({ line, message }) => `"${path}": line ${line}: ${message}`),
     ),
   };
 }
+
+/** Accounts of programs have homes that nobody made; who named no folder needs none. */
+const folderOf = (home: string): string => (exists(home) ? home : "/");
 
 /** The words of a command; a text goes to the shell of the system. */
 export function wordsOf({ words, shell }: ServiceCommand): readonly string[] {
