@@ -3,6 +3,7 @@ import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Counts, countRed, NO_TESTS, parseCounts } from "./counts.ts";
+import { openMemoryFolder } from "./memory-folder.ts";
 import type { Station } from "./stations.ts";
 
 /** How a station ended. `output` is everything it printed, in the order it came. */
@@ -15,10 +16,26 @@ export async function runStation(root: string, station: Station, env: Environmen
     return reportOf(exitCode, output, NO_TESTS);
   }
   if (!hasTests(join(root, station.folder))) return reportOf(0, `no tests in ${station.folder}\n`, NO_TESTS);
-  const { exitCode, output } = await runBun(root, ["test", ...station.options, `./${station.folder}`], env);
+  const { exitCode, output } = await runTests(root, station, env);
   const counts = parseCounts(output);
   if (counts !== undefined) return reportOf(exitCode, output, counts);
   return reportOf(exitCode || 1, `${output}\nThe test runner ended without a summary.\n`, NO_TESTS);
+}
+
+/** What a test flushes is on a disk when it is in memory: the tests of a power cut bring a disk of their own. */
+async function runTests(
+  root: string,
+  station: Station & { kind: "tests" },
+  env: Environment,
+): Promise<Ended> {
+  const words = ["test", ...station.options, `./${station.folder}`];
+  const memory = station.inMemory === true && env["TMPDIR"] === undefined ? openMemoryFolder() : null;
+  if (memory === null) return await runBun(root, words, env);
+  try {
+    return await runBun(root, words, { ...env, TMPDIR: memory.path });
+  } finally {
+    memory.remove();
+  }
 }
 
 function reportOf(exitCode: number, output: string, counts: Counts): StationReport {
@@ -29,6 +46,9 @@ function reportOf(exitCode: number, output: string, counts: Counts): StationRepo
 /** The environment of every child. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** How a child ended. */
+type Ended = { readonly exitCode: number; readonly output: string };
+
 const hasTests = (folder: string): boolean =>
   existsSync(folder) && !new Bun.Glob("**/*.test.ts").scanSync({ cwd: folder }).next().done;
 
@@ -36,11 +56,7 @@ const hasTests = (folder: string): boolean =>
  * Runs Bun with `words` to its end. The output goes to a file and not through a pipe: a pipe ends with the last process
  * that holds it, so a server that a test left behind would keep the gate waiting.
  */
-async function runBun(
-  cwd: string,
-  words: readonly string[],
-  env: Environment,
-): Promise<{ exitCode: number; output: string }> {
+async function runBun(cwd: string, words: readonly string[], env: Environment): Promise<Ended> {
   const folder = await mkdtemp(join(tmpdir(), "fleetd-gate-"));
   const log = await open(join(folder, "output"), "a+");
   try {

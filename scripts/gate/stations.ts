@@ -10,6 +10,8 @@ export type Station =
       readonly folder: string;
       /** Options of `bun test`. */
       readonly options: readonly string[];
+      /** Whether what it writes may be in memory; on a disk where it is left out. */
+      readonly inMemory?: boolean;
     };
 
 /** How the gate is run. */
@@ -51,8 +53,8 @@ export function listStations({ long }: { readonly long: boolean }): Station[] {
     { kind: "tests", name: "unit tests", folder: "test/unit", options: UNIT },
     { kind: "tests", name: "integration tests", folder: "test/integration", options: OUTSIDE_WORLD },
     { kind: "check", name: "build", words: ["scripts/build.ts", "--single"] },
-    { kind: "tests", name: "e2e tests", folder: "test/e2e", options: OUTSIDE_WORLD },
-    { kind: "tests", name: "fault tests", folder: "test/faults", options: OUTSIDE_WORLD },
+    { kind: "tests", name: "e2e tests", folder: "test/e2e", options: OUTSIDE_WORLD, inMemory: true },
+    { kind: "tests", name: "fault tests", folder: "test/faults", options: OUTSIDE_WORLD, inMemory: true },
   ];
   if (long) stations.push({ kind: "tests", name: "long tests", folder: "test/long", options: LONG });
   return stations;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Answer, leftIn, type Running, TempFleet } from "../helpers/temp-fleet.ts";
+import { pauseAfter } from "../helpers/temp-git.ts";
 
 type Message = Record<string, unknown> & { id: string; from: string; subject: string; body: string };
 const messagesOf = (answer: Answer): Message[] => answer["messages"] as Message[];
@@ -42,12 +43,13 @@ describe.each([["without a daemon"], ["with a daemon"]])("commands %s", (mode) =
   const arrived = async (id: unknown): Promise<Message> => {
     const deadlineMs = performance.now() + 60_000;
     for (;;) {
+      const askedMs = performance.now();
       const found = messagesOf(await fleet.json(["inbox", "--limit", "100"], two)).find(
         (message) => message.id === id,
       );
       if (found !== undefined) return found;
       if (performance.now() > deadlineMs) throw new Error(`message ${String(id)} did not arrive`);
-      await Bun.sleep(20);
+      await pauseAfter(askedMs, 20);
     }
   };
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Answer, isAlive, type Running, TempFleet } from "../helpers/temp-fleet.ts";
-import { eventually } from "../helpers/temp-git.ts";
+import { eventually, pauseAfter } from "../helpers/temp-git.ts";
 
 const WAIT_MS = 60_000;
 const TEST_MS = 240_000;
@@ -80,8 +80,10 @@ interface Run {
 async function waitFor<T>(read: () => Promise<T | undefined>): Promise<T | undefined> {
   const deadlineMs = performance.now() + WAIT_MS;
   for (;;) {
+    const askedMs = performance.now();
     const found = await read();
     if (found !== undefined || performance.now() > deadlineMs) return found;
+    await pauseAfter(askedMs, 20);
   }
 }
 

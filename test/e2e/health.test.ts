@@ -6,7 +6,7 @@ import { CHECK_IDS } from "../../src/fleet/health/model.ts";
 import { serverPaths } from "../../src/platform/paths.ts";
 import { openDatabase } from "../../src/platform/sqlite-database.ts";
 import { FLEETD, type Running, TempFleet } from "../helpers/temp-fleet.ts";
-import { eventually } from "../helpers/temp-git.ts";
+import { eventually, pauseAfter } from "../helpers/temp-git.ts";
 
 const TIMEOUT_MS = 60_000;
 const isPosix = process.platform !== "win32";
@@ -41,8 +41,9 @@ afterAll(() => fleet.remove(), TIMEOUT_MS);
 async function becomes(condition: () => Promise<boolean>, withinMs: number): Promise<boolean> {
   const deadlineMs = performance.now() + withinMs;
   while (performance.now() < deadlineMs) {
+    const askedMs = performance.now();
     if (await condition()) return true;
-    await Bun.sleep(50);
+    await pauseAfter(askedMs, 50);
   }
   return false;
 }

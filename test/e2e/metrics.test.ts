@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { MetricsSummary } from "../../src/fleet/metrics/model.ts";
 import { TempFleet } from "../helpers/temp-fleet.ts";
+import { pauseAfter } from "../helpers/temp-git.ts";
 
 const HOUR_MS = 3_600_000;
 const fleet = new TempFleet();
@@ -19,9 +20,10 @@ async function eventuallySummary(
 ): Promise<MetricsSummary> {
   const deadlineMs = performance.now() + 60_000;
   for (;;) {
+    const askedMs = performance.now();
     const summary = await summaryOf(server);
     if (isThere(summary) || performance.now() > deadlineMs) return summary;
-    await Bun.sleep(50);
+    await pauseAfter(askedMs, 50);
   }
 }
 

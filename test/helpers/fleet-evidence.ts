@@ -41,16 +41,30 @@ export async function gather(
 
 /** Every entry of every log on the remote, as plain git shows it. */
 export function readLogs({ temp, remote }: Pick<FleetSandbox, "temp" | "remote">): RemoteEntry[] {
-  const refs = temp.git(remote, "for-each-ref", "--format=%(refname)", "refs/fleet/log/");
-  return refs
-    .split("\n")
-    .filter((ref) => ref !== "")
-    .flatMap((ref) => {
-      const commits = temp.git(remote, "rev-list", "--first-parent", "--reverse", ref).split("\n");
-      const writer = ref.slice("refs/fleet/log/".length);
-      const blobs = readBlobs(temp, remote, commits).map((blob) => blob.toString("utf8"));
-      return parseLog(writer, blobs);
-    });
+  const words = ["for-each-ref", "--format=%(objectname) %(refname:lstrip=3)", "refs/fleet/log/"];
+  const refs = linesOf(temp.git(remote, ...words)).map((line) => line.split(" ") as [string, string]);
+  if (refs.length === 0) return [];
+  const commits = linesOf(temp.git(remote, "rev-list", "--parents", ...refs.map(([tip]) => tip)));
+  const parents = new Map(commits.map((line) => line.split(" ", 2) as [string, string | undefined]));
+  const logs = refs.map(([tip, writer]) => ({ writer, commits: chainOf(tip, parents) }));
+  // Three processes for all logs, since this is asked again and again while something is waited for.
+  const blobs = readBlobs(temp, remote, [...parents.keys()]).map((blob) => blob.toString("utf8"));
+  const textOf = new Map([...parents.keys()].map((id, index) => [id, blobs[index] ?? ""]));
+  return logs.flatMap((log) =>
+    parseLog(
+      log.writer,
+      log.commits.map((id) => textOf.get(id) ?? ""),
+    ),
+  );
+}
+
+const linesOf = (text: string): string[] => text.split("\n").filter((line) => line !== "");
+
+/** A commit and its first parents, the oldest one first. */
+function chainOf(tip: string, parents: ReadonlyMap<string, string | undefined>): string[] {
+  const commits: string[] = [];
+  for (let at: string | undefined = tip; at !== undefined; at = parents.get(at)) commits.push(at);
+  return commits.toReversed();
 }
 
 function readBlobs(temp: FleetSandbox["temp"], folder: string, commits: readonly string[]): Buffer[] {
@@ -64,8 +78,10 @@ function readBlobs(temp: FleetSandbox["temp"], folder: string, commits: readonly
   while (offset < answer.length) {
     const end = answer.indexOf(0x0a, offset);
     const size = Number(answer.toString("latin1", offset, end).split(" ")[2]);
-    blobs.push(answer.subarray(end + 1, end + 1 + size));
-    offset = end + 1 + size + 1;
+    // Without a size: "missing". What the others hold is read all the same.
+    const isThere = Number.isInteger(size);
+    blobs.push(answer.subarray(end + 1, isThere ? end + 1 + size : end + 1));
+    offset = isThere ? end + 1 + size + 1 : end + 1;
   }
   return blobs;
 }
