@@ -22,7 +22,7 @@ export async function runStation(root: string, station: Station, env: Environmen
   return reportOf(exitCode || 1, `${output}\nThe test runner ended without a summary.\n`, NO_TESTS);
 }
 
-/** What a test flushes is on a disk when it is in memory: the tests of a power cut bring a disk of their own. */
+/** Flushing to memory costs nothing. What has to survive a power cut is tested on a disk that the tests bring along. */
 async function runTests(
   root: string,
   station: Station & { kind: "tests" },

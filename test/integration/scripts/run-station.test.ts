@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openMemoryFolder } from "../../../scripts/gate/memory-folder.ts";
 import { runStation } from "../../../scripts/gate/run-station.ts";
 import type { Station } from "../../../scripts/gate/stations.ts";
 
@@ -15,6 +17,7 @@ beforeAll(async () => {
     red: 'test("a", () => expect(1).toBe(1)); test("b", () => expect("found").toBe("wanted"));',
     exits: 'test("a", () => process.exit(0));',
     "does-not-load": 'import "./gone.ts";',
+    writes: 'test("a", () => console.log("in", process.env["TMPDIR"]));',
   };
   for (const [name, text] of Object.entries(suites)) {
     await Bun.write(join(root, name, "a.test.ts"), imports + text);
@@ -32,7 +35,12 @@ beforeAll(async () => {
 
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-const suite = (folder: string): Station => ({ kind: "tests", name: folder, folder, options: [] });
+const suite = (folder: string): Station & { kind: "tests" } => ({
+  kind: "tests",
+  name: folder,
+  folder,
+  options: [],
+});
 
 test("runStation() counts a green suite", async () => {
   const report = await runStation(root, suite("green"), process.env);
@@ -54,6 +62,24 @@ test.each(["exits", "does-not-load"])("runStation() takes a suite that %s for re
 test("runStation() says that a folder has no tests", async () => {
   const report = await runStation(root, suite("nowhere"), process.env);
   expect(report).toMatchObject({ isRed: false, output: "no tests in nowhere\n" });
+});
+
+const memory = openMemoryFolder();
+memory?.remove();
+if (memory === null) console.log("skipped: tests that write to memory, because there is none for that");
+
+test.skipIf(memory === null)("runStation() lets a suite write to memory, and takes that away", async () => {
+  const station: Station = { ...suite("writes"), inMemory: true };
+  const { output } = await runStation(root, station, { ...process.env, TMPDIR: undefined });
+  const folder = /^in (.*)$/m.exec(output)?.[1] ?? "";
+  expect(folder).toStartWith("/dev/shm/ok-");
+  expect(existsSync(folder)).toBe(false);
+});
+
+test("runStation() has every suite write where the caller wants it", async () => {
+  const station: Station = { ...suite("writes"), inMemory: true };
+  const { output } = await runStation(root, station, { ...process.env, TMPDIR: root });
+  expect(output).toContain(`in ${root}\n`);
 });
 
 test("runStation() counts a red check as one failure and passes the environment on", async () => {
