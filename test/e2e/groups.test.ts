@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { type Answer, type Running, TempFleet } from "../helpers/temp-fleet.ts";
-import { eventually } from "../helpers/temp-git.ts";
+import { eventually, pauseAfter } from "../helpers/temp-git.ts";
 
 // Three servers, each with a configuration of its own: two are in @db at first, one is not.
 const fleet = new TempFleet();
