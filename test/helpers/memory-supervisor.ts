@@ -39,6 +39,8 @@ export class MemorySupervisor {
   readonly told: string[] = [];
   /** Probes at work, by instance name. */
   readonly probes = new Map<string, ProbeWatch>();
+  /** Lines that probes were told of. */
+  readonly heard: string[] = [];
   #runs = 0;
 
   constructor(before: MemorySupervisor | null = null, boot = "boot") {
@@ -103,7 +105,11 @@ export class MemorySupervisor {
         const { service, number, successor } = watch.key;
         const name = `${service}${number === 1 ? "" : `:${number}`}${successor ? "'" : ""}`;
         this.probes.set(name, watch);
-        return { line: () => undefined, answers: () => ({}), stop: () => this.probes.delete(name) };
+        return {
+          line: (text) => void this.heard.push(text),
+          answers: () => ({}),
+          stop: () => this.probes.delete(name),
+        };
       },
       onChanged: () => undefined,
       report: (instance, report: InstanceReport) => this.told.push(`${nameOf(instance)} ${report.kind}`),

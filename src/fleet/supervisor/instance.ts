@@ -170,7 +170,7 @@ export class Instance {
 
   /** A line that its process wrote. */
   line(text: string): void {
-    this.#probes?.line(text);
+    (this.#probes ?? this.#start)?.line(text);
   }
 
   /** Lets go of everything without touching the process: the daemon ends, the service does not. */
@@ -202,7 +202,6 @@ export class Instance {
         return;
       case "report":
         this.#world.report(this, deed.report);
-        return;
     }
   }
 
@@ -281,6 +280,7 @@ export class Instance {
       onReady: (ready) => ifPresent(() => this.apply({ kind: "ready", ready })),
       onUnwell: (why) => ifPresent(() => this.apply({ kind: "unwell", why })),
     });
+    for (const text of this.#start?.takeLines() ?? []) this.#probes.line(text);
   }
 
   async #end(tree: ProcessTree, gently: boolean): Promise<void> {

@@ -2,6 +2,9 @@ import { formatDuration } from "../../base/duration.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 
+/** So many lines are kept of a program that speaks before its start is over. Chosen: few say so much before they are ready. */
+const LINES_MAX = 1_000;
+
 /** A start that is under way. It ends by itself, or because somebody gives it up, or because it takes too long. */
 export class PendingStart {
   readonly #timeoutMs: number;
@@ -9,6 +12,7 @@ export class PendingStart {
   readonly #over = new AbortController();
   #isLate = false;
   #isGivenUp = false;
+  readonly #lines: string[] = [];
 
   constructor(clock: Clock, timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
@@ -31,6 +35,16 @@ export class PendingStart {
   giveUp(): void {
     this.#isGivenUp = true;
     this.#enough.abort();
+  }
+
+  /** Its program runs before that is known here, and may have said already what a probe waits for. */
+  line(text: string): void {
+    if (!this.#over.signal.aborted && this.#lines.length < LINES_MAX) this.#lines.push(text);
+  }
+
+  /** What it said until now; once. */
+  takeLines(): readonly string[] {
+    return this.#lines.splice(0);
   }
 
   /** It is over, one way or the other. */

@@ -29,6 +29,26 @@ describe("Instance", () => {
     expect(instance.tree?.identity.pid).toBe(101);
   });
 
+  test("tells its probes also of what was said before its start was over, and of nothing twice", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    world.host.slow = promise;
+    const instance = await started({ probes: { readiness: { log: "^ready$" } } });
+    instance.line("ready");
+    expect(world.heard).toEqual([]);
+    resolve();
+    await world.settle();
+    expect(world.heard).toEqual(["ready"]);
+    instance.line("and on");
+    world.host.end("run-1", CRASH);
+    await world.settle();
+    instance.line("what was read of it late");
+    world.host.slow = null;
+    await world.clock.advance(500);
+    await world.settle();
+    expect(world.states).toEqual({ web: "starting" });
+    expect(world.heard).toEqual(["ready", "and on"]);
+  });
+
   test("is started again after the pause that its rules say, with a new run", async () => {
     await started();
     world.host.end("run-1", CRASH);

@@ -26,3 +26,13 @@ test("PendingStart that is over waits for nothing", async () => {
   await clock.advance(60_000);
   expect([start.signal.aborted, clock.sleeping]).toEqual([false, 0]);
 });
+
+test("PendingStart keeps what was said until it is over, within a bound, and gives it away once", () => {
+  const start = new PendingStart(new FakeClock(), 60_000);
+  for (let count = 0; count < 2_000; count += 1) start.line(`${count}`);
+  start.end();
+  start.line("after");
+  const lines = start.takeLines();
+  expect([lines.length, lines[0], lines.at(-1)]).toEqual([1_000, "0", "999"]);
+  expect(start.takeLines()).toEqual([]);
+});
