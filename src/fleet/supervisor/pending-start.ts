@@ -1,5 +1,6 @@
 import { formatDuration } from "../../base/duration.ts";
 import { messageOf } from "../../base/errors.ts";
+import { boundedLine } from "../../base/line-pattern.ts";
 import type { Clock } from "../../base/ports/clock.ts";
 
 /** So many lines are kept of a program that speaks before its start is over. Chosen: few say so much before they are ready. */
@@ -39,7 +40,7 @@ export class PendingStart {
 
   /** Its program runs before that is known here, and may have said already what a probe waits for. */
   line(text: string): void {
-    if (!this.#over.signal.aborted && this.#lines.length < LINES_MAX) this.#lines.push(text);
+    if (!this.#over.signal.aborted && this.#lines.length < LINES_MAX) this.#lines.push(boundedLine(text));
   }
 
   /** What it said until now; once. */
