@@ -28,6 +28,8 @@ const services = (liveness: object): Record<string, object> => ({
     ],
   },
   off: { command: STAYS, enabled: false, groups: ["crowd"] },
+  done: { command: ["true"] },
+  fails: { command: ["false"], restart: "no", enabled: false },
   shares: {
     command: [process.execPath, SERVES, String(port), join(fleet.folder, "broken")],
     probes: { readiness: { tcp: port, interval: "100ms" } },
@@ -48,6 +50,18 @@ const json = async (words: readonly string[], code = 0): Promise<Record<string, 
   JSON.parse((await fleet.ran([...words, "--json"], code)).stdout);
 
 describe.skipIf(!isHere)("services at their edges", () => {
+  test(
+    "a restart of what completes at once, and of what fails at once, is over when they are",
+    async () => {
+      for (let times = 0; times < 3; times += 1) {
+        expect((await fleet.ran(["restart", "done", "--timeout", "90s"])).stdout).toContain("done completed");
+        const { stdout } = await fleet.ran(["restart", "fails", "--timeout", "90s"], 1);
+        expect(stdout).toContain("fails failed: exit code 1");
+      }
+    },
+    PATIENCE_MS,
+  );
+
   test(
     "a blocked service says what it waits for, and restart starts what it needs",
     async () => {

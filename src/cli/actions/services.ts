@@ -1,7 +1,7 @@
 /** What is done with services from the command line: asked of the daemon, and waited for. */
 import { EXIT_CODES, FleetError } from "../../base/errors.ts";
 import { describeAwaited, type ServiceView } from "../../fleet/supervisor/service-view.ts";
-import { settlesInMs } from "../../fleet/supervisor/settling.ts";
+import { settlesInMs, wasStartedSince } from "../../fleet/supervisor/settling.ts";
 import type { ReplaceAnswer, ServiceVerb } from "../../http/service-protocol.ts";
 import { commandSignal } from "../command-signal.ts";
 import { toDuration } from "../kill-view.ts";
@@ -113,12 +113,8 @@ async function actAndWait(
   { verb, names }: Asked,
 ): Promise<number> {
   const timeoutMs = toDuration(args.timeout);
-  const before = new Map(
-    (await client.ask((daemon) => daemon.services.list())).services.map((one) => [
-      one.name,
-      one.startedWallMs,
-    ]),
-  );
+  const { services } = await client.ask((daemon) => daemon.services.list());
+  const before = new Map(services.map((one) => [one.name, one]));
   const { instances } = await client.ask((daemon) => daemon.services.act({ verb, names }));
   return await waitFor(client, args, { verb, instances, before, timeoutMs });
 }
@@ -126,8 +122,8 @@ async function actAndWait(
 interface Awaited {
   readonly verb: ServiceVerb;
   readonly instances: readonly string[];
-  /** When each was started before. */
-  readonly before: ReadonlyMap<string, number | null>;
+  /** Each as it was before. */
+  readonly before: ReadonlyMap<string, ServiceView>;
   readonly timeoutMs: number;
 }
 
@@ -139,7 +135,7 @@ export async function waitFor(client: SupervisorClient, args: WaitFlags, asked: 
   const isDown = verb === "stop" || verb === "kill" || verb === "forget";
   const settlesIn = (one: ServiceView, nowWallMs: number): number => {
     if (isDown) return one.state === "stopped" ? 0 : Number.POSITIVE_INFINITY;
-    const isNew = verb !== "restart" || one.startedWallMs !== before.get(one.name);
+    const isNew = verb !== "restart" || wasStartedSince(before.get(one.name), one);
     return isNew ? settlesInMs(one, nowWallMs) : Number.POSITIVE_INFINITY;
   };
   const progress = openProgress();

@@ -27,3 +27,15 @@ export function settlesInMs(
   if (state !== "running" || startedWallMs === null || startedWallMs > nowWallMs) return 0;
   return Math.max(0, startedWallMs + LIVED_MS - nowWallMs);
 }
+
+/**
+ * Whether an instance was started since it was looked at `before`: another run is under way, or has come to its end.
+ * Undefined: it was not there.
+ */
+export const wasStartedSince = (
+  before: Pick<ServiceView, "startedWallMs" | "lastEnd"> | undefined,
+  now: Pick<ServiceView, "startedWallMs" | "lastEnd">,
+): boolean =>
+  before === undefined ||
+  now.startedWallMs !== before.startedWallMs ||
+  now.lastEnd?.atWallMs !== before.lastEnd?.atWallMs;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { settlesInMs } from "../../../../src/fleet/supervisor/settling.ts";
+import { settlesInMs, wasStartedSince } from "../../../../src/fleet/supervisor/settling.ts";
 
 const NOW_MS = 1_000_000;
 
@@ -29,5 +29,26 @@ describe("settlesInMs()", () => {
   test("what runs for who knows how long, or since later than now, is told at once", () => {
     expect(settlesInMs({ state: "running", startedWallMs: null }, NOW_MS)).toBe(0);
     expect(settlesInMs({ state: "running", startedWallMs: NOW_MS + 5_000 }, NOW_MS)).toBe(0);
+  });
+});
+
+describe("wasStartedSince()", () => {
+  const ended = (atWallMs: number) => ({ kind: "code", text: "exit code 0", atWallMs }) as const;
+  const completed = { startedWallMs: null, lastEnd: ended(5) };
+  const running = { startedWallMs: 7, lastEnd: null };
+
+  test("sees another run, one that came to its end meanwhile, and one that was not there", () => {
+    expect(wasStartedSince(undefined, running)).toBe(true);
+    expect(wasStartedSince(running, { ...running, startedWallMs: 9 })).toBe(true);
+    expect(wasStartedSince(completed, { ...completed, lastEnd: ended(8) })).toBe(true);
+    expect(wasStartedSince({ startedWallMs: null, lastEnd: null }, completed)).toBe(true);
+  });
+
+  test("sees nothing where nothing was", () => {
+    expect(wasStartedSince(running, running)).toBe(false);
+    expect(wasStartedSince(completed, { ...completed })).toBe(false);
+    expect(
+      wasStartedSince({ startedWallMs: null, lastEnd: null }, { startedWallMs: null, lastEnd: null }),
+    ).toBe(false);
   });
 });
