@@ -14,6 +14,10 @@ import { type Datagram, type DatagramCalls, openDatagramCalls } from "./datagram
 
 /** Programs have room for 107 bytes in an address; the rest is for what they put before it. */
 const PATH_BYTES_MAX = 100;
+/** Every Linux has it, also where TMPDIR names a folder whose path is too long. */
+const SHORT_TMP = "/tmp";
+/** A run is a UUID. */
+const RUN_BYTES = 36;
 /** How late a message may be heard. Chosen: one call for all sockets so often costs nothing that can be measured. */
 const LOOK_MS = 50;
 /** So many messages of one service are read at a look; a flood waits for the next one. */
@@ -91,7 +95,12 @@ class NotifySockets implements NotifyReceiver {
 
   #sharedFolder(): string {
     const name = createHash("sha256").update(this.#folder).digest("hex").slice(0, 12);
-    return join(tmpdir(), `fleetd-notify-${process.getuid?.() ?? 0}-${name}`);
+    const folders = [tmpdir(), SHORT_TMP].map((tmp) =>
+      join(tmp, `fleetd-notify-${process.getuid?.() ?? 0}-${name}`),
+    );
+    const fits = (folder: string): boolean =>
+      Buffer.byteLength(folder) + RUN_BYTES + "/.notify".length <= PATH_BYTES_MAX;
+    return folders.find(fits) ?? folders[0] ?? SHORT_TMP;
   }
 
   #sharedPath(run: string): string {

@@ -192,6 +192,24 @@ describe.skipIf(!isPossible)("openNotifyReceiver()", () => {
     long.close();
   });
 
+  test("a long path of the folder for temporary files does not matter, either", () => {
+    const before = process.env["TMPDIR"];
+    process.env["TMPDIR"] = join(folder, "y".repeat(100));
+    try {
+      const long = openNotifyReceiver(join(folder, "x".repeat(100)));
+      if (long === null) throw new Error("no receiver");
+      const path = long.open({ run: RUN, userId: null });
+      shared.push(dirname(path));
+      expect(Buffer.byteLength(path)).toBeLessThanOrEqual(100);
+      expect(statSync(path).isSocket()).toBe(true);
+      long.end(RUN);
+      long.close();
+    } finally {
+      if (before === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = before;
+    }
+  });
+
   const isRoot = process.getuid?.() === 0;
   if (!isRoot) console.log("skipped: a notify socket for another user, which needs root");
   test.skipIf(!isRoot)("a service of another user can write to its socket, and no third one", async () => {
