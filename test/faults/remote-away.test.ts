@@ -84,11 +84,10 @@ async function until(holds: (status: RemoteStatus) => boolean): Promise<RemoteSt
 
 /** Sends, and the daemon knows that the remote is away. */
 async function sendAway(body: string): Promise<void> {
-  const sent = await fleet.run(["send", body, "--to", "code2", "--timeout", "60"], { as: "code1", env });
+  const sent = await fleet.run(["send", body, "--to", "code2"], { as: "code1", env });
   expect(sent).toMatchObject({ code: 75, stdout: expect.stringContaining("is queued; it is safe here") });
+  // Only a send that does not wait says so.
   expect(sent.stderr).toMatch(/^fleetd: the remote has been away for [^:]+: ./m);
-  // It would have waited for as long as it may.
-  expect(sent.durationMs).toBeLessThan(50_000);
 }
 
 async function inboxOfCode2(): Promise<unknown[]> {
