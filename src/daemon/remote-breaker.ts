@@ -3,7 +3,6 @@ import type { Cryptography } from "../base/ports/cryptography.ts";
 import type { ServerSettings } from "../fleet/settings/model.ts";
 import {
   type BreakerEvent,
-  type BreakerSettings,
   type BreakerState,
   type Decision,
   type Outcome,
@@ -11,6 +10,7 @@ import {
   stepBreaker,
   untilAdmitted,
 } from "../resilience/breaker.ts";
+import type { BreakerSettings } from "../resilience/breaker-settings.ts";
 import type { Report } from "./events.ts";
 
 /** A probe whose cycle never ended counts as lost after this time. Chosen: longer than any fetch and what follows it. */

@@ -106,7 +106,7 @@ async function openContext(given: {
   const { mailbox, options, locks, signal, stop } = given;
   const { paths, state } = mailbox;
   const { settings, report, version, check } = options;
-  const { machine } = locks;
+  const [{ machine }, { server }] = [locks, mailbox.identity];
   const sendPorts = await mailbox.sendPorts();
   const daemon = new DaemonState(sendPorts.clock, settings);
   // Another machine may have done what is still to do here: that is known after the first look.
@@ -128,15 +128,7 @@ async function openContext(given: {
     gate,
     machine,
     supervision: new MachineSupervision({ mailbox, daemon, machine, options, sendPorts, signal }),
-    reexec: new Reexec({
-      version,
-      server: mailbox.identity.server,
-      startedWallMs,
-      check,
-      files: () => locks.files(),
-      stop,
-      signal,
-    }),
+    reexec: new Reexec({ version, server, startedWallMs, check, files: () => locks.files(), stop, signal }),
     sendPorts,
     receivePorts: mailbox.receivePorts(),
     options,

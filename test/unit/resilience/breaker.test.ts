@@ -1,8 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  BREAKER_PROFILES,
-  type BreakerSettings,
   type BreakerState,
   closedBreaker,
   type Decision,
@@ -13,6 +11,7 @@ import {
   untilAdmitted,
 } from "../../../src/resilience/breaker.ts";
 import { BreakerOpenError } from "../../../src/resilience/breaker-open-error.ts";
+import { BREAKER_PROFILES, type BreakerSettings } from "../../../src/resilience/breaker-settings.ts";
 
 /** A breaker with a clock that the test moves. */
 class Bench {
