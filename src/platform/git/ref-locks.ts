@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync, unlinkSync } from "node:fs";
 import { hasCode, ioError } from "../io-error.ts";
+import { openFileLink } from "../open-file-link.ts";
 import { type LiveProcess, liveProcesses } from "../processes/linux-table.ts";
 
 /** A push takes seconds; chosen, not measured. */
@@ -85,7 +86,7 @@ function useByProcess(live: LiveProcess, lockPath: string, folder: string): "in-
   try {
     if (live.name.startsWith("git") && readlinkSync(`${proc}/cwd`) === folder && !onlyReads(proc))
       return "in-use";
-    const files = readdirSync(`${proc}/fd`).map((name) => linkOf(`${proc}/fd/${name}`));
+    const files = readdirSync(`${proc}/fd`).map((name) => openFileLink(`${proc}/fd/${name}`));
     return files.includes(lockPath) ? "in-use" : "unused";
   } catch (thrown) {
     // Gone meanwhile.
@@ -99,13 +100,3 @@ function useByProcess(live: LiveProcess, lockPath: string, folder: string): "in-
 /** Our own reader stays in the private repository for as long as a daemon runs, and never takes a lock. */
 const onlyReads = (proc: string): boolean =>
   readFileSync(`${proc}/cmdline`, "latin1").split("\0").includes("cat-file");
-
-function linkOf(path: string): string | null {
-  try {
-    return readlinkSync(path);
-  } catch (thrown) {
-    // Closed between listing and reading.
-    if (hasCode(thrown, "ENOENT")) return null;
-    throw thrown;
-  }
-}

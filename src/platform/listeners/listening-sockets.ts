@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { causedBy, FleetError, messageOf } from "../../base/errors.ts";
 import { formatHostPort, type HostPort } from "../../base/host-port.ts";
 import type { ListeningSockets } from "../../base/ports/listening-sockets.ts";
 import { hasCode, isDenied } from "../io-error.ts";
+import { openFileLink } from "../open-file-link.ts";
 import { parseSockets } from "../processes/linux-sockets.ts";
 import { readFileOrNull } from "../processes/linux-table.ts";
 import type { SocketCalls } from "./socket-calls.ts";
@@ -62,7 +63,7 @@ function listeningDescriptors(pid: number, port: number): number[] {
   if (inodes.size === 0) return [];
   try {
     return readdirSync(`/proc/${pid}/fd`)
-      .filter((name) => inodes.has(readLink(`/proc/${pid}/fd/${name}`)))
+      .filter((name) => inodes.has(openFileLink(`/proc/${pid}/fd/${name}`) ?? ""))
       .map(Number);
   } catch (thrown) {
     if (hasCode(thrown, "ENOENT", "ESRCH") || isDenied(thrown)) return [];
@@ -75,16 +76,6 @@ const inodesIn = (file: string, port: number): string[] =>
   parseSockets(readFileOrNull(file)?.toString("latin1") ?? "", "tcp", port).map(
     ({ inode }) => `socket:[${inode}]`,
   );
-
-function readLink(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch (thrown) {
-    // Closed between listing and reading.
-    if (hasCode(thrown, "ENOENT")) return "";
-    throw thrown;
-  }
-}
 
 /** Whether a later daemon may take a socket back from a process that is no child of its own: Yama may be against it. */
 function mayTakeBack(): boolean {

@@ -1,6 +1,7 @@
 /** Who has a socket open: the links of the open files of every process name sockets by their inode. */
-import { readdirSync, readlinkSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { hasCode, isDenied } from "../io-error.ts";
+import { openFileLink } from "../open-file-link.ts";
 import { listPids } from "./linux-table.ts";
 import { openSocketCalls, type SocketCalls } from "./socket-calls.ts";
 
@@ -105,22 +106,12 @@ const NOTHING: readonly string[] = [];
 function readInodes(folder: string): readonly string[] {
   try {
     return readdirSync(folder).flatMap((name) => {
-      const link = readLink(`${folder}/${name}`);
+      const link = openFileLink(`${folder}/${name}`);
       return link?.startsWith(SOCKET) === true ? [link.slice(SOCKET.length, -1)] : NOTHING;
     });
   } catch (thrown) {
     // Gone meanwhile, or its open files are not for this user to see: then neither are the others of that process.
     if (hasCode(thrown, "ENOENT", "ESRCH") || isDenied(thrown)) return NOTHING;
-    throw thrown;
-  }
-}
-
-function readLink(path: string): string | null {
-  try {
-    return readlinkSync(path);
-  } catch (thrown) {
-    // Closed between listing and reading.
-    if (hasCode(thrown, "ENOENT")) return null;
     throw thrown;
   }
 }
